@@ -1,0 +1,107 @@
+"""The shell's clock, and the event loop whose time can be scaled or made virtual.
+
+Production runs on the ordinary loop. The demo and the tests run the very same program on a
+`ScaledLoop`: every `sleep`, deadline and timestamp then follows simulated seconds, while sockets
+stay real. Use it by `asyncio.Runner(loop_factory=...)`; there is no event-loop policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_EXTERNAL_WAIT_S = 0.05  # real seconds between looks while work outside the loop is under way
+
+
+class Clock:
+    """Now, as the running loop has it: seconds for the core, UTC for people and laws."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
+        self._t0 = self._loop.time()
+        self._utc0 = datetime.now(UTC)  # noqa: TID251 - the one place that asks
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._loop.time()
+
+    def utc(self) -> datetime:
+        return self.utc_at(self._loop.time())
+
+    def utc_at(self, now: float) -> datetime:
+        """The UTC time of a moment of `now()`."""
+        return self._utc0 + timedelta(seconds=now - self._t0)
+
+    def at_utc(self, moment: datetime) -> float:
+        """The moment of `now()` at which it is `moment` (aware)."""
+        return self._t0 + (moment - self._utc0).total_seconds()
+
+
+class ScaledLoop(asyncio.SelectorEventLoop):
+    """An event loop whose seconds pass `speed` times as fast as real ones.
+
+    `speed=None` is virtual time: when nothing is ready the clock jumps to the next timer, so an
+    hour costs only its work. Sockets between parties in this very process are served in order,
+    because loopback delivers at once; work in threads or other processes must be announced with
+    `outside()`, and the clock stands still until it is done.
+    """
+
+    def __init__(self, speed: float | None = None) -> None:
+        self._speed = speed
+        self._real0 = time.monotonic()
+        self._virtual = 0.0
+        self._outside = 0
+        super().__init__(_TimedSelector(self))
+
+    def time(self) -> float:
+        if self._speed is None:
+            return self._virtual
+        return (time.monotonic() - self._real0) * self._speed
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """While inside, virtual time does not jump: something not on this loop is at work."""
+        self._outside += 1
+        try:
+            yield
+        finally:
+            self._outside -= 1
+
+    def pass_time(self, selector: selectors.BaseSelector, timeout: float | None) -> list[Any]:
+        """Wait for sockets until `timeout` simulated seconds have passed (None: for ever)."""
+        if self._speed is not None:
+            return selector.select(None if timeout is None else timeout / self._speed)
+        if timeout is not None and timeout <= 0:
+            return selector.select(0)
+        ready = selector.select(0)
+        if ready:
+            return ready
+        if timeout is None or self._outside:
+            return selector.select(_EXTERNAL_WAIT_S)
+        self._virtual += timeout
+        return []
+
+
+class _TimedSelector(selectors.DefaultSelector):
+    def __init__(self, loop: ScaledLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        return self._loop.pass_time(super(), timeout)  # type: ignore[arg-type]
+
+
+@contextmanager
+def outside_work() -> Iterator[None]:
+    """Announce work outside the running loop (a thread, a database); free on an ordinary loop."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, ScaledLoop):
+        with loop.outside():
+            yield
+    else:
+        yield

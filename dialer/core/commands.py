@@ -1,0 +1,250 @@
+"""What the core wants done. Imperative; the shell carries each out exactly once, or reports that
+it could not. No command is ever repeated by the shell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dialer.core.events import Lead, Status
+from dialer.core.outcomes import Outcome
+from dialer.snapshot import Observation
+
+# --- to the PBX -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Originate:
+    """Dial a customer. Sent only after `AttemptRecorded`; never twice for one attempt."""
+
+    pbx: str
+    attempt: str
+    trunk: str
+    phone: str
+    caller_id: str
+    ring_limit_s: float
+    amd: bool = False
+    record: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RingAgent:
+    """Ring the agent's phone; answered, the leg is nailed up in its own holding bridge."""
+
+    pbx: str
+    leg: str
+    phone: str
+    ring_limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Put a waiting customer on an idle agent's leg. Full channel names."""
+
+    pbx: str
+    agent_leg: str
+    agent_channel: str
+    customer_leg: str
+    customer_channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayHarbour:
+    """Send a customer whom nobody can take to the safe-harbour message."""
+
+    pbx: str
+    attempt: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End a leg's channel. Never sent for a customer's leg that rings."""
+
+    pbx: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLeg:
+    """Ask the PBX where a leg stands; answered by `LegChecked`."""
+
+    pbx: str
+    leg: str
+
+
+# --- to the store -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLeads:
+    """Claim up to `count` leads of the campaign; answered by `LeadsOffered`."""
+
+    campaign: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnLeads:
+    """Give claimed leads back unused."""
+
+    campaign: str
+    lead_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAttempt:
+    """Write the attempt ahead; answered by `AttemptRecorded` or `AttemptRefused`."""
+
+    attempt: str
+    pbx: str
+    lead: Lead
+
+
+class Progress(StrEnum):
+    ORIGINATED = "originated"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    LIVE = "live"
+    CONNECTED = "connected"
+    HARBOUR = "harbour"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordProgress:
+    """How far an attempt came, so that a new life of this process knows. Not waited for."""
+
+    attempt: str
+    campaign: str
+    lead: Lead
+    progress: Progress
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds on the core's clock; None where the call never got there."""
+
+    originated: float | None = None
+    ringing: float | None = None
+    answered: float | None = None
+    live: float | None = None
+    connected: float | None = None
+    harbour: float | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOutcome:
+    """Close the attempt: outcome, history and outbox rows in one transaction."""
+
+    attempt: str
+    campaign: str
+    lead: Lead
+    outcome: Outcome
+    timings: Timings
+    agent: str = ""
+    cause: int | None = None
+    tech_cause: int | None = None
+    amd: str = ""
+    hung_up_by: str = ""  # "agent", "customer" or ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDisposition:
+    """The agent's word on a call."""
+
+    attempt: str
+    campaign: str
+    lead: Lead
+    agent: str
+    code: str
+    callback_at: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSession:
+    """An agent session opened, changed or ended, as PBX and agent confirmed it."""
+
+    agent: str
+    leg: str
+    pbx: str
+    phone: str
+    campaigns: tuple[str, ...]
+    status: Status
+    reason: str
+    state: str  # AgentState's value; "logged out" closes the session
+
+
+# --- to screens, the CRM and the pacer ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PopScreen:
+    """Show this lead to this agent now, on the agent's screen and in the CRM."""
+
+    agent: str
+    attempt: str
+    campaign: str
+    lead: Lead
+
+
+@dataclass(frozen=True, slots=True)
+class ShowAgent:
+    """An agent's state changed; tell the screens."""
+
+    agent: str
+    state: str
+    since: float
+    status: Status
+    reason: str = ""
+    attempt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCampaign:
+    """A campaign's state changed. `why` says why it is not dialling, empty when it is."""
+
+    campaign: str
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Tell the campaign's pacer what happened."""
+
+    campaign: str
+    fact: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Something a person should know of. `text` holds no personal data."""
+
+    text: str
+    leg: str = ""
+
+
+Command = (
+    Originate
+    | RingAgent
+    | Bridge
+    | PlayHarbour
+    | HangUp
+    | CheckLeg
+    | FetchLeads
+    | ReturnLeads
+    | RecordAttempt
+    | RecordProgress
+    | RecordOutcome
+    | RecordDisposition
+    | RecordSession
+    | PopScreen
+    | ShowAgent
+    | ShowCampaign
+    | Observe
+    | Warn
+)

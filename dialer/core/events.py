@@ -1,0 +1,387 @@
+"""Facts that enter the core. Past tense; none is a wish.
+
+They come from four doors: the PBX (translated from AMI), agents' and supervisors' screens, the
+store, and the pacer. `leg` is our own id of a channel: the attempt id of a customer's leg, or the
+session id of an agent's leg. It is the AMI ChannelId and ActionID as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dialer.snapshot import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """One account and the phone to call it on, as the hopper hands it over.
+
+    `phone` is E.164. `fields` is what the list brought along, for the agent's screen and the CRM.
+    """
+
+    lead_id: int
+    campaign: str
+    phone: str
+    phone_id: int
+    attempt_no: int  # 1 for the lead's first attempt
+    external_id: str = ""
+    name: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- the PBX: links ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """Nothing this PBX does can be seen any more. `why` is shown to people."""
+
+    pbx: str
+    why: str
+
+
+class ChannelPlace(StrEnum):
+    """Where a channel was found standing."""
+
+    RINGING = "ringing"  # not answered yet
+    DIALPLAN = "dialplan"  # answered and executing (AMD, announcement about to start, ...)
+    PARKED = "parked"  # alone in its own holding bridge
+    TALKING = "talking"  # in a two-party bridge
+    HARBOUR = "harbour"  # hearing the safe-harbour message
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFound:
+    """A channel of ours, as a listing of the PBX shows it. `peer` is the other leg of a bridge."""
+
+    leg: str
+    channel: str  # Asterisk's full channel name
+    place: ChannelPlace
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkResynced:
+    """Both links to the PBX stand again, and `channels` is every channel of ours that lives there.
+
+    `restarted` says that Asterisk itself was started anew: nothing from before exists any more.
+    """
+
+    pbx: str
+    channels: tuple[ChannelFound, ...]
+    restarted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LegChecked:
+    """Answer to `CheckLeg`: where the leg stands, None when there is no such channel."""
+
+    pbx: str
+    leg: str
+    found: ChannelFound | None
+
+
+# --- the PBX: legs ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LegRinging:
+    """The far end rings (DialState RINGING or PROGRESS)."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegAnswered:
+    """The far end answered (Newstate Up, or OriginateResponse Success: whichever comes first)."""
+
+    leg: str
+    channel: str
+    at: float | None = None  # PBX's own clock mapped to ours; None: when it was handled
+
+
+@dataclass(frozen=True, slots=True)
+class LegParked:
+    """The leg stands alone in its own holding bridge and can be bridged."""
+
+    leg: str
+    channel: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegBridged:
+    """The leg entered a two-party bridge."""
+
+    leg: str
+    bridge: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegUnbridged:
+    """The leg left a two-party bridge."""
+
+    leg: str
+    bridge: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonDetected:
+    """The customer leg's dialplan announced a live call (after AMD, when that is on)."""
+
+    leg: str
+    amd: str = ""  # AMDSTATUS/AMDCAUSE; empty when AMD is off
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDetected:
+    """AMD took the answer for a machine."""
+
+    leg: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HarbourStarted:
+    """The safe-harbour message starts for a customer nobody took in time."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegHungUp:
+    """The channel is gone. `cause` is Q.850; `tech_cause` the SIP status, None when not given."""
+
+    leg: str
+    cause: int
+    tech_cause: int | None = None
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OriginateFailed:
+    """OriginateResponse Failure, or the action itself was refused (`refused`)."""
+
+    leg: str
+    reason: int = 0
+    refused: str = ""  # the PBX's message when it would not even try
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeFailed:
+    """The PBX answered a Bridge with an error: nothing was bridged."""
+
+    agent_leg: str
+    customer_leg: str
+    message: str
+
+
+# --- agents -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLoggedIn:
+    """An agent's screen opened a session. `leg` is the session id, `phone` the endpoint to ring."""
+
+    agent: str
+    leg: str
+    pbx: str
+    phone: str
+    campaigns: tuple[str, ...]  # in order of the agent's priority
+
+
+class Status(StrEnum):
+    """What an agent chose. What is happening is the agent's *state*."""
+
+    READY = "ready"
+    BREAK = "break"
+    LOGGED_OUT = "logged out"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChosen:
+    """The agent chose a status; taken at once when free, after the call otherwise."""
+
+    agent: str
+    status: Status
+    reason: str = ""  # break code
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpPressed:
+    """The agent hangs up the customer (and stays for wrap-up)."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionChosen:
+    """The agent says how the call went. During the call it is kept until the call's end."""
+
+    agent: str
+    attempt: str
+    code: str
+    callback_at: str = ""  # ISO 8601 with zone, for codes that ask for one
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenLost:
+    """The agent's screen has been silent for longer than the limit: offer no new calls."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenBack:
+    """The agent's screen is connected again."""
+
+    agent: str
+
+
+# --- campaigns and supervisors ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRules:
+    """What the core must know of a campaign. Limits in seconds."""
+
+    name: str
+    pbx: str
+    trunk: str  # endpoint name of the trunk; the dial string is made by the shell
+    caller_id: str
+    ring_limit_s: float = 25.0  # never under RING_MIN_S
+    patience_s: float = 2.0  # a live person waits at most so long
+    wrap_up_limit_s: float = 120.0
+    amd: bool = False
+    record: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignStarted:
+    rules: CampaignRules
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPaused:
+    campaign: str
+    why: str = "paused by a supervisor"
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignResumed:
+    campaign: str
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignStopped:
+    """Dial no more; calls under way are served to their end."""
+
+    campaign: str
+
+
+# --- the store --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LeadsOffered:
+    """The store claimed these leads for us. Fewer than asked: there are no more for now.
+
+    `next_ready_s` is when the next lead becomes due (seconds from now), None when never.
+    """
+
+    campaign: str
+    leads: tuple[Lead, ...]
+    exhausted: bool = False
+    next_ready_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecorded:
+    """The attempt is committed: its Originate may leave."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRefused:
+    """The database (or the compliance gate) would not have this attempt. It was not dialled."""
+
+    attempt: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecovered:
+    """An attempt that a former life of this process left open; a resync tells what became of it."""
+
+    attempt: str
+    pbx: str
+    lead: Lead
+    agent: str = ""  # who talked, when it had come to that
+    answered: bool = False
+    live: bool = False  # a person was announced (waiting, or in the message)
+    connected: bool = False
+    age_s: float = 0.0  # since the attempt was recorded
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRecovered:
+    """An agent session that a former life of this process left open."""
+
+    agent: str
+    leg: str
+    pbx: str
+    phone: str
+    campaigns: tuple[str, ...]
+    status: Status
+    reason: str = ""
+
+
+# --- the pacer --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LinesDecided:
+    """The pacer's decision for a campaign, already lowered by the gate."""
+
+    campaign: str
+    decision: Decision
+
+
+Event = (
+    LinkLost
+    | LinkResynced
+    | LegChecked
+    | LegRinging
+    | LegAnswered
+    | LegParked
+    | LegBridged
+    | LegUnbridged
+    | PersonDetected
+    | MachineDetected
+    | HarbourStarted
+    | LegHungUp
+    | OriginateFailed
+    | BridgeFailed
+    | AgentLoggedIn
+    | StatusChosen
+    | HangUpPressed
+    | DispositionChosen
+    | ScreenLost
+    | ScreenBack
+    | CampaignStarted
+    | CampaignPaused
+    | CampaignResumed
+    | CampaignStopped
+    | LeadsOffered
+    | AttemptRecorded
+    | AttemptRefused
+    | AttemptRecovered
+    | AgentRecovered
+    | LinesDecided
+)
