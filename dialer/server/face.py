@@ -1,0 +1,315 @@
+"""The server's public face: all that `dialer.web` may ask of it, and the pictures it hands out.
+
+Views are frozen and complete: a screen draws itself from one view and needs no history. Times
+(`since`, `at`, `now`) are seconds of the core's clock; `ClockView` says how to read them. A view
+may hold personal data only inside `LeadCard`.
+
+A method that changes something returns when the core has taken the event, and raises `Refused`
+when it would not; what became of it is then seen in the views. Nothing here blocks: the only
+methods that may take longer than a step are `async`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from dialer.core.events import Status
+from dialer.server.changes import Changes
+from dialer.server.histogram import HistogramView
+
+
+class Refused(Exception):
+    """A request the server does not carry out. `message` is shown to people, names the mend and
+    holds no personal data. `status` is the HTTP status that says the same to a program."""
+
+    def __init__(self, message: str, status: int = 409) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class ClockView:
+    """`now` on the core's clock is the instant `utc` (ISO 8601); the core's clock passes `speed`
+    seconds in each real one (1.0 in production, more in the demo)."""
+
+    now: float
+    utc: str
+    speed: float = 1.0
+
+
+# --- agents -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionOffer:
+    """One button under a call. `requires` names fields that must be filled in."""
+
+    code: str
+    label: str
+    hot_key: str = ""  # "1".."9"; empty: none
+    requires: tuple[str, ...] = ()  # of "callback_at", "note"
+    confirm: bool = False  # ask once more: it cannot be taken back (do-not-call and the like)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadCard:
+    """Who is on the line. Personal data: for this agent's screen only."""
+
+    lead_id: int
+    phone: str  # E.164
+    attempt_no: int
+    external_id: str = ""
+    name: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """The call an agent has, or is writing up."""
+
+    attempt: str
+    campaign: str
+    lead: LeadCard
+    connected_at: float | None = None  # None: being bridged this moment
+    ended_at: float | None = None  # None: the customer is still there
+    disposition: str = ""  # chosen already, kept until the call's end
+    dispositions: tuple[DispositionOffer, ...] = ()
+    wrap_up_limit_s: float = 0.0  # after `ended_at` the call closes by itself; 0: never
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One agent's screen."""
+
+    agent: str
+    name: str
+    status: Status  # what the agent chose last, queued behind the call if there is one
+    state: str  # AgentState's value: what is happening
+    since: float  # when `state` began
+    reason: str = ""  # break code
+    phone: str = ""  # the agent's own endpoint
+    campaigns: tuple[str, ...] = ()
+    break_reasons: tuple[str, ...] = ()  # codes to choose from
+    call: CallView | None = None
+    notice: str = ""  # something the agent must know ("your phone did not answer: ...")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """One agent on the wallboard."""
+
+    agent: str
+    name: str
+    status: Status
+    state: str
+    since: float
+    reason: str = ""
+    campaign: str = ""  # of the call, else the agent's first
+    screen: bool = False  # a screen is connected
+
+
+# --- campaigns --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LinesView:
+    """Lines under way, by stage."""
+
+    planned: int = 0  # decided; the attempt is being recorded
+    setting_up: int = 0  # originated, not ringing yet
+    ringing: int = 0
+    answered: int = 0  # under answering-machine detection or on the way to park
+    waiting: int = 0  # a live person without an agent
+    talking: int = 0
+    limit: int = 0  # lines the trunks may carry; 0: not limited
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonView:
+    """The abandon rate against its limit, over the window the limit is stated for."""
+
+    live: int  # calls answered by a person: the denominator
+    abandoned: int
+    rate: float  # abandoned / live, 0.0 while live == 0; a fraction, not per cent
+    limit: float  # a fraction
+    budget_left: int  # calls that may still be abandoned before the limit; negative: over it
+    window: str = ""  # for people: "campaign block of 30 days, since 2026-11-01"
+
+
+@dataclass(frozen=True, slots=True)
+class PacingView:
+    """The pacer's last decision."""
+
+    at: float
+    lines: int
+    bound: str  # Bound's value
+    reason: str  # one sentence for people
+    inputs: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignView:
+    """One campaign now, and since it was started."""
+
+    name: str
+    state: str  # CampaignState's value
+    mode: str  # "progressive", "predictive"
+    lines: LinesView
+    abandon: AbandonView
+    why_not_dialling: str = ""  # empty while it dials
+    title: str = ""
+    agents: Mapping[str, int] = field(default_factory=dict)  # by state
+    calls: int = 0  # attempts dialled
+    live_answers: int = 0
+    connects: int = 0
+    abandoned: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)  # ended attempts, by Outcome
+    utilisation: float | None = None  # (talk + wrap-up) / staffed time; None: nobody staffed yet
+    caller_wait_mean_s: float | None = None  # live person until bridged
+    agent_wait_mean_s: float | None = None  # agent ready until the next call
+    leads: Mapping[str, int] = field(default_factory=dict)  # left, by verdict ("dialable now")
+    pacing: PacingView | None = None
+
+
+class CampaignAction(StrEnum):
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+# --- the whole --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """The links to one PBX."""
+
+    pbx: str
+    up: bool
+    since: float
+    why: str = ""  # why it is not up: the state, the cause and the mend
+    lines_in_use: int = 0
+    lines_limit: int = 0  # 0: not limited
+
+
+@dataclass(frozen=True, slots=True)
+class WebhooksView:
+    """Delivery of events to the CRM."""
+
+    backlog: int = 0
+    oldest_s: float = 0.0  # age of the oldest undelivered event
+    delivered: int = 0
+    failing: str = ""  # why nothing gets through at the moment; empty: it does
+    dead: int = 0  # given up after all retries: wants a person
+
+
+@dataclass(frozen=True, slots=True)
+class WallboardView:
+    clock: ClockView
+    campaigns: tuple[CampaignView, ...]
+    agents: tuple[AgentRow, ...]
+    links: tuple[LinkView, ...]
+    webhooks: WebhooksView
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """`ok`: everything that should dial can dial. `serving`: live calls are being served."""
+
+    ok: bool
+    serving: bool
+    problems: tuple[str, ...]  # "campaign spring: not dialling: <why>", "PBX main: <why>"
+    version: str
+    boot: str  # changes with every start of the server
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsView:
+    """Everything counted since this start of the server, for /metrics."""
+
+    calls: Mapping[tuple[str, str], int]  # (campaign, outcome) -> ended attempts
+    lines: Mapping[tuple[str, str], int]  # (campaign, stage) -> lines now
+    agents: Mapping[str, int]  # state -> agents now
+    abandon_rate: Mapping[str, float]  # campaign -> fraction
+    abandon_limit: Mapping[str, float]
+    utilisation: Mapping[str, float]
+    ami_events: Mapping[tuple[str, str], int]  # (pbx, event name) -> received
+    ami_actions: Mapping[tuple[str, str], int]  # (pbx, action name) -> sent
+    link_up: Mapping[str, bool]  # pbx -> up
+    door_depth: int  # events waiting for the core
+    door_depth_max: int  # the bound
+    webhook_backlog: int
+    webhook_oldest_s: float
+    webhooks_delivered: int
+    loop_lag: HistogramView  # s; how late the event loop runs what is due
+    answer_to_bridge: HistogramView  # s; PersonDetected until both legs are in the bridge
+    store_commit: HistogramView  # s; length of one commit
+
+
+class Face(Protocol):
+    """What the web needs of the server."""
+
+    @property
+    def changes(self) -> Changes:
+        """Marked by the server whenever a view changed; taken by the one hub of the web."""
+        ...
+
+    def clock(self) -> ClockView: ...
+
+    # agents' screens
+    async def log_in(self, agent: str, password: str) -> str:
+        """Open the agent's session, or join the one that is open (a second tab, a reload), and
+        return a token of at least 128 bits. The phone rings; that shows in the view. Refused
+        with 401 and one and the same message for an unknown agent and a wrong password, with
+        429 after too many failures."""
+        ...
+
+    def agent_of(self, token: str) -> str | None:
+        """The agent this token belongs to; None when unknown, ended or expired. The comparison
+        must not depend on how much of a wrong token is right (look up its hash)."""
+        ...
+
+    async def choose_status(self, agent: str, status: Status, reason: str) -> None:
+        """Taken at once when free, after the call otherwise. LOGGED_OUT ends the session and its
+        tokens once the agent has no call."""
+        ...
+
+    async def hang_up(self, agent: str) -> None: ...
+
+    async def dispose(
+        self, agent: str, attempt: str, code: str, callback_at: str, note: str
+    ) -> None:
+        """`callback_at` is ISO 8601 with a zone, or empty. Refused when `attempt` is not the
+        agent's call, `code` is not offered, or a required field is missing. The same disposition
+        sent twice for one attempt is no error and is recorded once."""
+        ...
+
+    def screen_connected(self, agent: str) -> None: ...
+
+    def screen_lost(self, agent: str) -> None:
+        """No screen of this agent has been heard of for longer than the limit."""
+        ...
+
+    def agent_view(self, agent: str) -> AgentView | None:
+        """None when the agent has no session."""
+        ...
+
+    # supervisors and the wallboard
+    def wallboard(self) -> WallboardView: ...
+
+    def campaigns(self) -> tuple[CampaignView, ...]: ...
+
+    async def act_on_campaign(self, campaign: str, action: CampaignAction, who: str) -> None:
+        """`who` goes into the audit. Refused with 404 for an unknown campaign, 409 when the
+        action does not fit the campaign's state."""
+        ...
+
+    # operations
+    def health(self) -> HealthView: ...
+
+    def metrics(self) -> MetricsView: ...
