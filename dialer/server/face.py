@@ -22,13 +22,15 @@ from dialer.server.histogram import HistogramView
 
 
 class Refused(Exception):
-    """A request the server does not carry out. `message` is shown to people, names the mend and
-    holds no personal data. `status` is the HTTP status that says the same to a program."""
+    """A request the server does not carry out. `message` (what) and `mend` (what to do about it)
+    are shown to people and hold no personal data. `status` is the HTTP status that says the same
+    to a program."""
 
-    def __init__(self, message: str, status: int = 409) -> None:
+    def __init__(self, message: str, status: int = 409, mend: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.status = status
+        self.mend = mend
 
 
 @dataclass(frozen=True, slots=True)
