@@ -1,0 +1,198 @@
+"""The account of abandons: what the law counts, and over which time.
+
+A `Window` is one legal or self-imposed limit with its span; an `Account` counts live answers and
+abandons in each of its windows and says which one binds. Civil time is an argument: seconds since
+1970-01-01 00:00 of the *campaign's own wall clock* (the shell adds the zone's offset), because a
+calendar day or month is a matter of that clock. Rates are shares of live answers, 0.03 for 3 %.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+DAY_S = 86_400
+BUCKET_S = 60  # resolution at which a rolling window forgets
+_CREDIT_LIVE = 1.0
+
+
+class Span(StrEnum):
+    BLOCK = "block"  # successive blocks of `days` from `anchor`, the campaign's start
+    MONTH = "calendar month"
+    DAY = "calendar day"
+    ROLLING = "rolling"  # the last `days` days, at every moment
+    CAMPAIGN = "campaign"  # since ever
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A limit on abandoned / live answers over a span of time.
+
+    `law` says whose limit it is, for reports: a window with `legal=False` is our own, kept so that
+    no single day stands out, and is reported apart.
+    """
+
+    name: str
+    limit: float
+    span: Span
+    days: int = 30
+    anchor: float = 0.0  # civil seconds at which blocks begin
+    legal: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.limit < 1:
+            raise ValueError(
+                f"window {self.name}: limit must be 0 or more and below 1 (3 % = 0.03)"
+            )
+        if self.days < 1:
+            raise ValueError(f"window {self.name}: days must be 1 or more")
+
+    def period(self, civil_s: float) -> int:
+        """The number of the period that `civil_s` lies in; counts start anew when it changes."""
+        day = int(civil_s // DAY_S)
+        if self.span is Span.BLOCK:
+            return int((civil_s - self.anchor) // (self.days * DAY_S))
+        if self.span is Span.MONTH:
+            year, month = month_of_day(day)
+            return year * 12 + month - 1
+        if self.span is Span.DAY:
+            return day
+        return 0
+
+
+def month_of_day(day: int) -> tuple[int, int]:
+    """(year, month) of a day counted from 1970-01-01 (Gregorian; Hinnant's civil_from_days)."""
+    z = day + 719_468
+    era = z // 146_097
+    doe = z - era * 146_097
+    yoe = (doe - doe // 1_460 + doe // 36_524 - doe // 146_096) // 365
+    doy = doe - (365 * yoe + yoe // 4 - yoe // 100)
+    mp = (5 * doy + 2) // 153
+    month = mp + 3 if mp < 10 else mp - 9
+    return yoe + era * 400 + (1 if month <= 2 else 0), month
+
+
+def us_windows(campaign_start: float, limit: float = 0.03) -> tuple[Window, ...]:
+    """16 CFR 310.4(b)(4)(i): each successive block of 30 days; and no day of ours over it."""
+    return (
+        Window("30-day block", limit, Span.BLOCK, 30, campaign_start),
+        Window("day", limit, Span.DAY, legal=False),
+    )
+
+
+def uk_windows(limit: float = 0.03) -> tuple[Window, ...]:
+    """Ofcom's yardstick: any 24 hours, per campaign."""
+    return (Window("any 24 hours", limit, Span.ROLLING, 1),)
+
+
+def canada_windows(limit: float = 0.05) -> tuple[Window, ...]:
+    """CRTC Unsolicited Telecommunications Rules, part III: calendar month."""
+    return (
+        Window("calendar month", limit, Span.MONTH),
+        Window("day", limit, Span.DAY, legal=False),
+    )
+
+
+@dataclass(slots=True)
+class _Counts:
+    window: Window
+    period: int = 0
+    live: int = 0
+    abandoned: int = 0
+    buckets: deque[list[int]] = field(default_factory=deque)  # [bucket, live, abandoned], rolling
+
+    def advance(self, civil_s: float) -> None:
+        if self.window.span is Span.ROLLING:
+            oldest = int((civil_s - self.window.days * DAY_S) // BUCKET_S)
+            while self.buckets and self.buckets[0][0] <= oldest:
+                _, live, abandoned = self.buckets.popleft()
+                self.live -= live
+                self.abandoned -= abandoned
+            return
+        period = self.window.period(civil_s)
+        if period != self.period:
+            self.period, self.live, self.abandoned = period, 0, 0
+
+    def add(self, civil_s: float, live: int, abandoned: int) -> None:
+        self.live += live
+        self.abandoned += abandoned
+        if self.window.span is Span.ROLLING:
+            bucket = int(civil_s // BUCKET_S)
+            if self.buckets and self.buckets[-1][0] == bucket:
+                self.buckets[-1][1] += live
+                self.buckets[-1][2] += abandoned
+            else:
+                self.buckets.append([bucket, live, abandoned])
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one window stands. `rate` is 0 before the first live answer."""
+
+    window: Window
+    live: int
+    abandoned: int
+
+    @property
+    def rate(self) -> float:
+        return self.abandoned / self.live if self.live else 0.0
+
+    @property
+    def left(self) -> float:
+        """Abandons that may still happen before the rate reaches the limit; negative: over it."""
+        return self.window.limit * self.live - self.abandoned
+
+    @property
+    def spent(self) -> bool:
+        """Over the limit. A window's first answers are judged as if one more were coming."""
+        return self.left < -self.window.limit * _CREDIT_LIVE
+
+
+class Account:
+    """Live answers and abandons in every window that counts them.
+
+    Restored after a restart by `add`ing the store's history in order (counts by minute suffice).
+    """
+
+    def __init__(self, windows: Sequence[Window], civil_s: float = 0.0) -> None:
+        if not windows:
+            raise ValueError("an account of abandons needs at least one window")
+        self.windows = tuple(windows)
+        self._counts = [_Counts(w, w.period(civil_s)) for w in self.windows]
+        self._civil_s = civil_s
+
+    def advance(self, civil_s: float) -> None:
+        """Time passes: periods end, rolling windows forget. Never goes back."""
+        self._civil_s = max(self._civil_s, civil_s)
+        for counts in self._counts:
+            counts.advance(self._civil_s)
+
+    def add(self, civil_s: float, live: int = 0, abandoned: int = 0) -> None:
+        """Count `live` answered persons, `abandoned` of them left without an agent."""
+        if live < 0 or abandoned < 0:
+            raise ValueError("an account counts upwards only")
+        self.advance(civil_s)
+        for counts in self._counts:
+            counts.add(self._civil_s, live, abandoned)
+
+    def restore(self, history: Iterable[tuple[float, int, int]]) -> None:
+        """Add rows (civil seconds, live, abandoned) in order of time."""
+        for civil_s, live, abandoned in history:
+            self.add(civil_s, live, abandoned)
+
+    def standings(self) -> tuple[Standing, ...]:
+        return tuple(Standing(c.window, c.live, c.abandoned) for c in self._counts)
+
+    def binding(self) -> Standing:
+        """The window nearest to its limit: that with the fewest abandons left."""
+        return min(self.standings(), key=lambda s: s.left)
+
+    @property
+    def limit(self) -> float:
+        return min(w.limit for w in self.windows)
+
+    @property
+    def spent(self) -> bool:
+        return any(s.spent for s in self.standings())
