@@ -1,0 +1,176 @@
+"""The outbox by itself: nothing overtaken within a key, nothing held up outside it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from crm_bridge import outbox
+from crm_bridge.events import Event, event_id
+
+T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+NOW = T0.timestamp()
+
+
+def happening(n: int, key: str, type_: str = "call.completed") -> Event:
+    return Event(event_id(n), type_, T0 + timedelta(seconds=n), key, {"n": n})
+
+
+class World:
+    """One endpoint "crm" over an engine, as a dispatcher named "me" sees it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.tails: dict[str, int] = {}
+
+    async def happens(self, *keys: str, first: int = 1) -> None:
+        async with self.engine.begin() as connection:
+            await outbox.append(
+                connection, [happening(n, key) for n, key in enumerate(keys, start=first)]
+            )
+
+    async def route(self, now: float = NOW, limit: int = 100) -> int:
+        async with self.engine.begin() as connection:
+            return await outbox.route(connection, lambda type_: ["crm"], now, limit=limit)
+
+    async def claim(self, now: float = NOW, limit: int = 100, owner: str = "me") -> list[int]:
+        async with self.engine.begin() as connection:
+            claim = await outbox.claim(
+                connection,
+                "crm",
+                owner=owner,
+                tails=self.tails if owner == "me" else {},
+                now=now,
+                lease_s=60,
+                hold_s=1,
+                limit=limit,
+            )
+        return [one.seq for one in claim.due]
+
+    async def settle(self, **how: object) -> None:
+        async with self.engine.begin() as connection:
+            await outbox.settle(connection, "crm", NOW, **how)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world(engine: AsyncEngine) -> World:
+    return World(engine)
+
+
+async def test_what_is_appended_is_routed_once_and_claimed_in_order(world: World) -> None:
+    await world.happens("a", "b", "a")
+    assert await world.route() == 3
+    assert await world.route() == 0
+    assert await world.claim() == [1, 2, 3]
+    assert await world.claim() == []
+
+
+async def test_a_rolled_back_writer_leaves_nothing(world: World) -> None:
+    async with world.engine.connect() as connection:
+        await outbox.append(connection, [happening(1, "a")])
+        await connection.rollback()
+    assert await world.route() == 0
+
+
+async def test_the_same_fact_told_twice_is_one_event(world: World) -> None:
+    await world.happens("a")
+    await world.happens("a")
+    assert await world.route() == 1
+
+
+async def test_a_type_nobody_wants_makes_no_delivery(world: World) -> None:
+    await world.happens("a")
+    async with world.engine.begin() as connection:
+        assert await outbox.route(connection, lambda type_: [], NOW, limit=9) == 1
+        assert await connection.scalar(select(func.count()).select_from(outbox.deliveries)) == 0
+
+
+async def test_a_failed_head_holds_up_its_own_key_only(world: World) -> None:
+    await world.happens("a", "a", "b", "b")
+    await world.route()
+    assert await world.claim(limit=1) == [1]
+    await world.settle(failed=[outbox.Failed(1, "HTTP 500", 500, NOW + 300)])
+    assert await world.claim() == [3, 4]
+    await world.settle(delivered={3: 200, 4: 200})
+    assert await world.claim(NOW + 299) == []
+    assert await world.claim(NOW + 301) == [1, 2]
+
+
+async def test_what_stands_behind_a_failed_head_is_not_looked_at_again_before_its_retry(
+    world: World,
+) -> None:
+    await world.happens("a", "a", "a")
+    await world.route()
+    await world.claim(limit=1)
+    await world.settle(failed=[outbox.Failed(1, "HTTP 500", 500, NOW + 300)])
+    await world.claim()
+    async with world.engine.begin() as connection:
+        assert await outbox.next_due(connection, "crm") == NOW + 300
+
+
+async def test_a_key_goes_on_after_a_dead_letter(world: World) -> None:
+    await world.happens("a", "a")
+    await world.route()
+    await world.claim(limit=1)
+    await world.settle(failed=[outbox.Failed(1, "HTTP 400", 400, None)])
+    assert await world.claim() == [2]
+
+
+async def test_what_follows_a_chain_in_hand_is_added_to_it(world: World) -> None:
+    await world.happens("a")
+    await world.route()
+    assert await world.claim() == [1]
+    world.tails["a"] = 1
+    await world.happens("a", first=2)
+    await world.route()
+    assert await world.claim() == [2]
+
+
+async def test_another_dispatcher_does_not_overtake_a_lease(world: World) -> None:
+    await world.happens("a", "a", "b")
+    await world.route()
+    assert await world.claim(limit=1) == [1]
+    assert await world.claim(owner="other") == [3]
+    await world.settle(delivered={1: 204})
+    assert await world.claim(NOW + 0.5, owner="other") == []
+    assert await world.claim(NOW + 1.1, owner="other") == [2]
+
+
+async def test_a_dead_owners_lease_runs_out(world: World) -> None:
+    await world.happens("a")
+    await world.route()
+    assert await world.claim() == [1]
+    assert await world.claim(NOW + 59, owner="other") == []
+    assert await world.claim(NOW + 61, owner="other") == [1]
+
+
+async def test_a_new_life_takes_its_leases_back_at_once(world: World) -> None:
+    await world.happens("a", "b")
+    await world.route()
+    await world.claim()
+    async with world.engine.begin() as connection:
+        assert await outbox.release(connection, "me", NOW) == 2
+    assert await world.claim() == [1, 2]
+
+
+async def test_a_late_failure_does_not_undo_a_delivery(world: World) -> None:
+    await world.happens("a")
+    await world.route()
+    await world.claim()
+    await world.settle(delivered={1: 200})
+    await world.settle(failed=[outbox.Failed(1, "timeout", None, NOW)])
+    assert await world.claim() == []
+
+
+async def test_backlog_counts_pending_dead_and_fresh(world: World) -> None:
+    await world.happens("a", "b", "c", "d")
+    await world.route(limit=3)
+    await world.claim()
+    await world.settle(delivered={1: 200}, failed=[outbox.Failed(2, "HTTP 410", 410, None)])
+    async with world.engine.begin() as connection:
+        found = await outbox.backlog(connection)
+    assert found["crm"] == outbox.Backlog(1, NOW + 3, 1)
+    assert found[""] == outbox.Backlog(1, NOW + 4)
