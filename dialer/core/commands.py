@@ -149,6 +149,7 @@ class RecordOutcome:
     tech_cause: int | None = None
     amd: str = ""
     hung_up_by: str = ""  # "agent", "customer" or ""
+    unserved: bool = False  # counts as abandoned by law: no agent within the limit, or too late
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,6 +262,16 @@ class CampaignRules:
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkConfigured:
+    """What a trunk can carry: channels at once, and new calls a second (no bursts)."""
+
+    pbx: str
+    trunk: str
+    channels_max: int = 100
+    originates_per_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignStarted:
     rules: CampaignRules
 
@@ -374,6 +384,7 @@ Event = (
     | DispositionChosen
     | ScreenLost
     | ScreenBack
+    | TrunkConfigured
     | CampaignStarted
     | CampaignPaused
     | CampaignResumed

@@ -1,0 +1,41 @@
+"""One agent's session: the leg nailed up, the status chosen, the state that is happening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialer.core.events import Lead, Status
+from dialer.core.states import AgentState
+
+AGENT_RING_LIMIT_S = 30.0  # the agent's own phone may ring so long
+# Longest stay before the PBX is asked where the leg is; each covers an event that was lost.
+CHECK_AGENT_AFTER_S = {
+    AgentState.SIGNING_ON: AGENT_RING_LIMIT_S + 5.0,
+    AgentState.RESERVED: 1.0,
+    AgentState.LEAVING: 5.0,
+    AgentState.UNKNOWN: 1.0,
+}
+CALL_OVER_CHECK_S = 2.0  # the customer is gone: the leg should be parked again at once
+
+
+@dataclass(slots=True)
+class Agent:
+    """A logged-in agent. The core alone owns `state`; nobody else may assume one."""
+
+    name: str
+    leg: str
+    pbx: str
+    phone: str
+    campaigns: tuple[str, ...]
+    state: AgentState = AgentState.SIGNING_ON
+    since: float = 0.0
+    status: Status = Status.BREAK
+    reason: str = ""
+    screen: bool = True  # the agent's screen is connected: calls may be offered
+    channel: str = ""
+    attempt: str = ""  # the call reserved, talking, or being wrapped up
+    campaign: str = ""  # of that call
+    lead: Lead | None = None  # of that call
+    disposed: bool = False  # the agent already said how that call went
+    wrap_began: float = 0.0
+    deadline: float | None = None

@@ -1,0 +1,146 @@
+"""One attempt to reach one lead: what is known of it, and what its end means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialer.core.commands import RecordOutcome, Timings
+from dialer.core.events import Lead
+from dialer.core.outcomes import Outcome, unanswered_outcome
+from dialer.core.states import CallState
+from dialer.snapshot import LineEnd
+
+# After our own ring limit the PBX is given so long to say how the call ended before we ask.
+ORIGINATE_GRACE_S = 5.0
+# Longest stay in a state before the PBX is asked where the leg is. None needs it in ordinary life:
+# each covers an event that was lost.
+CHECK_AFTER_S = {
+    CallState.ANSWERED: 10.0,  # AMD's total_analysis_time is 5 s at most
+    CallState.CONNECTING: 1.0,
+    CallState.TALKING: 600.0,
+    CallState.PARTING: 2.0,
+    CallState.TURNING_AWAY: 1.0,
+    CallState.HARBOUR: 60.0,
+    CallState.MACHINE: 60.0,
+    CallState.UNKNOWN: 1.0,
+}
+LINGER_S = 2.0  # how long a failed Originate waits for the Hangup that carries the cause
+# A leg that a listing does not show may still be on its way into the PBX for this long.
+UNSEEN_GRACE_S = 5.0
+
+
+@dataclass(slots=True)
+class Call:
+    """A customer's leg. Times are seconds on the core's clock, None where it never came so far."""
+
+    attempt: str
+    campaign: str
+    pbx: str
+    trunk: str
+    lead: Lead
+    planned: float
+    state: CallState = CallState.PLANNED
+    since: float = 0.0
+    deadline: float | None = None
+    channel: str = ""
+    agent: str = ""  # the agent reserved for, or talking to, this customer
+    originated: float | None = None
+    rang: float | None = None
+    answered: float | None = None
+    live: float | None = None
+    connected: float | None = None
+    parted: float | None = None
+    harbour: float | None = None
+    amd: str = ""
+    machine: bool = False
+    hung_up_by: str = ""
+    refused: bool = False  # the PBX would not even try
+    taken_back: bool = False  # we never dialled it
+    line_over: bool = False  # the pacer was told how the line ended
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the attempt may hold a channel of the trunk."""
+        return self.state not in (CallState.PLANNED, CallState.CLEARED, CallState.ENDED)
+
+    @property
+    def waited_s(self) -> float | None:
+        """Seconds between being live and being bridged."""
+        if self.live is None or self.connected is None:
+            return None
+        return self.connected - self.live
+
+    def timings(self, ended: float) -> Timings:
+        return Timings(
+            originated=self.originated,
+            ringing=self.rang,
+            answered=self.answered,
+            live=self.live,
+            connected=self.connected,
+            harbour=self.harbour,
+            ended=ended,
+        )
+
+
+def outcome_of(call: Call, cause: int | None, tech_cause: int | None, seen: bool) -> Outcome:
+    """The one outcome of a call that has ended.
+
+    `seen`: the PBX told us of the end. Without it (the link was away) what we last knew decides,
+    and what nobody can know is `LOST`; a person who had been announced and was not bridged counts
+    as abandoned, the reading that is harder on us.
+    """
+    if call.taken_back:
+        return Outcome.CANCELLED
+    if call.connected is not None:
+        return Outcome.CONNECTED
+    if call.machine:
+        return Outcome.MACHINE
+    if call.harbour is not None:
+        return Outcome.ABANDONED
+    if call.live is not None:
+        return Outcome.CALLER_LEFT if seen else Outcome.ABANDONED
+    if not seen:
+        return Outcome.LOST
+    if call.answered is not None:
+        return Outcome.CALLER_LEFT
+    if call.refused:
+        return Outcome.FAILED_LOCAL
+    return unanswered_outcome(cause, tech_cause, rang=call.rang is not None)
+
+
+def line_end_of(outcome: Outcome) -> LineEnd | None:
+    """What the pacer learns of a line that never became live; None: nothing about the list."""
+    if outcome is Outcome.MACHINE:
+        return LineEnd.MACHINE
+    if outcome is Outcome.NO_ANSWER:
+        return LineEnd.NO_ANSWER
+    if outcome in (Outcome.CANCELLED, Outcome.LOST):
+        return None
+    return LineEnd.FAILED
+
+
+def closing(
+    call: Call,
+    ended: float,
+    patience_s: float,
+    cause: int | None,
+    tech_cause: int | None,
+    seen: bool,
+) -> RecordOutcome:
+    """The record that closes the attempt."""
+    outcome = outcome_of(call, cause, tech_cause, seen)
+    waited = call.waited_s
+    late = waited is not None and waited > patience_s
+    return RecordOutcome(
+        attempt=call.attempt,
+        campaign=call.campaign,
+        lead=call.lead,
+        outcome=outcome,
+        timings=call.timings(ended),
+        agent=call.agent if call.connected is not None else "",
+        cause=cause,
+        tech_cause=tech_cause,
+        amd=call.amd,
+        hung_up_by=call.hung_up_by,
+        unserved=outcome is Outcome.ABANDONED or late,
+    )

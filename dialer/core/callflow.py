@@ -1,0 +1,434 @@
+"""What happens to a customer's call, fact by fact. Functions of the floor; the table decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dialer.core import agentflow
+from dialer.core import events as ev
+from dialer.core.call import (
+    CHECK_AFTER_S,
+    LINGER_S,
+    ORIGINATE_GRACE_S,
+    UNSEEN_GRACE_S,
+    Call,
+    closing,
+    line_end_of,
+)
+from dialer.core.campaign import Campaign
+from dialer.core.commands import (
+    Bridge,
+    CheckLeg,
+    Observe,
+    Originate,
+    PlayHarbour,
+    PopScreen,
+    Progress,
+    RecordProgress,
+)
+from dialer.core.states import CallSignal, CallState, CampaignState, next_call_state
+from dialer.snapshot import (
+    CallAbandoned,
+    CallerLeft,
+    CallServed,
+    LineEnd,
+    LineEnded,
+    LineRang,
+    TalkEnded,
+)
+
+if TYPE_CHECKING:
+    from dialer.core.floor import Floor
+
+_FOUND = {
+    ev.ChannelPlace.RINGING: CallSignal.FOUND_RINGING,
+    ev.ChannelPlace.DIALPLAN: CallSignal.FOUND_DIALPLAN,
+    ev.ChannelPlace.PARKED: CallSignal.FOUND_PARKED,
+    ev.ChannelPlace.TALKING: CallSignal.FOUND_TALKING,
+    ev.ChannelPlace.HARBOUR: CallSignal.FOUND_HARBOUR,
+}
+
+
+def signal(floor: Floor, call: Call, what: CallSignal, now: float) -> bool:
+    """Move the call along its table. True when that changed its state."""
+    target = next_call_state(call.state, what)
+    if target is call.state:
+        return False
+    call.state = target
+    call.since = now
+    after = CHECK_AFTER_S.get(target)
+    if after is not None and not (target is CallState.UNKNOWN and not floor.connected(call.pbx)):
+        floor.set_deadline(call, now + after)
+    elif target not in (CallState.RINGING, CallState.PLACING):
+        floor.set_deadline(call, None)  # PLACING's own deadline covers the ringing too
+    return True
+
+
+def _progress(floor: Floor, call: Call, progress: Progress, agent: str = "") -> None:
+    floor.emit(RecordProgress(call.attempt, call.campaign, call.lead, progress, agent))
+
+
+# --- until the phone rings ----------------------------------------------------------------------
+
+
+def clear(floor: Floor, call: Call, now: float) -> None:
+    """The attempt is on record: give it a slot on the trunk, unless there is reason not to."""
+    campaign = floor.campaigns[call.campaign]
+    if campaign.state is not CampaignState.RUNNING or not floor.connected(call.pbx):
+        withdraw(floor, call, now)
+        return
+    slot = floor.trunk(call.pbx, call.trunk).launch_slot(now)
+    if slot <= now:
+        _launch(floor, call, now)
+    else:
+        floor.set_deadline(call, slot)
+
+
+def _launch(floor: Floor, call: Call, now: float) -> None:
+    signal(floor, call, CallSignal.LAUNCHED, now)
+    rules = floor.campaigns[call.campaign].rules
+    call.originated = now
+    floor.set_deadline(call, now + rules.ring_limit_s + ORIGINATE_GRACE_S)
+    floor.emit(
+        Originate(
+            call.pbx,
+            call.attempt,
+            call.trunk,
+            call.lead.phone,
+            rules.caller_id,
+            rules.ring_limit_s,
+            rules.amd,
+            rules.record,
+        )
+    )
+    _progress(floor, call, Progress.ORIGINATED)
+
+
+def withdraw(floor: Floor, call: Call, now: float) -> None:
+    """Take an attempt back that was written and not dialled."""
+    call.taken_back = True
+    signal(floor, call, CallSignal.WITHDRAWN, now)
+    _end(floor, call, now, None, None, seen=True)
+
+
+def refuse(floor: Floor, call: Call, now: float) -> None:
+    """The store would not have the attempt: it never was."""
+    signal(floor, call, CallSignal.WITHDRAWN, now)
+    _forget(floor, call)
+
+
+def originate_failed(floor: Floor, call: Call, event: ev.OriginateFailed, now: float) -> None:
+    if event.refused:
+        call.refused = True
+        signal(floor, call, CallSignal.ORIGINATE_FAILED, now)
+        signal(floor, call, CallSignal.LINGER_OVER, now)
+        _end(floor, call, now, None, None, seen=True)
+        floor.warn(f"the PBX refused an Originate: {event.refused}", call.attempt)
+    elif signal(floor, call, CallSignal.ORIGINATE_FAILED, now):
+        floor.set_deadline(call, now + LINGER_S)
+
+
+def rang(floor: Floor, call: Call, now: float) -> None:
+    if call.rang is None and call.answered is None:
+        call.rang = now
+        if call.originated is not None:
+            floor.emit(Observe(call.campaign, LineRang(now - call.originated)))
+        _progress(floor, call, Progress.RINGING)
+    signal(floor, call, CallSignal.RANG, now)
+
+
+def answered(floor: Floor, call: Call, event: ev.LegAnswered, now: float) -> None:
+    call.channel = event.channel or call.channel
+    _note_answer(floor, call, now if event.at is None else min(event.at, now))
+    signal(floor, call, CallSignal.ANSWERED, now)
+
+
+def _note_answer(floor: Floor, call: Call, at: float) -> None:
+    if call.answered is None:
+        call.answered = at
+        _progress(floor, call, Progress.ANSWERED)
+
+
+# --- answered -----------------------------------------------------------------------------------
+
+
+def live(floor: Floor, call: Call, amd: str, now: float) -> None:
+    """A person: the clock of the law starts here."""
+    call.amd = amd or call.amd
+    _note_answer(floor, call, now)
+    _note_live(floor, call, now)
+    signal(floor, call, CallSignal.LIVE, now)
+
+
+def _note_live(floor: Floor, call: Call, now: float) -> None:
+    if call.live is None:
+        # Without AMD the person waits since the answer, not since the dialplan spoke.
+        amd = floor.campaigns[call.campaign].rules.amd
+        call.live = now if amd or call.answered is None else call.answered
+        _line_over(floor, call, LineEnd.LIVE, call.live)
+        _progress(floor, call, Progress.LIVE)
+
+
+def machine(floor: Floor, call: Call, cause: str, now: float) -> None:
+    call.amd = cause or call.amd
+    call.machine = True
+    _note_answer(floor, call, now)
+    _line_over(floor, call, LineEnd.MACHINE, now)
+    signal(floor, call, CallSignal.MACHINE, now)
+
+
+def parked(floor: Floor, call: Call, event: ev.LegParked, now: float) -> None:
+    """The customer waits in the holding bridge: now, and not before, an agent can be bridged."""
+    call.channel = event.channel or call.channel
+    _note_answer(floor, call, now)
+    _note_live(floor, call, now)
+    if signal(floor, call, CallSignal.PARKED, now):
+        _wait(floor, call, now)
+
+
+def _wait(floor: Floor, call: Call, now: float) -> None:
+    """Serve a waiting customer at once, or set the clock of his patience."""
+    campaign = floor.campaigns[call.campaign]
+    campaign.waiting[call.attempt] = None
+    if call.live is not None:
+        floor.set_deadline(call, call.live + campaign.rules.patience_s)
+    if campaign.idle:
+        connect(floor, call, next(iter(campaign.idle)), now)
+
+
+def connect(floor: Floor, call: Call, agent_name: str, now: float) -> None:
+    """Reserve the agent and send the Bridge. The only place that does."""
+    agent = floor.agents[agent_name]
+    agentflow.take(floor, agent, call, now)
+    signal(floor, call, CallSignal.TAKEN, now)
+    floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
+    call.agent = agent_name
+    floor.emit(Bridge(call.pbx, agent.leg, agent.channel, call.attempt, call.channel))
+
+
+def bridged(floor: Floor, call: Call, event: ev.LegBridged, now: float) -> None:
+    if signal(floor, call, CallSignal.BRIDGED, now):
+        _connected(floor, call, now if event.at is None else min(event.at, now))
+
+
+def _connected(floor: Floor, call: Call, at: float) -> None:
+    floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
+    if call.connected is None:
+        call.connected = at
+        if call.live is not None:
+            floor.emit(Observe(call.campaign, CallServed(max(0.0, at - call.live))))
+        _progress(floor, call, Progress.CONNECTED, call.agent)
+        floor.emit(PopScreen(call.agent, call.attempt, call.campaign, call.lead))
+
+
+def bridge_failed(floor: Floor, call: Call, now: float) -> None:
+    """Nothing was bridged: the customer waits on, and the agent is asked after first."""
+    if signal(floor, call, CallSignal.BRIDGE_FAILED, now):
+        call.agent = ""
+        _wait(floor, call, now)
+
+
+def unbridged(floor: Floor, call: Call, event: ev.LegUnbridged, now: float) -> None:
+    if signal(floor, call, CallSignal.UNBRIDGED, now):
+        _parted(floor, call, now if event.at is None else min(event.at, now))
+
+
+def _parted(floor: Floor, call: Call, at: float) -> None:
+    if call.connected is not None and call.parted is None:
+        call.parted = at
+        floor.emit(Observe(call.campaign, TalkEnded(max(0.0, at - call.connected))))
+        agentflow.call_over(floor, call, at)
+
+
+def harbour(floor: Floor, call: Call, now: float) -> None:
+    _note_answer(floor, call, now)
+    _note_live(floor, call, now)
+    if signal(floor, call, CallSignal.HARBOUR, now):
+        floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
+        if call.harbour is None:
+            call.harbour = now
+            _progress(floor, call, Progress.HARBOUR)
+            if call.connected is None:
+                floor.emit(Observe(call.campaign, CallAbandoned()))
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+def hung_up(floor: Floor, call: Call, event: ev.LegHungUp, now: float) -> None:
+    if signal(floor, call, CallSignal.HUNG_UP, now):
+        ended = now if event.at is None else min(event.at, now)
+        _end(floor, call, ended, event.cause, event.tech_cause, seen=True)
+
+
+def _end(
+    floor: Floor, call: Call, ended: float, cause: int | None, tech: int | None, seen: bool
+) -> None:
+    campaign = floor.campaigns[call.campaign]
+    _parted(floor, call, ended)
+    if call.live is not None and call.connected is None and call.harbour is None:
+        floor.emit(Observe(call.campaign, CallerLeft(max(0.0, ended - call.live))))
+    if not call.hung_up_by and call.connected is not None and seen:
+        call.hung_up_by = "customer"
+    record = closing(call, ended, campaign.rules.patience_s, cause, tech, seen)
+    line_end = line_end_of(record.outcome)
+    if line_end is not None:
+        _line_over(floor, call, line_end, ended)
+    floor.emit(record)
+    _forget(floor, call)
+    agentflow.call_over(floor, call, ended)
+
+
+def _line_over(floor: Floor, call: Call, end: LineEnd, at: float) -> None:
+    """Tell the pacer, once, how the line ended its way to an agent."""
+    if call.line_over or call.originated is None:
+        return
+    call.line_over = True
+    rung = call.rang if call.rang is not None else call.answered
+    setup_s = max(0.0, (rung if rung is not None else at) - call.originated)
+    ring_s = None
+    if call.rang is not None:
+        ring_s = max(0.0, (call.answered if call.answered is not None else at) - call.rang)
+    elif call.answered is not None:
+        ring_s = 0.0
+    detect_s = None if call.answered is None else max(0.0, at - call.answered)
+    floor.emit(Observe(call.campaign, LineEnded(end, setup_s, ring_s, detect_s)))
+
+
+def _forget(floor: Floor, call: Call) -> None:
+    campaign = floor.campaigns[call.campaign]
+    floor.set_deadline(call, None)
+    campaign.waiting.pop(call.attempt, None)
+    del floor.calls[call.attempt]
+    del campaign.calls[call.attempt]
+    floor.trunk(call.pbx, call.trunk).in_use -= 1
+    floor.drained(campaign)
+
+
+# --- doubt --------------------------------------------------------------------------------------
+
+
+def link_lost(floor: Floor, call: Call, now: float) -> None:
+    """Nothing is known of this call until a resync; what was not dialled is not dialled now."""
+    if call.state is CallState.CLEARED:
+        withdraw(floor, call, now)
+    elif call.in_flight:
+        if signal(floor, call, CallSignal.LINK_LOST, now) and call.state is CallState.ENDED:
+            _end(floor, call, now, None, None, seen=True)
+        floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
+        call.deadline = None
+
+
+def found(
+    floor: Floor, call: Call, where: ev.ChannelFound | None, restarted: bool, now: float
+) -> None:
+    """A listing or a check shows where the leg stands, or that it is gone."""
+    if not call.in_flight:
+        return
+    if where is None:
+        unseen = call.originated is not None and call.rang is None and call.answered is None
+        if unseen and not restarted and now - (call.originated or 0.0) < UNSEEN_GRACE_S:
+            floor.set_deadline(call, now + UNSEEN_GRACE_S)  # may still be on its way in
+            return
+        if signal(floor, call, CallSignal.MISSING, now):
+            _end(floor, call, now, None, None, seen=False)
+        return
+    call.channel = where.channel or call.channel
+    _believe(floor, call, where, now)
+    if call.attempt in floor.calls and call.deadline is None:
+        after = CHECK_AFTER_S.get(call.state, ORIGINATE_GRACE_S)
+        if call.state is CallState.RINGING:
+            after = floor.campaigns[call.campaign].rules.ring_limit_s + ORIGINATE_GRACE_S
+        floor.set_deadline(call, now + after)
+
+
+def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> None:
+    what = _FOUND[where.place]
+    if what is CallSignal.FOUND_RINGING:
+        call.rang = now if call.rang is None else call.rang
+    else:
+        _note_answer(floor, call, now)
+    if where.place in (ev.ChannelPlace.PARKED, ev.ChannelPlace.HARBOUR):
+        _note_live(floor, call, now)
+    if where.place is ev.ChannelPlace.HARBOUR:
+        harbour(floor, call, now)
+        return
+    if not signal(floor, call, what, now):
+        return
+    if call.state is CallState.WAITING:
+        _wait(floor, call, now)
+    elif call.state is CallState.TALKING:
+        partner = floor.agent_of_leg.get(where.peer)
+        if partner is not None:
+            call.agent = partner.name
+            agentflow.give(partner, call)
+        _connected(floor, call, now)
+    elif call.state is CallState.PARTING:
+        _parted(floor, call, now)
+
+
+def deadline(floor: Floor, call: Call, now: float) -> None:
+    """The call's time in its state is over: act, or ask the PBX."""
+    if call.state is CallState.CLEARED:
+        if floor.connected(call.pbx):
+            _launch(floor, call, now)
+        else:
+            withdraw(floor, call, now)
+    elif call.state is CallState.CLOSING:
+        signal(floor, call, CallSignal.LINGER_OVER, now)
+        _end(floor, call, now, None, None, seen=True)
+    elif call.state is CallState.WAITING and _out_of_patience(floor, call, now):
+        floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
+        signal(floor, call, CallSignal.PATIENCE_OVER, now)
+        floor.emit(PlayHarbour(call.pbx, call.attempt, call.channel))
+    elif call.in_flight and floor.connected(call.pbx):
+        floor.emit(CheckLeg(call.pbx, call.attempt))
+        floor.set_deadline(call, now + ORIGINATE_GRACE_S)
+
+
+def _out_of_patience(floor: Floor, call: Call, now: float) -> bool:
+    patience_s = floor.campaigns[call.campaign].rules.patience_s
+    return call.live is None or now >= call.live + patience_s
+
+
+def recover(floor: Floor, event: ev.AttemptRecovered, now: float) -> None:
+    """Take over an attempt of a former life, as unknown as it is."""
+    campaign = floor.campaigns.get(event.lead.campaign)
+    if campaign is None:
+        floor.warn("an open attempt of an unknown campaign was found", event.attempt)
+        return
+    began = now - event.age_s
+    call = Call(
+        attempt=event.attempt,
+        campaign=event.lead.campaign,
+        pbx=event.pbx,
+        trunk=campaign.rules.trunk,
+        lead=event.lead,
+        planned=began,
+        state=CallState.UNKNOWN,
+        since=now,
+        agent=event.agent,
+        originated=began,
+        line_over=True,  # another life's line: its timing teaches nothing
+    )
+    if event.answered or event.live or event.connected:
+        call.answered = began
+    if event.live or event.connected:
+        call.live = began
+    if event.connected:
+        call.connected = began
+    agent = floor.agents.get(event.agent)
+    if agent is not None and event.connected:
+        agentflow.give(agent, call)
+    floor.trunk(call.pbx, call.trunk).in_use += 1
+    floor.calls[call.attempt] = campaign.calls[call.attempt] = call
+    if floor.connected(call.pbx):
+        floor.set_deadline(call, now + CHECK_AFTER_S[CallState.UNKNOWN])
+
+
+def serve_waiting(floor: Floor, campaign: Campaign, agent_name: str, now: float) -> bool:
+    """Give the campaign's longest-waiting customer to this idle agent, if there is one."""
+    for attempt in campaign.waiting:
+        connect(floor, floor.calls[attempt], agent_name, now)
+        return True
+    return False

@@ -1,0 +1,405 @@
+"""The floor: every campaign, agent and call of this node, and the one way in.
+
+`handle(event, now)` and `tick(now)` return the commands that follow, in order. Nothing here
+awaits, reads a clock, draws a number or writes a log; the same floor runs in production, on a
+simulated PBX and in virtual time. What calls do is in `callflow`, what agents do in `agentflow`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from dialer.core import agentflow, callflow
+from dialer.core import events as ev
+from dialer.core.agent import Agent
+from dialer.core.call import Call
+from dialer.core.campaign import (
+    HOPPER_FILL,
+    HOPPER_LOW,
+    REFETCH_MAX_S,
+    REFETCH_MIN_S,
+    RING_MIN_S,
+    Campaign,
+    Fetching,
+)
+from dialer.core.commands import (
+    Command,
+    FetchLeads,
+    HangUp,
+    RecordAttempt,
+    ReturnLeads,
+    ShowCampaign,
+    Warn,
+)
+from dialer.core.states import (
+    CallSignal,
+    CallState,
+    CampaignSignal,
+    CampaignState,
+    next_campaign_state,
+)
+from dialer.core.trunk import Trunk
+from dialer.snapshot import Bound
+
+NOT_CONNECTED = "not connected yet"
+
+
+class Floor:
+    """All that happens on one node.
+
+    `boot` is unique to this life of the process: ids of attempts begin with `od-<boot>-c`.
+    """
+
+    def __init__(self, boot: str) -> None:
+        self.boot = boot
+        self.campaigns: dict[str, Campaign] = {}
+        self.agents: dict[str, Agent] = {}
+        self.agent_of_leg: dict[str, Agent] = {}
+        self.calls: dict[str, Call] = {}
+        self.trunks: dict[tuple[str, str], Trunk] = {}
+        self.link_down: dict[str, str] = {}  # PBX -> why; a PBX not in here is connected
+        self._count = 0
+        self._deadlines: list[tuple[float, int, Call | Agent | Campaign]] = []
+        self._deadline_count = 0
+        self._out: list[Command] = []
+        self._handlers: dict[type, Callable[[Any, float], None]] = {
+            ev.LinkLost: self._link_lost,
+            ev.LinkResynced: self._link_resynced,
+            ev.LegChecked: self._leg_checked,
+            ev.LegRinging: self._leg_ringing,
+            ev.LegAnswered: self._leg_answered,
+            ev.LegParked: self._leg_parked,
+            ev.LegBridged: self._leg_bridged,
+            ev.LegUnbridged: self._leg_unbridged,
+            ev.LegHungUp: self._leg_hung_up,
+            ev.PersonDetected: self._person_detected,
+            ev.MachineDetected: self._machine_detected,
+            ev.HarbourStarted: self._harbour_started,
+            ev.OriginateFailed: self._originate_failed,
+            ev.BridgeFailed: self._bridge_failed,
+            ev.AgentLoggedIn: lambda e, now: agentflow.log_in(self, e, now),
+            ev.AgentRecovered: lambda e, now: agentflow.recover(self, e, now),
+            ev.StatusChosen: lambda e, now: agentflow.choose(self, e, now),
+            ev.HangUpPressed: lambda e, now: agentflow.hang_up(self, e, now),
+            ev.DispositionChosen: lambda e, now: agentflow.dispose(self, e, now),
+            ev.ScreenLost: lambda e, now: agentflow.screen(self, e.agent, False, now),
+            ev.ScreenBack: lambda e, now: agentflow.screen(self, e.agent, True, now),
+            ev.TrunkConfigured: self._trunk_configured,
+            ev.CampaignStarted: self._campaign_started,
+            ev.CampaignPaused: self._campaign_paused,
+            ev.CampaignResumed: self._campaign_resumed,
+            ev.CampaignStopped: self._campaign_stopped,
+            ev.LeadsOffered: self._leads_offered,
+            ev.AttemptRecorded: self._attempt_recorded,
+            ev.AttemptRefused: self._attempt_refused,
+            ev.AttemptRecovered: lambda e, now: callflow.recover(self, e, now),
+            ev.LinesDecided: self._lines_decided,
+        }
+
+    # --- the one door -------------------------------------------------------------------------
+
+    def handle(self, event: ev.Event, now: float) -> list[Command]:
+        """Take one fact; the commands that follow, to be carried out in this order."""
+        try:
+            self._handlers[type(event)](event, now)
+        except Exception:
+            self._out.clear()  # half a step must not be carried out with the next one
+            raise
+        return self._drain()
+
+    def tick(self, now: float) -> list[Command]:
+        """Apply every deadline due by `now`, in order of time."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            due, _, whose = heapq.heappop(self._deadlines)
+            if isinstance(whose, Campaign):
+                self._refill(whose, now)
+            elif whose.deadline == due:
+                whose.deadline = None
+                if isinstance(whose, Call):
+                    callflow.deadline(self, whose, now)
+                else:
+                    agentflow.deadline(self, whose, now)
+        return self._drain()
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do; never later than needed, sometimes earlier."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def _drain(self) -> list[Command]:
+        out, self._out = self._out, []
+        return out
+
+    # --- for callflow and agentflow -----------------------------------------------------------
+
+    def emit(self, command: Command) -> None:
+        self._out.append(command)
+
+    def warn(self, text: str, leg: str = "") -> None:
+        self._out.append(Warn(text, leg))
+
+    def set_deadline(self, whose: Call | Agent, at: float | None) -> None:
+        whose.deadline = at
+        if at is not None:
+            self._deadline_count += 1
+            heapq.heappush(self._deadlines, (at, self._deadline_count, whose))
+
+    def connected(self, pbx: str) -> bool:
+        return self.link_down.get(pbx, NOT_CONNECTED) == ""
+
+    def show_campaign(self, campaign: Campaign) -> None:
+        """Tell the screens, when it changed, what the campaign does and why it does not dial."""
+        why = self.not_dialling(campaign)
+        shown = f"{campaign.state}|{why}"
+        if shown != campaign.shown:
+            campaign.shown = shown
+            self.emit(ShowCampaign(campaign.rules.name, campaign.state.value, why))
+
+    def not_dialling(self, campaign: Campaign) -> str:
+        """Why this campaign launches no lines just now, in words; empty when it may."""
+        if campaign.state is CampaignState.PAUSED:
+            return campaign.why_paused
+        if campaign.state is not CampaignState.RUNNING:
+            return "stopped"
+        down = self.link_down.get(campaign.rules.pbx, NOT_CONNECTED)
+        if down:
+            return f"PBX {campaign.rules.pbx}: {down}"
+        if not campaign.members:
+            return "no agent is logged in"
+        if not campaign.hopper and campaign.fetching is Fetching.EXHAUSTED:
+            return "no lead is due"
+        if campaign.last_bound is Bound.TRUNK:
+            return f"trunk {campaign.rules.trunk} is at its limit"
+        return ""
+
+    # --- links --------------------------------------------------------------------------------
+
+    def _link_lost(self, event: ev.LinkLost, now: float) -> None:
+        self.link_down[event.pbx] = event.why or "connection lost"
+        for call in [c for c in self.calls.values() if c.pbx == event.pbx]:
+            callflow.link_lost(self, call, now)
+        for agent in [a for a in self.agents.values() if a.pbx == event.pbx]:
+            agentflow.link_lost(self, agent, now)
+        self._show_campaigns_of(event.pbx)
+
+    def _link_resynced(self, event: ev.LinkResynced, now: float) -> None:
+        self.link_down[event.pbx] = ""
+        found = {channel.leg: channel for channel in event.channels}
+        for call in [c for c in self.calls.values() if c.pbx == event.pbx]:
+            callflow.found(self, call, found.get(call.attempt), event.restarted, now)
+        for agent in [a for a in self.agents.values() if a.pbx == event.pbx]:
+            agentflow.found(self, agent, found.get(agent.leg), now)
+            if agent.leg in self.agent_of_leg:
+                agentflow.ring_again(self, agent, now)
+        for leg in found:
+            if leg not in self.calls and leg not in self.agent_of_leg:
+                # A customer we do not know is served by the dialplan's own timer and message.
+                if leg.rpartition("-")[2].startswith("a"):
+                    self.emit(HangUp(event.pbx, leg))
+                else:
+                    self.warn("a customer's channel nobody here dialled was left to its timer", leg)
+        self._show_campaigns_of(event.pbx)
+
+    def _leg_checked(self, event: ev.LegChecked, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.found(self, call, event.found, False, now)
+        elif (agent := self.agent_of_leg.get(event.leg)) is not None:
+            agentflow.found(self, agent, event.found, now)
+
+    def _show_campaigns_of(self, pbx: str) -> None:
+        for campaign in self.campaigns.values():
+            if campaign.rules.pbx == pbx:
+                self.show_campaign(campaign)
+
+    # --- legs ---------------------------------------------------------------------------------
+
+    def _leg_ringing(self, event: ev.LegRinging, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.rang(self, call, now)
+
+    def _leg_answered(self, event: ev.LegAnswered, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.answered(self, call, event, now)
+        elif (agent := self.agent_of_leg.get(event.leg)) is not None:
+            agent.channel = event.channel or agent.channel
+
+    def _leg_parked(self, event: ev.LegParked, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.parked(self, call, event, now)
+        elif (agent := self.agent_of_leg.get(event.leg)) is not None:
+            agentflow.parked(self, agent, event.channel, now)
+
+    def _leg_bridged(self, event: ev.LegBridged, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.bridged(self, call, event, now)
+        elif (agent := self.agent_of_leg.get(event.leg)) is not None:
+            agentflow.bridged(self, agent, now)
+
+    def _leg_unbridged(self, event: ev.LegUnbridged, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.unbridged(self, call, event, now)
+
+    def _leg_hung_up(self, event: ev.LegHungUp, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.hung_up(self, call, event, now)
+        elif (agent := self.agent_of_leg.get(event.leg)) is not None:
+            agentflow.leg_gone(self, agent, now)
+
+    def _person_detected(self, event: ev.PersonDetected, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.live(self, call, event.amd, now)
+
+    def _machine_detected(self, event: ev.MachineDetected, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.machine(self, call, event.cause, now)
+
+    def _harbour_started(self, event: ev.HarbourStarted, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.harbour(self, call, now)
+
+    def _originate_failed(self, event: ev.OriginateFailed, now: float) -> None:
+        if (call := self.calls.get(event.leg)) is not None:
+            callflow.originate_failed(self, call, event, now)
+        elif (agent := self.agent_of_leg.get(event.leg)) is not None:
+            agentflow.leg_gone(self, agent, now)
+
+    def _bridge_failed(self, event: ev.BridgeFailed, now: float) -> None:
+        if (call := self.calls.get(event.customer_leg)) is not None:
+            callflow.bridge_failed(self, call, now)
+        if (agent := self.agent_of_leg.get(event.agent_leg)) is not None:
+            agentflow.bridge_failed(self, agent)
+
+    # --- campaigns ----------------------------------------------------------------------------
+
+    def _trunk_configured(self, event: ev.TrunkConfigured, now: float) -> None:
+        trunk = self.trunk(event.pbx, event.trunk)
+        trunk.channels_max = event.channels_max
+        trunk.originates_per_s = event.originates_per_s
+
+    def trunk(self, pbx: str, name: str) -> Trunk:
+        trunk = self.trunks.get((pbx, name))
+        if trunk is None:
+            trunk = self.trunks[(pbx, name)] = Trunk(pbx, name)
+        return trunk
+
+    def _campaign_started(self, event: ev.CampaignStarted, now: float) -> None:
+        if event.rules.ring_limit_s < RING_MIN_S:
+            self.warn(f"campaign refused: a ring limit under {RING_MIN_S:.0f} s is unlawful")
+            return
+        campaign = self.campaigns.get(event.rules.name)
+        if campaign is None:
+            campaign = self.campaigns[event.rules.name] = Campaign(event.rules)
+            for agent in self.agents.values():
+                agentflow.join(self, agent, campaign)
+        campaign.rules = event.rules
+        self._move(campaign, CampaignSignal.START, now)
+
+    def _campaign_paused(self, event: ev.CampaignPaused, now: float) -> None:
+        if (campaign := self.campaigns.get(event.campaign)) is not None:
+            campaign.why_paused = event.why
+            self._move(campaign, CampaignSignal.PAUSE, now)
+
+    def _campaign_resumed(self, event: ev.CampaignResumed, now: float) -> None:
+        if (campaign := self.campaigns.get(event.campaign)) is not None:
+            self._move(campaign, CampaignSignal.RESUME, now)
+
+    def _campaign_stopped(self, event: ev.CampaignStopped, now: float) -> None:
+        if (campaign := self.campaigns.get(event.campaign)) is not None:
+            self._move(campaign, CampaignSignal.STOP, now)
+            self.drained(campaign)
+
+    def _move(self, campaign: Campaign, signal: CampaignSignal, now: float) -> None:
+        campaign.state = next_campaign_state(campaign.state, signal)
+        if campaign.state is CampaignState.RUNNING:
+            self._refill(campaign, now)
+        else:
+            self._take_back(campaign, now)
+        self.show_campaign(campaign)
+
+    def _take_back(self, campaign: Campaign, now: float) -> None:
+        """Dial nothing more: unused leads go back, written attempts not yet dialled are undone."""
+        if campaign.hopper:
+            self.emit(
+                ReturnLeads(campaign.rules.name, tuple(lead.lead_id for lead in campaign.hopper))
+            )
+            campaign.hopper.clear()
+        for call in [c for c in campaign.calls.values() if c.state is CallState.CLEARED]:
+            callflow.withdraw(self, call, now)
+
+    def drained(self, campaign: Campaign) -> None:
+        """After a call ended: a stopping campaign without calls has stopped."""
+        if campaign.state is CampaignState.STOPPING and not campaign.calls:
+            campaign.state = next_campaign_state(campaign.state, CampaignSignal.DRAINED)
+            self.show_campaign(campaign)
+
+    def _refill(self, campaign: Campaign, now: float) -> None:
+        if (
+            campaign.state is CampaignState.RUNNING
+            and campaign.fetching is not Fetching.ASKED
+            and len(campaign.hopper) < HOPPER_LOW
+            and (campaign.fetching is Fetching.IDLE or now >= campaign.refetch_at)
+        ):
+            campaign.fetching = Fetching.ASKED
+            self.emit(FetchLeads(campaign.rules.name, HOPPER_FILL - len(campaign.hopper)))
+
+    def _leads_offered(self, event: ev.LeadsOffered, now: float) -> None:
+        campaign = self.campaigns.get(event.campaign)
+        if campaign is None or campaign.state is not CampaignState.RUNNING:
+            if event.leads:
+                self.emit(ReturnLeads(event.campaign, tuple(lead.lead_id for lead in event.leads)))
+            if campaign is not None:
+                campaign.fetching = Fetching.IDLE
+            return
+        campaign.hopper.extend(event.leads)
+        if event.exhausted:
+            campaign.fetching = Fetching.EXHAUSTED
+            wait = REFETCH_MAX_S if event.next_ready_s is None else event.next_ready_s
+            campaign.refetch_at = now + min(max(wait, REFETCH_MIN_S), REFETCH_MAX_S)
+            self._deadline_count += 1
+            heapq.heappush(self._deadlines, (campaign.refetch_at, self._deadline_count, campaign))
+        else:
+            campaign.fetching = Fetching.IDLE
+        self.show_campaign(campaign)
+
+    # --- dialling -----------------------------------------------------------------------------
+
+    def _lines_decided(self, event: ev.LinesDecided, now: float) -> None:
+        campaign = self.campaigns.get(event.campaign)
+        if campaign is None:
+            return
+        campaign.last_bound = event.decision.bound
+        if campaign.state is CampaignState.RUNNING and self.connected(campaign.rules.pbx):
+            trunk = self.trunk(campaign.rules.pbx, campaign.rules.trunk)
+            for _ in range(min(event.decision.lines, trunk.free, len(campaign.hopper))):
+                self._plan(campaign, trunk, now)
+            self._refill(campaign, now)
+        self.show_campaign(campaign)
+
+    def _plan(self, campaign: Campaign, trunk: Trunk, now: float) -> None:
+        self._count += 1
+        lead = campaign.hopper.popleft()
+        call = Call(
+            attempt=f"od-{self.boot}-c{self._count}",
+            campaign=campaign.rules.name,
+            pbx=trunk.pbx,
+            trunk=trunk.name,
+            lead=lead,
+            planned=now,
+            since=now,
+        )
+        trunk.in_use += 1
+        self.calls[call.attempt] = campaign.calls[call.attempt] = call
+        self.emit(RecordAttempt(call.attempt, call.pbx, lead))
+
+    def _attempt_recorded(self, event: ev.AttemptRecorded, now: float) -> None:
+        call = self.calls.get(event.attempt)
+        if call is None:
+            self.warn("the store recorded an attempt nobody planned", event.attempt)
+            return
+        callflow.signal(self, call, CallSignal.RECORDED, now)
+        callflow.clear(self, call, now)
+
+    def _attempt_refused(self, event: ev.AttemptRefused, now: float) -> None:
+        if (call := self.calls.get(event.attempt)) is not None:
+            callflow.refuse(self, call, now)

@@ -1,0 +1,306 @@
+"""The state tables of a call and of an agent: where each may go, and on what.
+
+A table is a dict of dicts: `CALL[state][signal]` is the next state. A signal that a state's row
+does not name is either *late* (a fact repeated or overtaken, as AMI delivers them: it changes
+nothing, see `LATE_CALL` and `LATE_AGENT`) or *illegal*: `next_call_state` raises and nothing is
+changed. Signals from the PBX are never illegal for a state in which the leg lives; our own
+signals (an agent taken twice, an attempt launched twice) are, and their being so is what keeps
+the promises of the design.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class IllegalTransition(Exception):
+    """A signal that must not happen in this state. Nothing was changed."""
+
+
+class CallState(StrEnum):
+    PLANNED = "planned"  # the attempt is being written ahead
+    CLEARED = "cleared"  # written; waits for its slot on the trunk
+    PLACING = "placing"  # Originate sent
+    RINGING = "ringing"
+    ANSWERED = "answered"  # up, on its way through the dialplan (AMD, ...)
+    WAITING = "waiting"  # a live person, parked, without an agent
+    CONNECTING = "connecting"  # an agent is reserved and the Bridge sent
+    TALKING = "talking"
+    PARTING = "parting"  # the bridge is dissolved, the hangup will follow
+    TURNING_AWAY = "turning away"  # patience is over, sent to the safe-harbour message
+    HARBOUR = "harbour"  # hears the message
+    MACHINE = "machine"  # taken for a machine by AMD
+    CLOSING = "closing"  # the Originate failed; Hangup may still bring the cause
+    UNKNOWN = "unknown"  # the link was lost, or facts contradict: reconcile, never resend
+    ENDED = "ended"
+
+
+class CallSignal(StrEnum):
+    # ours
+    RECORDED = "recorded"
+    WITHDRAWN = "withdrawn"  # refused by the store, or taken back before it was dialled
+    LAUNCHED = "launched"
+    TAKEN = "taken"  # an agent is reserved
+    PATIENCE_OVER = "patience over"
+    LINGER_OVER = "linger over"
+    # the PBX's
+    RANG = "rang"
+    ANSWERED = "answered"
+    LIVE = "live"
+    MACHINE = "machine"
+    PARKED = "parked"
+    BRIDGED = "bridged"
+    UNBRIDGED = "unbridged"
+    BRIDGE_FAILED = "bridge failed"
+    HARBOUR = "harbour"
+    HUNG_UP = "hung up"
+    ORIGINATE_FAILED = "originate failed"
+    LINK_LOST = "link lost"
+    # answers to a resync or a check
+    FOUND_RINGING = "found ringing"
+    FOUND_DIALPLAN = "found in dialplan"
+    FOUND_PARKED = "found parked"
+    FOUND_TALKING = "found talking"
+    FOUND_HARBOUR = "found in harbour"
+    MISSING = "missing"
+
+
+_S = CallState
+_G = CallSignal
+
+# What any living leg obeys, whatever we believed: a channel that is gone is gone.
+_ALWAYS = {_G.HUNG_UP: _S.ENDED, _G.MISSING: _S.ENDED, _G.LINK_LOST: _S.UNKNOWN}
+
+CALL: dict[CallState, dict[CallSignal, CallState]] = {
+    _S.PLANNED: {
+        _G.RECORDED: _S.CLEARED,
+        _G.WITHDRAWN: _S.ENDED,
+    },
+    _S.CLEARED: {
+        _G.LAUNCHED: _S.PLACING,
+        _G.WITHDRAWN: _S.ENDED,
+    },
+    _S.PLACING: {
+        **_ALWAYS,
+        _G.RANG: _S.RINGING,
+        _G.ANSWERED: _S.ANSWERED,
+        _G.LIVE: _S.ANSWERED,
+        _G.MACHINE: _S.MACHINE,
+        _G.PARKED: _S.WAITING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.ORIGINATE_FAILED: _S.CLOSING,
+        _G.FOUND_RINGING: _S.RINGING,
+        _G.FOUND_DIALPLAN: _S.ANSWERED,
+        _G.FOUND_PARKED: _S.WAITING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    _S.RINGING: {
+        **_ALWAYS,
+        _G.ANSWERED: _S.ANSWERED,
+        _G.LIVE: _S.ANSWERED,
+        _G.MACHINE: _S.MACHINE,
+        _G.PARKED: _S.WAITING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.ORIGINATE_FAILED: _S.CLOSING,
+        _G.FOUND_DIALPLAN: _S.ANSWERED,
+        _G.FOUND_PARKED: _S.WAITING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    _S.ANSWERED: {
+        **_ALWAYS,
+        _G.MACHINE: _S.MACHINE,
+        _G.PARKED: _S.WAITING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_PARKED: _S.WAITING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+        _G.FOUND_TALKING: _S.UNKNOWN,  # we never bridged it
+    },
+    _S.WAITING: {
+        **_ALWAYS,
+        _G.TAKEN: _S.CONNECTING,
+        _G.PATIENCE_OVER: _S.TURNING_AWAY,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+        _G.FOUND_TALKING: _S.UNKNOWN,
+    },
+    _S.CONNECTING: {
+        **_ALWAYS,
+        _G.BRIDGED: _S.TALKING,
+        _G.BRIDGE_FAILED: _S.WAITING,
+        _G.HARBOUR: _S.HARBOUR,  # the dead-man timer was faster than the Bridge
+        _G.FOUND_TALKING: _S.TALKING,
+        _G.FOUND_PARKED: _S.WAITING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    _S.TALKING: {
+        **_ALWAYS,
+        _G.UNBRIDGED: _S.PARTING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_DIALPLAN: _S.PARTING,
+        _G.FOUND_PARKED: _S.PARTING,
+    },
+    _S.PARTING: {**_ALWAYS},
+    _S.TURNING_AWAY: {
+        **_ALWAYS,
+        _G.BRIDGED: _S.TALKING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    # A Bridge that was on its way pulls the customer out of the message: late, but served.
+    _S.HARBOUR: {**_ALWAYS, _G.BRIDGED: _S.TALKING, _G.FOUND_TALKING: _S.TALKING},
+    _S.MACHINE: {**_ALWAYS},
+    _S.CLOSING: {
+        _G.HUNG_UP: _S.ENDED,
+        _G.MISSING: _S.ENDED,
+        _G.LINGER_OVER: _S.ENDED,
+        _G.LINK_LOST: _S.ENDED,
+    },
+    _S.UNKNOWN: {
+        _G.HUNG_UP: _S.ENDED,
+        _G.MISSING: _S.ENDED,
+        _G.ORIGINATE_FAILED: _S.CLOSING,
+        _G.RANG: _S.RINGING,
+        _G.ANSWERED: _S.ANSWERED,
+        _G.LIVE: _S.ANSWERED,
+        _G.MACHINE: _S.MACHINE,
+        _G.PARKED: _S.WAITING,
+        _G.BRIDGED: _S.TALKING,
+        _G.UNBRIDGED: _S.PARTING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_RINGING: _S.RINGING,
+        _G.FOUND_DIALPLAN: _S.ANSWERED,
+        _G.FOUND_PARKED: _S.WAITING,
+        _G.FOUND_TALKING: _S.TALKING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    _S.ENDED: {},
+}
+
+# Our own signals are never late: out of place they are a broken promise.
+OWN_CALL_SIGNALS = frozenset(
+    {_G.RECORDED, _G.LAUNCHED, _G.TAKEN, _G.PATIENCE_OVER, _G.LINGER_OVER, _G.WITHDRAWN}
+)
+
+
+def next_call_state(state: CallState, signal: CallSignal) -> CallState:
+    """Where a call in `state` goes on `signal`; the same state for a late fact.
+
+    Raises `IllegalTransition` for a signal of our own that must not happen here.
+    """
+    target = CALL[state].get(signal)
+    if target is not None:
+        return target
+    if signal in OWN_CALL_SIGNALS:
+        raise IllegalTransition(f"a call that is {state} cannot be {signal}")
+    return state
+
+
+class AgentState(StrEnum):
+    SIGNING_ON = "signing on"  # the agent's phone is being rung
+    READY = "ready"
+    RESERVED = "reserved"  # a Bridge with a waiting customer is sent
+    TALK = "talk"
+    WRAP_UP = "wrap-up"
+    BREAK = "break"
+    PHONE_LOST = "phone lost"  # the leg is gone; going ready rings the phone again
+    LEAVING = "leaving"  # logged out, the leg is being hung up
+    UNKNOWN = "unknown"  # the link was lost
+    LOGGED_OUT = "logged out"
+
+
+class AgentSignal(StrEnum):
+    # the agent's own and ours
+    GO_READY = "go ready"  # free, and the chosen status is READY
+    GO_BREAK = "go on break"
+    GO_OUT = "log out"
+    CALL_AGAIN = "ring the phone again"
+    TAKEN = "taken"
+    # the PBX's
+    TO_WRAP_UP = "to wrap-up"  # parked again after a conversation
+    BRIDGED = "bridged"
+    LEG_GONE = "leg gone"
+    LINK_LOST = "link lost"
+    FOUND_TALKING = "found talking"
+
+
+_A = AgentState
+_B = AgentSignal
+_GONE = {_B.LEG_GONE: _A.PHONE_LOST, _B.LINK_LOST: _A.UNKNOWN}
+_FREE = {_B.GO_READY: _A.READY, _B.GO_BREAK: _A.BREAK, _B.GO_OUT: _A.LEAVING}
+
+AGENT: dict[AgentState, dict[AgentSignal, AgentState]] = {
+    _A.SIGNING_ON: {**_GONE, **_FREE},
+    # Bridged without our having asked for it: we no longer know, so no call for this agent.
+    _A.READY: {**_GONE, **_FREE, _B.TAKEN: _A.RESERVED, _B.BRIDGED: _A.UNKNOWN},
+    _A.BREAK: {**_GONE, **_FREE, _B.BRIDGED: _A.UNKNOWN},
+    _A.RESERVED: {**_GONE, **_FREE, _B.BRIDGED: _A.TALK, _B.FOUND_TALKING: _A.TALK},
+    _A.TALK: {**_GONE, **_FREE, _B.TO_WRAP_UP: _A.WRAP_UP},
+    _A.WRAP_UP: {**_GONE, **_FREE},
+    _A.PHONE_LOST: {
+        _B.CALL_AGAIN: _A.SIGNING_ON,
+        _B.GO_OUT: _A.LOGGED_OUT,
+        _B.LEG_GONE: _A.PHONE_LOST,
+        _B.LINK_LOST: _A.PHONE_LOST,
+    },
+    _A.LEAVING: {
+        _B.LEG_GONE: _A.LOGGED_OUT,
+        _B.LINK_LOST: _A.LEAVING,
+        _B.GO_OUT: _A.LEAVING,
+    },
+    _A.UNKNOWN: {
+        **_FREE,
+        _B.TO_WRAP_UP: _A.WRAP_UP,
+        _B.FOUND_TALKING: _A.TALK,
+        _B.LEG_GONE: _A.PHONE_LOST,
+        _B.LINK_LOST: _A.UNKNOWN,
+        _B.CALL_AGAIN: _A.SIGNING_ON,
+    },
+    _A.LOGGED_OUT: {},
+}
+del AGENT[_A.READY][_B.GO_READY]  # already there
+_LATE_AGENT = frozenset({_B.BRIDGED, _B.TO_WRAP_UP, _B.FOUND_TALKING, _B.LEG_GONE, _B.LINK_LOST})
+
+
+def next_agent_state(state: AgentState, signal: AgentSignal) -> AgentState:
+    """Where an agent in `state` goes on `signal`; the same state for a late fact.
+
+    Raises `IllegalTransition` for what must not happen: above all a second caller (`TAKEN` in
+    any state but READY).
+    """
+    target = AGENT[state].get(signal)
+    if target is not None:
+        return target
+    if signal in _LATE_AGENT or (signal is _B.GO_READY and state is _A.READY):
+        return state
+    raise IllegalTransition(f"an agent who is {state} cannot {signal}")
+
+
+class CampaignState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"  # dials no more, serves what is under way
+    STOPPED = "stopped"
+
+
+class CampaignSignal(StrEnum):
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    DRAINED = "drained"  # the last call under way has ended
+
+
+_C = CampaignState
+_D = CampaignSignal
+
+CAMPAIGN: dict[CampaignState, dict[CampaignSignal, CampaignState]] = {
+    _C.STOPPED: {_D.START: _C.RUNNING},
+    _C.RUNNING: {_D.START: _C.RUNNING, _D.PAUSE: _C.PAUSED, _D.STOP: _C.STOPPING},
+    _C.PAUSED: {_D.START: _C.RUNNING, _D.RESUME: _C.RUNNING, _D.STOP: _C.STOPPING},
+    _C.STOPPING: {_D.START: _C.RUNNING, _D.DRAINED: _C.STOPPED},
+}
+
+
+def next_campaign_state(state: CampaignState, signal: CampaignSignal) -> CampaignState:
+    """Where a campaign goes; a signal its row does not name changes nothing."""
+    return CAMPAIGN[state].get(signal, state)
