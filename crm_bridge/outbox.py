@@ -91,12 +91,13 @@ deliveries = sa.Table(
     sa.Index("crm_delivery_dead", "endpoint", "seq", sqlite_where=_dead, postgresql_where=_dead),
 )
 
+# The disabled ones only.
 endpoints = sa.Table(
     "crm_endpoint",
     metadata,
     sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("disabled_at", sa.Float(53)),  # null while enabled
-    sa.Column("disabled_why", sa.String(200)),
+    sa.Column("disabled_at", sa.Float(53), nullable=False),
+    sa.Column("disabled_why", sa.String(200), nullable=False),
 )
 
 _SEPARATORS = (",", ":")
@@ -113,8 +114,13 @@ async def append(connection: AsyncConnection, happened: Sequence[Event]) -> None
 
     An event whose id is there already is the same fact told again and is left out.
     """
+    await connection.run_sync(append_sync, happened)
+
+
+def append_sync(connection: sa.Connection, happened: Sequence[Event]) -> None:
+    """`append`, for a writer who is inside a function of a synchronous connection."""
     if happened:
-        await connection.execute(
+        connection.execute(
             _insert_ignore(connection.dialect.name, events),
             [
                 {
@@ -183,6 +189,7 @@ class Due:
     type: str
     at: float
     data: str
+    ahead: int | None  # the pending delivery of its key just before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +261,7 @@ async def claim(
     for seq, key, attempts, id_, type_, at, data, ahead in sorted(found, key=lambda row: row.seq):
         if ahead is None or held.get(key) == ahead:
             held[key] = seq
-            due.append(Due(seq, key, attempts, id_, type_, at, data))
+            due.append(Due(seq, key, attempts, id_, type_, at, data, ahead))
         else:
             blocked.append((seq, ahead))
     if due:
@@ -311,11 +318,14 @@ async def settle(
     delivered: Mapping[int, int] | None = None,
     failed: Collection[Failed] = (),
     given_back: Mapping[int, float] | None = None,
+    kept: Collection[int] = (),
+    kept_until: float = 0.0,
 ) -> None:
     """Write down how leased deliveries ended.
 
-    `delivered` is seq -> HTTP status. `given_back` is seq -> next_at for those that were not tried.
-    What somebody else has settled meanwhile is not changed back.
+    `delivered` is seq -> HTTP status. `given_back` is seq -> next_at for those that were not tried;
+    the leases of those `kept` are drawn out. What somebody else has settled meanwhile is not
+    changed back.
     """
     mine = (deliveries.c.endpoint == endpoint) & (deliveries.c.state == PENDING)
     by_status: dict[int, list[int]] = {}
@@ -358,6 +368,12 @@ async def settle(
             .where(mine, deliveries.c.seq.in_(seqs))
             .values(owner=None, next_at=next_at)
         )
+    if kept:
+        await connection.execute(
+            sa.update(deliveries)
+            .where(mine, deliveries.c.seq.in_(kept), deliveries.c.owner.is_not(None))
+            .values(next_at=kept_until)
+        )
 
 
 async def release(connection: AsyncConnection, owner: str, now: float) -> int:
@@ -368,6 +384,26 @@ async def release(connection: AsyncConnection, owner: str, now: float) -> int:
         .values(owner=None, next_at=now)
     )
     return result.rowcount
+
+
+async def disable(connection: AsyncConnection, endpoint: str, now: float, why: str) -> None:
+    """Send this endpoint nothing more until somebody enables it; what it has not got waits."""
+    await enable(connection, endpoint)
+    await connection.execute(
+        sa.insert(endpoints).values(name=endpoint, disabled_at=now, disabled_why=why[:200])
+    )
+
+
+async def enable(connection: AsyncConnection, endpoint: str) -> bool:
+    """Whether it had been disabled."""
+    result = await connection.execute(sa.delete(endpoints).where(endpoints.c.name == endpoint))
+    return result.rowcount > 0
+
+
+async def disabled(connection: AsyncConnection) -> dict[str, str]:
+    """The disabled endpoints, each with the reason."""
+    rows = await connection.execute(sa.select(endpoints.c.name, endpoints.c.disabled_why))
+    return {row.name: row.disabled_why for row in rows}
 
 
 async def next_due(connection: AsyncConnection, endpoint: str) -> float | None:
