@@ -1,0 +1,139 @@
+"""The two contexts of docs/pbx-contract.md, as steps of a channel.
+
+Each step shows the application it stands for, gives its events, and sets the channel's one
+`step_timer` to the next step. Priorities are those of asterisk-config's extensions.conf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from simulator.pbx.channel import Channel
+from simulator.pbx.party import Verdict
+
+if TYPE_CHECKING:
+    from simulator.pbx.exchange import Exchange
+
+CUSTOMER = "overdial-customer"
+AGENT = "overdial-agent"
+HARBOUR_SOUND = "im-sorry&goodbye"
+
+Step = Callable[[Channel], None]
+
+
+class Dialplan:
+    """Runs channels through the contexts. `hold_s` is the dead-man timer, `harbour_s` the length
+    of the safe-harbour message."""
+
+    def __init__(self, exchange: Exchange, *, harbour_s: float, hold_s: float) -> None:
+        self._x = exchange
+        self._harbour_s = harbour_s
+        self._hold_s = hold_s
+        self._labels: Mapping[tuple[str, str, str], Step] = {
+            (CUSTOMER, "s", "1"): self._customer,
+            (CUSTOMER, "s", "abandon"): self._harbour,
+            (AGENT, "s", "1"): self._idle,
+            (AGENT, "s", "park"): self._idle,
+        }
+
+    def exists(self, context: str, exten: str, priority: str) -> bool:
+        return (context, exten, priority) in self._labels
+
+    def start(self, channel: Channel) -> None:
+        """The leg was answered: run it from where its Originate said."""
+        if channel.dial_request.application:
+            self._application(channel)
+        else:
+            self.jump(channel, *channel.target)
+
+    def jump(self, channel: Channel, context: str, exten: str, priority: str) -> None:
+        channel.context, channel.exten = context, exten
+        self._labels[context, exten, priority](channel)
+
+    def resume(self, channel: Channel) -> None:
+        """Back from a bridge, at the next priority."""
+        if channel.bridge is not None:
+            return
+        if channel.context == AGENT:
+            self._idle(channel)
+        elif channel.context == CUSTOMER and not channel.peer:
+            self._harbour(channel)
+        else:
+            self._done(channel)
+
+    def _at(self, channel: Channel, priority: int, app: str, data: str = "") -> None:
+        channel.priority = priority
+        channel.app = app
+        channel.app_data = data
+
+    def _then(self, channel: Channel, delay_s: float, step: Step) -> None:
+        channel.step_timer = self._x.loop.call_later(delay_s, step, channel)
+
+    # --- the customer's leg -------------------------------------------------------------------
+
+    def _customer(self, channel: Channel) -> None:
+        if channel.variables.get("OD_AMD") == "1":
+            self._at(channel, 2, "AMD")
+            self._then(channel, channel.party.detect_s, self._detected)
+        else:
+            self._live(channel, "")
+
+    def _detected(self, channel: Channel) -> None:
+        party = channel.party
+        if party.verdict is Verdict.MACHINE:
+            self._at(channel, 15, "UserEvent", "OverdialMachine")
+            leg = channel.variables.get("OD_LEG", "")
+            body = f"Leg: {leg}\r\nCause: {party.verdict_cause}\r\n"
+            self._x.user_event(channel, "OverdialMachine", body)
+            self._done(channel)
+        else:
+            self._live(channel, f"{party.verdict.value}/{party.verdict_cause}")
+
+    def _live(self, channel: Channel, amd: str) -> None:
+        leg = channel.variables.get("OD_LEG", "")
+        if channel.variables.get("OD_REC") == "1":
+            channel.recording = True
+            self._x.event(channel, "MixMonitorStart")
+        self._at(channel, 9 if amd else 7, "UserEvent", "OverdialLive")
+        self._x.user_event(channel, "OverdialLive", f"Leg: {leg}\r\nAmd: {amd}\r\n")
+        self._at(channel, 10, "BridgeWait", f"cu-{leg},participant,e(s)S({self._hold_s:g})")
+        self._x.enter(channel, self._x.new_bridge(f"cu-{leg}"))
+        self._then(channel, self._hold_s, self._hold_over)
+        patience_s = channel.party.patience_s
+        if patience_s is not None and channel.party.bye_after_s is None:
+            channel.far_timer = self._x.loop.call_later(patience_s, self._x.far_hang_up, channel)
+
+    def _hold_over(self, channel: Channel) -> None:
+        self._x.leave(channel)
+        self.resume(channel)
+
+    def _harbour(self, channel: Channel) -> None:
+        leg = channel.variables.get("OD_LEG", "")
+        self._at(channel, 12, "UserEvent", "OverdialHarbour")
+        self._x.log.harboured.add(channel.uniqueid)
+        self._x.user_event(channel, "OverdialHarbour", f"Leg: {leg}\r\n")
+        self._at(channel, 13, "Playback", HARBOUR_SOUND)
+        self._then(channel, self._harbour_s, self._done)
+
+    def _done(self, channel: Channel) -> None:
+        self._at(channel, 14, "Hangup", "16")
+        self._x.hang_up(channel, 16)
+
+    # --- the agent's leg ----------------------------------------------------------------------
+
+    def _idle(self, channel: Channel) -> None:
+        leg = channel.variables.get("OD_LEG", "")
+        self._at(channel, 2, "BridgeWait", f"ag-{leg},participant,e(s)")
+        self._x.enter(channel, self._x.new_bridge(f"ag-{leg}"))
+
+    # --- anything else ------------------------------------------------------------------------
+
+    def _application(self, channel: Channel) -> None:
+        """An Originate into an application: Wait and Echo stay, everything else ends at once."""
+        dial = channel.dial_request
+        self._at(channel, 1, dial.application, dial.app_data)
+        if dial.application.lower() == "wait":
+            self._then(channel, float(dial.app_data or 0), self._done)
+        elif dial.application.lower() != "echo":
+            self._done(channel)
