@@ -76,7 +76,7 @@ class AsteriskBench:
         self.ami_port = free_port(socket.SOCK_STREAM)
         self.sip_port, self.carrier_port, self.phones_port = (free_port() for _ in range(3))
         # Below the range the kernel hands out; Asterisk passes over a port that is taken.
-        self.rtp_start = random.randrange(11_000, 30_000, 2)  # noqa: S311
+        self.rtp_start = random.randrange(11_000, 30_000, 2)
         self.work = Path()
         self.customer_rtp_port = free_port()
         self.phone_rtp_port = {name: free_port() for name in self.phones}
@@ -115,7 +115,7 @@ class AsteriskBench:
         await self._spawn("asterisk", "/usr/sbin/asterisk", "-f", "-n")
         try:
             async with asyncio.timeout(START_LIMIT_S):
-                while not await self._booted():
+                while not await self._booted():  # noqa: ASYNC110 (a process, not a task, is awaited)
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise BenchFailed(f"Asterisk did not boot:\n{self.output('asterisk')}") from None

@@ -1,6 +1,6 @@
 """A tiny AMI client for the tests, so that they do not trust the client they are to judge.
 
-Keeps every byte it received (`raw`) and every message it parsed, in order. Not a client to build
+Keeps every byte it received (`raw`) and sent (`sent`) and every message it parsed, in order. Not a client to build
 on: no reconnect, no encoder; a header's value is sent as it is given.
 """
 
@@ -21,6 +21,7 @@ class RawAmi:
     def __init__(self, port: int, user: str, secret: str, *, events: str = "") -> None:
         self.port, self.user, self.secret, self.events_mask = port, user, secret, events
         self.raw = bytearray()
+        self.sent = bytearray()  # every action but the Login
         self.messages: list[Message] = []
         self.banner = ""
         self._ids = count(1)
@@ -78,7 +79,10 @@ class RawAmi:
         lines = [f"Action: {name}", *(f"{key}: {value}" for key, value in headers.items())]
         lines += [f"Variable: {variable}" for variable in variables]
         assert self._writer is not None
-        self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        if name != "Login":
+            self.sent += request
+        self._writer.write(request)
         response = await self.wait(
             lambda m: m.get("ActionID") == action_id and "Response" in m, limit_s, start=start
         )
