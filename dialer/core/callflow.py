@@ -215,7 +215,7 @@ def _connected(floor: Floor, call: Call, at: float) -> None:
     floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
     if call.connected is None:
         call.connected = at
-        if call.live is not None:
+        if call.live is not None and call.harbour is None:  # else counted as abandoned already
             floor.emit(Observe(call.campaign, CallServed(max(0.0, at - call.live))))
         _progress(floor, call, Progress.CONNECTED, call.agent)
         floor.emit(PopScreen(call.agent, call.attempt, call.campaign, call.lead))

@@ -1,0 +1,164 @@
+"""Carries out what the core wants: the one place where a command meets the world.
+
+A command goes to exactly one of the PBX, the store, the pacer, the screens or the CRM bridge.
+What they answer comes back through the door as a fact.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from dialer.clock import Clock
+from dialer.core import commands as cmd
+from dialer.core.events import AttemptRecorded, AttemptRefused, CampaignPaused, Event
+from dialer.core.floor import Floor
+from dialer.core.outcomes import Outcome
+from dialer.server.changes import Changes
+from dialer.server.door import Door, DoorOverrun
+from dialer.server.histogram import Histogram
+from dialer.server.pacing import Pacing
+from dialer.server.stats import Stats
+
+log = structlog.get_logger()
+
+PbxCommand = (
+    cmd.Originate | cmd.RingAgent | cmd.Bridge | cmd.PlayHarbour | cmd.HangUp | cmd.CheckLeg
+)
+
+
+class PbxPort(Protocol):
+    """A PBX as the engine sees it. Results come back as events; nothing is ever sent again."""
+
+    def send(self, command: PbxCommand) -> None: ...
+
+
+class StorePort(Protocol):
+    """The store's batching writer. `fetch` answers with `LeadsOffered` through the door."""
+
+    def submit(self, command: Any) -> None: ...
+
+    def fetch(self, command: cmd.FetchLeads) -> None: ...
+
+
+class PopPort(Protocol):
+    """The CRM's fast path: never waits."""
+
+    def pop(self, command: cmd.PopScreen) -> None: ...
+
+
+class Engine:
+    """Floor, door and executors of one node."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        clock: Clock,
+        store: StorePort,
+        changes: Changes,
+        pop: PopPort | None = None,
+    ) -> None:
+        self.floor = floor
+        self.stats = Stats()
+        self.changes = changes
+        self.pbxes: dict[str, PbxPort] = {}
+        self.answer_to_bridge = Histogram()
+        self.fault = ""  # why dialling was stopped for good, when it was
+        self.popped: dict[str, cmd.PopScreen] = {}  # agent -> the call on the agent's screen
+        self._clock = clock
+        self._store = store
+        self._pop = pop
+        self.door = Door(
+            floor, clock, self._execute, self._after, self._core_failed, time.perf_counter
+        )
+        self.pacing = Pacing(floor, clock, self.post)
+        self._executors: Mapping[type, Callable[[Any], None]] = {
+            **dict.fromkeys(PbxCommand.__args__, self._to_pbx),
+            cmd.FetchLeads: store.fetch,
+            cmd.ReturnLeads: store.submit,
+            cmd.RecordAttempt: store.submit,
+            cmd.RecordProgress: store.submit,
+            cmd.RecordOutcome: self._outcome,
+            cmd.RecordDisposition: store.submit,
+            cmd.RecordSession: store.submit,
+            cmd.PopScreen: self._pop_screen,
+            cmd.ShowAgent: self._show_agent,
+            cmd.ShowCampaign: self._show_campaign,
+            cmd.Observe: lambda c: self.pacing.observe(c.campaign, c.fact),
+            cmd.Warn: lambda c: log.warning("the core warns", text=c.text, leg=c.leg),
+        }
+
+    def post(self, event: Event) -> None:
+        """A fact for the core. When it cannot keep up, dialling stops."""
+        try:
+            self.door.post(event)
+        except DoorOverrun as error:
+            self.stop_dialling(str(error))
+
+    def committed(self, command: Any) -> None:
+        """The store committed `command`: an attempt on record may be dialled."""
+        if isinstance(command, cmd.RecordAttempt):
+            self.post(AttemptRecorded(command.attempt))
+
+    def refused(self, command: Any, why: str) -> None:
+        """The database would not have `command`."""
+        if isinstance(command, cmd.RecordAttempt):
+            self.post(AttemptRefused(command.attempt, why))
+        else:
+            log.warning("the store refused a record", kind=type(command).__name__, why=why)
+
+    def stop_dialling(self, why: str) -> None:
+        """Fail towards silence: no new lines anywhere, live calls are served on."""
+        if not self.fault:
+            self.fault = why
+            log.error("dialling stopped", why=why)
+        for name in self.floor.campaigns:
+            for command in self.floor.handle(CampaignPaused(name, why), self._clock.now()):
+                self._execute(command)
+
+    def _execute(self, command: cmd.Command) -> None:
+        self._executors[type(command)](command)
+
+    def _after(self) -> None:
+        self.pacing.after_step(self.door.busy)
+
+    def _core_failed(self, error: Exception) -> None:
+        log.error("the core failed", error=type(error).__name__, exc_info=error)
+        self.stop_dialling("an internal fault; see the log")
+
+    def _to_pbx(self, command: PbxCommand) -> None:
+        self.pbxes[command.pbx].send(command)
+
+    def _outcome(self, command: cmd.RecordOutcome) -> None:
+        self.stats.outcome(command)
+        times = command.timings
+        if command.outcome is Outcome.CONNECTED and times.connected is not None:
+            since = times.live if times.live is not None else times.answered
+            if since is not None:
+                self.answer_to_bridge.observe(max(0.0, times.connected - since))
+        if command.agent:
+            self.changes.mark(command.agent)
+        self.pacing.touch((command.campaign,))
+        self._store.submit(command)
+
+    def _pop_screen(self, command: cmd.PopScreen) -> None:
+        self.popped[command.agent] = command
+        self.changes.mark(command.agent)
+        if self._pop is not None:
+            self._pop.pop(command)
+
+    def _show_agent(self, command: cmd.ShowAgent) -> None:
+        agent = self.floor.agents.get(command.agent)
+        self.stats.agent_shown(command, agent, self._clock.now())
+        self.changes.mark(command.agent)
+        if agent is not None:
+            self.pacing.touch(agent.campaigns)
+
+    def _show_campaign(self, command: cmd.ShowCampaign) -> None:
+        log.info(
+            "campaign", campaign=command.campaign, state=command.state, not_dialling=command.why
+        )
+        self.pacing.touch((command.campaign,))

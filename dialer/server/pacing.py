@@ -1,0 +1,100 @@
+"""Asks each campaign's pacer, at every tick and whenever the floor changed, for lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from dialer.clock import Clock
+from dialer.core.events import LinesDecided
+from dialer.core.floor import Floor
+from dialer.core.picture import snapshot
+from dialer.core.states import CampaignState
+from dialer.pacing.governor import Governor
+from dialer.snapshot import Bound, Decision, Observation
+
+TICK_S = 0.5  # a decision at least so often
+QUIET_S = 0.1  # and no sooner than this after the last one, however much happens
+
+
+@dataclass(slots=True)
+class _Desk:
+    governor: Governor
+    zone: ZoneInfo
+    last: Decision | None = None
+    last_at: float = float("-inf")
+    touched: bool = True
+
+
+def civil_seconds(moment: datetime, zone: ZoneInfo) -> float:
+    """Seconds since 1970-01-01 00:00 on the wall clock of `zone` at an aware `moment`."""
+    local = moment.astimezone(zone)
+    offset = local.utcoffset()
+    return moment.timestamp() + (offset.total_seconds() if offset is not None else 0.0)
+
+
+class Pacing:
+    """The governors of this node's campaigns, and when each is asked."""
+
+    def __init__(self, floor: Floor, clock: Clock, post: Callable[[LinesDecided], None]) -> None:
+        self._floor = floor
+        self._clock = clock
+        self._post = post
+        self._desks: dict[str, _Desk] = {}
+
+    def add(self, campaign: str, governor: Governor, zone: ZoneInfo) -> None:
+        self._desks[campaign] = _Desk(governor, zone)
+
+    def governor(self, campaign: str) -> Governor:
+        return self._desks[campaign].governor
+
+    def last(self, campaign: str) -> tuple[float, Decision] | None:
+        """The last decision and when it was made, on the core's clock."""
+        desk = self._desks.get(campaign)
+        return None if desk is None or desk.last is None else (desk.last_at, desk.last)
+
+    def observe(self, campaign: str, fact: Observation) -> None:
+        desk = self._desks.get(campaign)
+        if desk is not None:
+            desk.governor.observe(fact, civil_seconds(self._clock.utc(), desk.zone))
+            desk.touched = True
+
+    def touch(self, campaigns: Iterable[str]) -> None:
+        """Something changed on these campaigns' floor: ask again soon."""
+        for name in campaigns:
+            if (desk := self._desks.get(name)) is not None:
+                desk.touched = True
+
+    def after_step(self, busy: bool) -> None:
+        """Ask the pacers of campaigns that changed, unless asked just now or the door is full."""
+        if busy:
+            return
+        now = self._clock.now()
+        for name, desk in self._desks.items():
+            if desk.touched and now - desk.last_at >= QUIET_S:
+                self._ask(name, desk, now)
+
+    def tick(self, busy: bool) -> None:
+        """Ask every pacer that was not asked within the last tick."""
+        if busy:
+            return
+        now = self._clock.now()
+        for name, desk in self._desks.items():
+            if now - desk.last_at >= TICK_S / 2:
+                self._ask(name, desk, now)
+
+    def _ask(self, name: str, desk: _Desk, now: float) -> None:
+        campaign = self._floor.campaigns.get(name)
+        if campaign is None or campaign.state is not CampaignState.RUNNING:
+            return
+        if not self._floor.connected(campaign.rules.pbx):
+            return
+        desk.touched = False
+        desk.last_at = now
+        desk.last = desk.governor.decide(
+            snapshot(self._floor, name, now), civil_seconds(self._clock.utc(), desk.zone)
+        )
+        if desk.last.lines or desk.last.bound is not Bound.POLICY:
+            self._post(LinesDecided(name, desk.last))
