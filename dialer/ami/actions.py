@@ -1,0 +1,119 @@
+"""The AMI actions the dialer sends, and how each is written. Nothing else is ever sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dialer.ami.codec import NotEncodable, check_id
+
+CUSTOMER_CONTEXT = "overdial-customer"
+AGENT_CONTEXT = "overdial-agent"
+ABANDON_LABEL = "abandon"
+NORMAL_CLEARING = 16  # Q.850
+
+# Names of endpoints and trunks as pjsip.conf has them; '@' and '/' would change what is dialled.
+_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+_NUMBER = re.compile(r"\+?[0-9*#]{1,32}\Z")
+_CALLER_ID = re.compile(r'("[^"\\<>]{0,60}" ?<\+?[0-9]{1,32}>|\+?[0-9]{0,32})\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action to send. `action_id` empty: the link gives it one of its own."""
+
+    name: str
+    headers: tuple[tuple[str, str], ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    as_list: bool = False  # the answer is a list of events after the response
+    action_id: str = ""
+
+
+def dial_string_of_customer(phone: str, trunk: str) -> str:
+    """`PJSIP/<phone>@<trunk>`; `NotEncodable`, without the number, when either is not one."""
+    if not _NUMBER.match(phone):
+        raise NotEncodable("the customer's phone is not a number")
+    if not _ENDPOINT.match(trunk):
+        raise NotEncodable("the trunk's name is not one of letters, digits, _ . -")
+    return f"PJSIP/{phone}@{trunk}"
+
+
+def dial_string_of_agent(phone: str) -> str:
+    """`PJSIP/<phone>`, the phone being an endpoint's name."""
+    if not _ENDPOINT.match(phone):
+        raise NotEncodable("the agent's phone is not an endpoint's name of letters, digits, _ . -")
+    return f"PJSIP/{phone}"
+
+
+def originate(
+    leg: str,
+    dial_string: str,
+    context: str,
+    ring_limit_s: float,
+    caller_id: str = "",
+    variables: Mapping[str, str] | None = None,
+) -> Action:
+    """Ring `dial_string`; answered, it runs `context`. The leg is ChannelId and ActionID.
+
+    Async, so that the session goes on; with a Context rather than an Application; and never with
+    EarlyMedia, which would take a progress announcement for an answer.
+    """
+    check_id(leg, "the leg")
+    if not _CALLER_ID.match(caller_id):
+        raise NotEncodable('the caller id is neither a number nor "name" <number>')
+    headers = [
+        ("Channel", dial_string),
+        ("Context", context),
+        ("Exten", "s"),
+        ("Priority", "1"),
+        ("Timeout", str(max(1, round(ring_limit_s * 1000)))),
+        ("Async", "true"),
+        ("ChannelId", leg),
+    ]
+    if caller_id:
+        headers.append(("CallerID", caller_id))
+    return Action(
+        "Originate",
+        tuple(headers),
+        variables={"OD_LEG": leg, **(variables or {})},
+        action_id=leg,
+    )
+
+
+def bridge(agent_channel: str, customer_channel: str) -> Action:
+    """The agent first: were the second to fail, the first would be thrown to its next priority."""
+    return Action("Bridge", (("Channel1", agent_channel), ("Channel2", customer_channel)))
+
+
+def play_harbour(channel: str) -> Action:
+    return Action(
+        "Redirect",
+        (
+            ("Channel", channel),
+            ("Context", CUSTOMER_CONTEXT),
+            ("Exten", "s"),
+            ("Priority", ABANDON_LABEL),
+        ),
+    )
+
+
+def hang_up(leg: str) -> Action:
+    check_id(leg, "the leg")
+    return Action("Hangup", (("Channel", leg), ("Cause", str(NORMAL_CLEARING))))
+
+
+def status(leg: str) -> Action:
+    check_id(leg, "the leg")
+    return Action("Status", (("Channel", leg),), as_list=True)
+
+
+def bridge_info(bridge_uniqueid: str) -> Action:
+    return Action("BridgeInfo", (("BridgeUniqueid", bridge_uniqueid),), as_list=True)
+
+
+PING = Action("Ping")
+CORE_SETTINGS = Action("CoreSettings")
+CORE_STATUS = Action("CoreStatus")
+CORE_SHOW_CHANNELS = Action("CoreShowChannels", as_list=True)
+BRIDGE_LIST = Action("BridgeList", as_list=True)

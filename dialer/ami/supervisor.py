@@ -1,0 +1,502 @@
+"""One PBX as the server sees it: commands in, facts out, and the two links kept standing.
+
+`cmd` carries commands and no events; `evt` carries events, and the listings of a resync, which
+are thereby in one order with the events. When either link is lost both are taken down, `LinkLost`
+is published at once, and both are built anew with growing pauses. Nothing is kept for later: what
+is asked for while the links are down is refused at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+
+from dialer.ami import actions
+from dialer.ami.codec import Message, NotEncodable
+from dialer.ami.link import Limits, Link, LoginRefused, Unreachable
+from dialer.ami.listing import channels_found, leg_found
+from dialer.ami.results import Done, Lost, NotSent, Refused, Result
+from dialer.ami.session import Login
+from dialer.ami.translate import Translator
+from dialer.ami.version import judge_version
+from dialer.clock import Clock
+from dialer.core.commands import Bridge, CheckLeg, HangUp, Originate, PlayHarbour, RingAgent
+from dialer.core.events import (
+    BridgeFailed,
+    ChannelFound,
+    Event,
+    LegChecked,
+    LinkLost,
+    LinkResynced,
+    OriginateFailed,
+)
+from dialer.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+PbxCommand = Originate | RingAgent | Bridge | PlayHarbour | HangUp | CheckLeg
+
+HELD_EVENTS_MAX = 100_000  # while channels are being listed: some seconds of a very busy PBX
+CHECKS_MAX = 1_000  # CheckLeg under way
+
+
+@dataclass(frozen=True, slots=True)
+class PbxConfig:
+    """How to reach one PBX. Both users need what `asterisk-config/conf/manager.conf` gives them."""
+
+    host: str = "127.0.0.1"
+    port: int = 5038
+    cmd_user: str = "overdial-cmd"
+    cmd_secret: str = field(default="", repr=False)
+    evt_user: str = "overdial-evt"
+    evt_secret: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = None
+    limits: Limits = field(default_factory=Limits)
+    boot_s: float = 20.0  # Asterisk refuses calls until it is fully booted
+    retry_first_s: float = 0.5
+    retry_max_s: float = 15.0
+    retry_refused_s: float = 5.0  # a wrong password does not right itself
+    steady_s: float = 10.0  # links that stood so long start the pauses from the first again
+    recheck_s: float = 0.3  # a leg not found is looked for twice: see `_check`
+
+
+class PbxState(StrEnum):
+    STOPPED = "stopped"
+    CONNECTING = "connecting"
+    RESYNCING = "resyncing"
+    UP = "up"
+    WAITING = "waiting to try again"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class PbxStatus:
+    """For screens, the API and metrics. `why` says why not connected; empty when connected."""
+
+    connected: bool
+    why: str
+    version: str  # Asterisk's, empty until it was asked
+    counters: dict[str, float]
+    state: PbxState
+    warning: str = ""  # connected, but something wants mending
+
+
+class Pbx:
+    """`sink` gets every event, in order, never from inside `send`; it must not block or raise."""
+
+    def __init__(
+        self,
+        name: str,
+        config: PbxConfig,
+        sink: Callable[[Event], None],
+        clock: Clock,
+        tasks: Tasks,
+        rng: random.Random,
+    ) -> None:
+        self.name = name
+        self._config = config
+        self._sink = sink
+        self._clock = clock
+        self._tasks = tasks
+        self._rng = rng
+        self._state = PbxState.STOPPED
+        self._why = "not started"
+        self._told_why = ""  # what the core was last told
+        self._version = ""
+        self._warning = ""
+        self._started_at = ""  # Asterisk's own start, as CoreStatus words it
+        self._counters: Counter[str] = Counter()
+        self._translator = Translator()
+        self._cmd: Link | None = None
+        self._evt: Link | None = None
+        self._held: list[Message] | None = None  # events that came during a listing
+        self._booted = False
+        self._turn = asyncio.Event()  # something happened that a connecting task waits for
+        self._lost = asyncio.Event()
+        self._checks = 0
+        self._supervision: asyncio.Task[None] | None = None
+
+    # --- the face -----------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to connect; returns at once. What comes of it is told to the sink."""
+        self._state = PbxState.CONNECTING
+        self._why = "connecting"
+        self._supervision = self._tasks.start(f"pbx-{self.name}", self._supervise())
+
+    async def close(self) -> None:
+        """Final. Calls go on in Asterisk; no event follows."""
+        self._state = PbxState.CLOSED
+        self._why = "closed"
+        self._take_down()
+        if self._supervision is not None:
+            self._supervision.cancel()
+            await asyncio.wait((self._supervision,))
+
+    def status(self) -> PbxStatus:
+        counters: dict[str, float] = dict(self._counters + self._counted())
+        counters["odd_events"] = self._translator.odd
+        if self._cmd is not None:
+            counters["ping_s"] = self._cmd.counters.ping_s
+        up = self._state is PbxState.UP
+        return PbxStatus(
+            up, "" if up else self._why, self._version, counters, self._state, self._warning
+        )
+
+    def pause_events(self) -> None:
+        """Back-pressure: leave events in the socket until `resume_events`."""
+        if self._evt is not None:
+            self._evt.pause_reading()
+
+    def resume_events(self) -> None:
+        if self._evt is not None:
+            self._evt.resume_reading()
+
+    def send(self, command: PbxCommand) -> None:
+        """Carry the command out, once or not at all. Never blocks, and never raises.
+
+        Refused or never sent: `OriginateFailed` or `BridgeFailed`. Sent and not answered: nothing,
+        for it is UNKNOWN; a `CheckLeg` or the next resync tells.
+        """
+        match command:
+            case Originate():
+                self._originate(command.attempt, partial(_customer_call, command))
+            case RingAgent():
+                self._originate(command.leg, partial(_agent_call, command))
+            case Bridge():
+                self._bridge(command)
+            case PlayHarbour():
+                self._quietly(partial(actions.play_harbour, command.channel))
+            case HangUp():
+                self._quietly(partial(actions.hang_up, command.leg))
+            case CheckLeg():
+                if self._checks < CHECKS_MAX:
+                    self._checks += 1
+                    self._tasks.start(f"check-leg-{command.leg}", self._check(command.leg))
+
+    # --- commands -----------------------------------------------------------------------------
+
+    def _act(self, make: Callable[[], actions.Action]) -> asyncio.Future[Result]:
+        if self._cmd is not None and self._state is PbxState.UP:
+            try:
+                return self._cmd.send(make())
+            except NotEncodable as error:
+                why = str(error)
+        else:
+            why = f"no link to the PBX ({self._why})"
+        self._counters["not_sent"] += 1
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        future.set_result(NotSent(why))
+        return future
+
+    def _originate(self, leg: str, make: Callable[[], actions.Action]) -> None:
+        def answered(future: asyncio.Future[Result]) -> None:
+            match future.result():
+                case Refused(message):
+                    self._tell(OriginateFailed(leg, refused=message or "refused, no reason given"))
+                case NotSent(why):
+                    self._tell(OriginateFailed(leg, refused=f"not sent: {why}"))
+
+        self._act(make).add_done_callback(answered)
+
+    def _bridge(self, command: Bridge) -> None:
+        def answered(future: asyncio.Future[Result]) -> None:
+            match future.result():
+                case Refused(message):
+                    why = message or "refused, no reason given"
+                case NotSent(reason):
+                    why = f"not sent: {reason}"
+                case _:
+                    return
+            self._tell(BridgeFailed(command.agent_leg, command.customer_leg, why))
+
+        make = partial(actions.bridge, command.agent_channel, command.customer_channel)
+        self._act(make).add_done_callback(answered)
+
+    def _quietly(self, make: Callable[[], actions.Action]) -> None:
+        """Hangup and Redirect: the channel's own events tell what came of it; failures count."""
+
+        def answered(future: asyncio.Future[Result]) -> None:
+            if not future.result().success:
+                self._counters["quiet_failures"] += 1
+
+        self._act(make).add_done_callback(answered)
+
+    async def _check(self, leg: str) -> None:
+        """Asked on the event link, so that the answer stands in line with the events.
+
+        A leg that is not there is looked for once more after a moment: its Originate may only
+        just have been accepted, or its Hangup may still be on the way to us.
+        """
+        try:
+            for last_look in (False, True):
+                evt = self._evt
+                if evt is None or self._state is not PbxState.UP:
+                    return
+                result = await evt.send(actions.status(leg))
+                if isinstance(result, Refused) and result.message == "No such channel":
+                    if last_look:
+                        self._tell(LegChecked(self.name, leg, None))
+                    else:
+                        await asyncio.sleep(self._config.recheck_s)
+                elif isinstance(result, Done) and result.items:
+                    found = await self._place(evt, leg, result.items[0])
+                    if found is not None:
+                        self._tell(LegChecked(self.name, leg, found))
+                    return
+                else:
+                    return
+        except NotEncodable:
+            return
+        finally:
+            self._checks -= 1
+
+    async def _place(self, evt: Link, leg: str, status: Message) -> ChannelFound | None:
+        bridge_id = status.get("BridgeID")
+        if not bridge_id:
+            return leg_found(leg, status, None, ())
+        result = await evt.send(actions.bridge_info(bridge_id))
+        match result:
+            case Done():
+                return leg_found(leg, status, result.last, result.items)
+            case Refused():  # gone meanwhile
+                return leg_found(leg, status, None, ())
+        return None
+
+    # --- events -------------------------------------------------------------------------------
+
+    def _tell(self, event: Event) -> None:
+        if self._state is not PbxState.CLOSED:
+            self._sink(event)
+
+    def _on_event(self, message: Message) -> None:
+        name = message["Event"]
+        if name == "FullyBooted":
+            self._booted = True
+            self._turn.set()
+        elif name == "Shutdown":
+            self._link_lost("evt", "Asterisk shut down")
+        elif self._held is None:
+            self._translate(message)
+        elif len(self._held) < HELD_EVENTS_MAX:
+            self._held.append(message)
+        else:
+            self._link_lost("evt", "more events came during the resync than can be kept")
+
+    def _translate(self, message: Message) -> None:
+        event = self._translator.translate(message, self._clock.now())
+        if event is not None:
+            self._tell(event)
+
+    # --- the links ----------------------------------------------------------------------------
+
+    async def _supervise(self) -> None:
+        pause_s = self._config.retry_first_s
+        while True:
+            self._state = PbxState.CONNECTING
+            least_s = 0.0
+            try:
+                await self._connect()
+                stood_since = self._clock.now()
+                await self._lost.wait()
+                if self._clock.now() - stood_since >= self._config.steady_s:
+                    pause_s = self._config.retry_first_s
+            except LoginRefused as error:
+                least_s = self._config.retry_refused_s
+                self._down(str(error))
+            except Unreachable as error:
+                if not self._lost.is_set():  # else that has been told already
+                    self._down(str(error))
+            except Exception:
+                self._down("a fault of the dialer's own; see its log")
+                raise
+            self._state = PbxState.WAITING
+            self._counters["retries"] += 1
+            # Jitter: many dialers that lost the same PBX must not all come back at one instant.
+            await asyncio.sleep(max(pause_s, least_s) * self._rng.uniform(0.5, 1.0))
+            pause_s = min(self._config.retry_max_s, pause_s * 2)
+
+    async def _connect(self) -> None:
+        """Both links, and a resync. `Unreachable` with the reason when it does not come to that."""
+        config = self._config
+        self._lost.clear()
+        self._booted = False
+        self._turn.clear()
+        self._held = None
+        self._translator = Translator()
+        evt_login = Login(
+            config.host, config.port, config.evt_user, config.evt_secret, "on", config.tls
+        )
+        cmd_login = Login(
+            config.host, config.port, config.cmd_user, config.cmd_secret, "off", config.tls
+        )
+        evt = Link(evt_login, self._on_event, partial(self._link_lost, "evt"), config.limits)
+        cmd = Link(cmd_login, _nothing, partial(self._link_lost, "cmd"), config.limits)
+        self._evt, self._cmd = evt, cmd
+        await evt.open()
+        await cmd.open()
+        self._state = PbxState.RESYNCING
+        await self._until_booted()
+        await self._check_version(evt)
+        await self._resync(evt)
+
+    async def _until_booted(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._turn.wait(), self._config.boot_s)
+        self._refuse_if_lost()
+        if not self._booted:
+            raise Unreachable(
+                f"Asterisk at {self._where} did not say in {self._config.boot_s:g} s that it is"
+                f" fully booted: it is still starting, or {self._config.evt_user} lacks"
+                " read=system"
+            )
+
+    async def _check_version(self, evt: Link) -> None:
+        settings = await self._ask(evt, actions.CORE_SETTINGS)
+        self._version = settings.response.get("AsteriskVersion", "")
+        verdict = judge_version(self._version)
+        if not verdict.usable:
+            raise LoginRefused(f"not dialling with the PBX at {self._where}: {verdict.why}")
+        if verdict.why and verdict.why != self._warning:
+            log.warning("PBX %s: %s", self.name, verdict.why)
+        self._warning = verdict.why
+
+    async def _resync(self, evt: Link) -> None:
+        status = (await self._ask(evt, actions.CORE_STATUS)).response
+        started_at = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
+        # From here on events are held: the listing is older than they are, and goes first.
+        self._held = []
+        channels = (await self._ask(evt, actions.CORE_SHOW_CHANNELS)).items
+        listed = (await self._ask(evt, actions.BRIDGE_LIST)).items
+        bridges = {bridge.get("BridgeUniqueid", ""): bridge for bridge in listed}
+        found = channels_found(channels, bridges)
+        found = tuple([await self._with_peer(evt, one, channels, bridges) for one in found])
+        self._refuse_if_lost()
+        restarted = self._started_at not in ("", started_at)
+        self._started_at = started_at
+        self._state = PbxState.UP
+        self._told_why = ""
+        self._counters["resyncs"] += 1
+        held, self._held = self._held, None
+        self._tell(LinkResynced(self.name, found, restarted))
+        for message in held:
+            try:
+                self._translate(message)
+            except Exception:
+                log.exception("the handler of an AMI event failed; the next event goes on")
+
+    async def _with_peer(
+        self,
+        evt: Link,
+        found: ChannelFound,
+        channels: tuple[Message, ...],
+        bridges: dict[str, Message],
+    ) -> ChannelFound:
+        """CoreShowChannels is no atomic picture: a leg may talk to one that it listed elsewhere."""
+        if found.place != "talking" or found.peer:
+            return found
+        channel = next(one for one in channels if one.get("Uniqueid") == found.leg)
+        bridge = bridges.get(channel.get("BridgeId", ""))
+        if bridge is None:
+            return found
+        result = await evt.send(actions.bridge_info(bridge["BridgeUniqueid"]))
+        if not isinstance(result, Done):
+            return found
+        as_status = Message(channel)
+        as_status["BridgeID"] = bridge["BridgeUniqueid"]
+        return leg_found(found.leg, as_status, bridge, result.items)
+
+    async def _ask(self, evt: Link, action: actions.Action) -> Done:
+        result = await evt.send(action)
+        self._refuse_if_lost()
+        match result:
+            case Done():
+                return result
+            case Refused(message):
+                raise Unreachable(
+                    f"the PBX at {self._where} refuses {action.name} to {self._config.evt_user}:"
+                    f" {message or 'no reason given'} (it needs write=reporting)"
+                )
+            case Lost(why) | NotSent(why):
+                raise Unreachable(f"resync with the PBX at {self._where} failed: {why}")
+
+    @property
+    def _where(self) -> str:
+        return f"{self._config.host}:{self._config.port}"
+
+    def _refuse_if_lost(self) -> None:
+        if self._lost.is_set():
+            raise Unreachable(self._why)
+
+    def _link_lost(self, which: str, why: str) -> None:
+        """Called by a link, at once: nothing may be dialled from this instant."""
+        self._down(f"link {which} to the PBX at {self._where} lost: {why}")
+
+    def _down(self, why: str) -> None:
+        if self._state is PbxState.CLOSED:
+            return
+        was_up = self._state is PbxState.UP
+        self._state = PbxState.WAITING
+        self._why = why
+        self._take_down()
+        self._lost.set()
+        self._turn.set()
+        if was_up or why != self._told_why:
+            log.warning("PBX %s: %s", self.name, why)
+            self._told_why = why
+            self._tell(LinkLost(self.name, why))
+
+    def _take_down(self) -> None:
+        self._counters += self._counted()
+        cmd, evt, self._cmd, self._evt = self._cmd, self._evt, None, None
+        self._held = None
+        for link in (cmd, evt):
+            if link is not None:
+                link.close()
+
+    def _counted(self) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for link in (self._cmd, self._evt):
+            if link is not None:
+                counted["sent"] += link.counters.sent
+                counted["refused"] += link.counters.refused
+                counted["lost"] += link.counters.lost
+                counted["not_sent"] += link.counters.not_sent
+                counted["events"] += link.events
+                counted["malformed"] += link.malformed
+                counted["orphans"] += link.orphans
+                counted["faults"] += link.faults
+        return counted
+
+
+def _nothing(_: Message) -> None:
+    """The command link has no events but its own FullyBooted."""
+
+
+def _customer_call(command: Originate) -> actions.Action:
+    wanted = {"OD_AMD": command.amd, "OD_REC": command.record}
+    return actions.originate(
+        command.attempt,
+        actions.dial_string_of_customer(command.phone, command.trunk),
+        actions.CUSTOMER_CONTEXT,
+        command.ring_limit_s,
+        command.caller_id,
+        {name: "1" for name, is_wanted in wanted.items() if is_wanted},
+    )
+
+
+def _agent_call(command: RingAgent) -> actions.Action:
+    return actions.originate(
+        command.leg,
+        actions.dial_string_of_agent(command.phone),
+        actions.AGENT_CONTEXT,
+        command.ring_limit_s,
+    )
