@@ -1,0 +1,46 @@
+"""The agent's session over plain HTTP: the same commands as on the WebSocket."""
+
+from __future__ import annotations
+
+from dialer.server.face import AgentView
+from dialer.web.models import (
+    AgentAnswer,
+    DispositionRequest,
+    LoginAnswer,
+    LoginRequest,
+    StatusRequest,
+)
+from dialer.web.problems import ProblemError
+from dialer.web.routes import Call, Site
+
+
+async def log_in(site: Site, call: Call) -> LoginAnswer:
+    body: LoginRequest = call.body
+    token = await site.face.log_in(body.agent, body.password.get_secret_value())
+    site.hub.agent_heard(body.agent)
+    return LoginAnswer(token=token, agent=_view(site, body.agent))
+
+
+async def show(site: Site, call: Call) -> AgentAnswer:
+    return AgentAnswer(clock=site.face.clock(), agent=_view(site, call.caller.name))
+
+
+async def choose_status(site: Site, call: Call) -> None:
+    body: StatusRequest = call.body
+    await site.face.choose_status(call.caller.name, body.status, body.reason)
+
+
+async def hang_up(site: Site, call: Call) -> None:
+    await site.face.hang_up(call.caller.name)
+
+
+async def dispose(site: Site, call: Call) -> None:
+    body: DispositionRequest = call.body
+    await site.face.dispose(call.caller.name, body.attempt, body.code, body.callback_at, body.note)
+
+
+def _view(site: Site, agent: str) -> AgentView:
+    view = site.face.agent_view(agent)
+    if view is None:
+        raise ProblemError(401, "The session has ended.", "Log in again.")
+    return view

@@ -1,0 +1,322 @@
+"""The web application: its table of routes, what every answer carries, and its life.
+
+server = WebServer(face, WebSettings(...))
+url = await server.start()      # raises WebStartError
+...
+await server.close()
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler as AiohttpHandler
+
+from dialer.server.face import Face, HealthView, Refused, WallboardView
+from dialer.tasks import Tasks
+from dialer.web import agents, pages, problems, sockets, supervisors
+from dialer.web.auth import Access, Door, host_is_ours
+from dialer.web.encode import encode
+from dialer.web.hub import Hub
+from dialer.web.metrics import MEDIA, exposition
+from dialer.web.models import (
+    AgentAnswer,
+    AgentMessage,
+    CampaignsAnswer,
+    DispositionRequest,
+    Hello,
+    LoginAnswer,
+    LoginRequest,
+    StatusRequest,
+    ToScreen,
+    ViewerMessage,
+)
+from dialer.web.openapi import document
+from dialer.web.problems import Problem, ProblemError
+from dialer.web.routes import Call, Route, Site, serve
+from dialer.web.settings import BODY_MAX, WebSettings
+
+log = structlog.get_logger(__name__)
+
+SITE = web.AppKey("site", Site)
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+_KEEP_ALIVE_S = 75.0  # real seconds
+_CLOSE_LIMIT_S = 5.0  # real seconds for requests under way when the server stops
+
+
+class WebStartError(Exception):
+    """The web side cannot start; the text says why and what to do."""
+
+
+async def health(site: Site, call: Call) -> web.Response:
+    view = site.face.health()
+    return web.Response(
+        status=200 if view.serving else 503, body=encode(view), content_type="application/json"
+    )
+
+
+_HTML = "text/html"
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", pages.start, "Where to go", media=_HTML),
+    Route("GET", "/agent", pages.agent, "The agent's page", media=_HTML),
+    Route("GET", "/wallboard", pages.wallboard, "The wallboard's page", media=_HTML),
+    Route("GET", "/static/{name}", pages.asset, "Scripts and styles", media="*/*", problems=(404,)),
+    Route(
+        "POST",
+        "/v1/agents/login",
+        agents.log_in,
+        "Open an agent's session, or join the one that is open",
+        takes=LoginRequest,
+        gives=LoginAnswer,
+        problems=(401, 409, 429),
+    ),
+    Route("GET", "/v1/agent", agents.show, "The agent's picture", Access.AGENT, gives=AgentAnswer),
+    Route(
+        "POST",
+        "/v1/agent/status",
+        agents.choose_status,
+        "Choose a status; taken at once when free, after the call otherwise",
+        Access.AGENT,
+        takes=StatusRequest,
+        problems=(409,),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/hangup",
+        agents.hang_up,
+        "Hang up the customer",
+        Access.AGENT,
+        problems=(409,),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/disposition",
+        agents.dispose,
+        "Say how the call went",
+        Access.AGENT,
+        takes=DispositionRequest,
+        problems=(409,),
+    ),
+    Route(
+        "GET",
+        "/v1/agent/ws",
+        sockets.agent_socket,
+        "The agent's screen, live",
+        Access.AGENT,
+        socket=(Hello | AgentMessage, ToScreen),
+    ),
+    Route(
+        "GET",
+        "/v1/wallboard",
+        supervisors.wallboard,
+        "The whole floor",
+        Access.VIEWER,
+        gives=WallboardView,
+    ),
+    Route(
+        "GET",
+        "/v1/wallboard/ws",
+        sockets.wallboard_socket,
+        "The floor, live",
+        Access.VIEWER,
+        socket=(Hello | ViewerMessage, ToScreen),
+    ),
+    Route(
+        "GET",
+        "/v1/campaigns",
+        supervisors.campaigns,
+        "All campaigns",
+        Access.VIEWER,
+        gives=CampaignsAnswer,
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{campaign}/{action}",
+        supervisors.act_on_campaign,
+        "Start, pause, resume or stop a campaign",
+        Access.SUPERVISOR,
+        problems=(404, 409),
+    ),
+    Route("GET", "/healthz", health, "Is it serving, and does it dial", gives=HealthView),
+)
+
+
+def build_app(
+    face: Face,
+    settings: WebSettings,
+    tasks: Tasks,
+    real_now: Callable[[], float] = time.monotonic,
+) -> web.Application:
+    """The application over `face`; its background work runs in `tasks`, whose owner closes it."""
+    door = Door(face, settings)
+    now = face.health()
+    site = Site(face, door, Hub(face, door, settings, now.boot, real_now), settings, tasks)
+    app = web.Application(client_max_size=BODY_MAX, middlewares=[_problems, _hosts])
+    app[SITE] = site
+    app.on_response_prepare.append(_dress)
+    app.on_startup.append(_begin)
+    app.on_shutdown.append(_stop)
+    for route in (*ROUTES, *_told_at_start(site, now.version)):
+        app.router.add_route(route.method, route.path, serve(site, route))
+    return app
+
+
+def _told_at_start(site: Site, version: str) -> tuple[Route, ...]:
+    """Routes whose answer is prepared once."""
+    expose = exposition(site.face, site.hub.count)
+
+    async def metrics(site: Site, call: Call) -> web.Response:
+        return web.Response(body=expose(), headers={"Content-Type": MEDIA})
+
+    async def openapi(site: Site, call: Call) -> web.Response:
+        return web.Response(body=described, content_type="application/json")
+
+    routes = (
+        Route("GET", "/metrics", metrics, "Prometheus metrics", media="text/plain"),
+        Route("GET", "/v1/openapi.json", openapi, "This document", gives=dict),
+    )
+    described = json.dumps(document((*ROUTES, *routes), version)).encode()
+    return routes
+
+
+async def _begin(app: web.Application) -> None:
+    app[SITE].hub.start(app[SITE].tasks)
+
+
+async def _stop(app: web.Application) -> None:
+    app[SITE].hub.close_all()
+
+
+async def _dress(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+    if request.path.startswith("/v1/"):
+        response.headers["Cache-Control"] = "no-store"
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        return problems.answer(error.problem, _extra(error.problem))
+    except Refused as refused:
+        problem = ProblemError(refused.status, refused.message, refused.mend).problem
+        return problems.answer(problem, _extra(problem))
+    except web.HTTPException as error:
+        return _from_aiohttp(error)
+    except Exception as error:
+        log.error("a request failed", method=request.method, route=_route(request), exc_info=error)
+        failed = ProblemError(
+            500, "The server failed on this request.", "Look into its log; it has the place."
+        )
+        return problems.answer(failed.problem)
+
+
+def _extra(problem: Problem) -> dict[str, str]:
+    return {"WWW-Authenticate": 'Bearer realm="overdial"'} if problem.status == 401 else {}
+
+
+def _from_aiohttp(error: web.HTTPException) -> web.StreamResponse:
+    if error.status < 400:
+        raise error
+    texts = {
+        404: ("There is nothing at this address.", "See /v1/openapi.json for what there is."),
+        405: ("This address does not know this method.", "See the Allow header."),
+        413: (f"The body is larger than {BODY_MAX} bytes.", "Send less."),
+    }
+    detail, mend = texts.get(error.status, ("The request was refused.", ""))
+    allow = error.headers.get("Allow")
+    problem = ProblemError(error.status, detail, mend).problem
+    return problems.answer(problem, {"Allow": allow} if allow else None)
+
+
+@web.middleware
+async def _hosts(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+    if not host_is_ours(request, request.app[SITE].settings):
+        raise ProblemError(
+            421, "This server is not known by that name.", "Add the name to web.hosts."
+        )
+    return await handler(request)
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern, never the path: a path may hold anything."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "(none)"
+
+
+class WebServer:
+    """The application on a listening socket."""
+
+    def __init__(
+        self,
+        face: Face,
+        settings: WebSettings,
+        on_failure: Callable[[str, BaseException], None],
+        real_now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._face = face
+        self._settings = settings
+        self._tasks = Tasks(on_failure)
+        self._real_now = real_now
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> str:
+        """Listen; the answer is the address to open. Raises `WebStartError`."""
+        settings, speed = self._settings, self._face.clock().speed
+        app = build_app(self._face, settings, self._tasks, self._real_now)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=_KEEP_ALIVE_S * speed,
+            shutdown_timeout=_CLOSE_LIMIT_S * speed,
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, settings.host, settings.port).start()
+        except OSError as error:
+            await self.close()
+            raise WebStartError(
+                f"web.host/web.port: cannot listen on {settings.host}:{settings.port} "
+                f"({error.strerror or 'unknown reason'}); choose another port, or end the "
+                "program that uses this one"
+            ) from None
+        port = self._runner.addresses[0][1]
+        self.url = f"http://{_in_url(settings.host)}:{port}"
+        return self.url
+
+    async def close(self) -> None:
+        """Say goodbye to every screen, then stop listening. Safe to call twice."""
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
+        await self._tasks.close()
+
+
+def _in_url(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+__all__ = ["ROUTES", "SITE", "WebServer", "WebStartError", "build_app"]

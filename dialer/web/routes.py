@@ -1,0 +1,92 @@
+"""One row per address: the router and the OpenAPI document are both made from these rows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from dialer.server.face import Face
+from dialer.tasks import Tasks
+from dialer.web.auth import Access, Caller, Door, bearer
+from dialer.web.encode import encode
+from dialer.web.hub import Hub
+from dialer.web.problems import ProblemError, invalid
+from dialer.web.settings import WebSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every handler works with."""
+
+    face: Face
+    door: Door
+    hub: Hub
+    settings: WebSettings
+    tasks: Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, let in and understood."""
+
+    request: web.Request
+    caller: Caller
+    body: Any = None
+
+    def param(self, name: str) -> str:
+        return self.request.match_info[name]
+
+
+Handler = Callable[[Site, Call], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`takes` is the model of the body, `gives` the type of the answer (None: 204); `media` is
+    set where the answer is not JSON. A handler may also return a ready `StreamResponse`."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    access: Access = Access.PUBLIC
+    takes: type[BaseModel] | None = None
+    gives: type | None = None
+    media: str = "application/json"
+    socket: tuple[object, object] | None = None  # messages from and to the screen
+    problems: tuple[int, ...] = ()  # statuses beyond the usual ones
+
+
+def serve(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The aiohttp handler of a route: lets the caller in, reads the body, writes the answer."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = Caller(Access.PUBLIC)
+        if route.socket is None:  # a WebSocket brings its token in its first message
+            caller = site.door.admit(bearer(request), route.access)
+            if caller.access is Access.AGENT:
+                site.hub.agent_heard(caller.name)
+        body = await _read(request, route.takes) if route.takes else None
+        given = await route.handler(site, Call(request, caller, body))
+        if isinstance(given, web.StreamResponse):
+            return given
+        if route.gives is None:
+            return web.Response(status=204)
+        return web.Response(body=encode(given, route.gives), content_type="application/json")
+
+    return handle
+
+
+async def _read(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    if request.content_type != "application/json":
+        raise ProblemError(
+            415, "The body is not marked as JSON.", "Send Content-Type: application/json."
+        )
+    try:
+        return model.model_validate_json(await request.read())
+    except ValidationError as error:
+        raise invalid(error) from None

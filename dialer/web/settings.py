@@ -1,0 +1,58 @@
+"""What a site may set about the web side, and the limits that are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+BODY_MAX = 64 * 1024  # bytes; the largest honest body is a disposition with a note of 2,000 signs
+FRAME_MAX = 16 * 1024  # bytes; the same on a WebSocket
+
+# Real seconds, whatever the loop's clock does: networks and browsers live in real time.
+HEARTBEAT_S = 5.0
+LOST_AFTER_S = 10.0  # two heartbeats: one lost packet is not a lost agent
+HELLO_LIMIT_S = 5.0
+STUCK_LIMIT_S = 20.0  # a peer that reads nothing for so long is not worth its buffer
+
+SCREENS_PER_AGENT_MAX = 8  # tabs; more is a client gone wild
+STRANGERS_MAX = 256  # sockets that have not said hello
+WALLBOARDS_MAX = 200
+BROKEN_MESSAGES_MAX = 20  # per socket
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """`supervisors` and `viewers` are name -> token; a name goes into the audit, a token is at
+    least 16 signs long. `hosts` are the names people reach this server by when that is not
+    loopback ("dialer.example.org"); empty while bound to loopback means loopback only, empty
+    otherwise means any. `origins` are further pages that may open a WebSocket."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    supervisors: Mapping[str, str] = field(default_factory=dict)
+    viewers: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    picture_every_s: float = 1.0  # of the wallboard, real seconds
+
+    def __post_init__(self) -> None:
+        for kind, tokens in (("supervisors", self.supervisors), ("viewers", self.viewers)):
+            for name, token in tokens.items():
+                if len(token) < 16:
+                    raise ValueError(
+                        f"web.{kind}.{name}: the token is shorter than 16 signs; make one with "
+                        "python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
+                    )
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"web.port: {self.port} is not a port; choose one of 0 to 65535")
+        if self.picture_every_s <= 0:
+            raise ValueError("web.picture_every_s: must be above 0; 1.0 is usual")
+
+    @property
+    def hosts_allowed(self) -> tuple[str, ...] | None:
+        """Names a Host header may carry; None: any."""
+        if self.host in LOOPBACK:
+            return LOOPBACK + self.hosts
+        return (self.host, *LOOPBACK, *self.hosts) if self.hosts else None

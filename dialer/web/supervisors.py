@@ -1,0 +1,28 @@
+"""The floor for supervisors and wallboards, and the supervisor's actions."""
+
+from __future__ import annotations
+
+from dialer.server.face import CampaignAction, WallboardView
+from dialer.web.models import CampaignsAnswer
+from dialer.web.problems import ProblemError
+from dialer.web.routes import Call, Site
+
+
+async def wallboard(site: Site, call: Call) -> WallboardView:
+    return site.face.wallboard()
+
+
+async def campaigns(site: Site, call: Call) -> CampaignsAnswer:
+    return CampaignsAnswer(campaigns=list(site.face.campaigns()))
+
+
+async def act_on_campaign(site: Site, call: Call) -> None:
+    try:
+        action = CampaignAction(call.param("action"))
+    except ValueError:
+        raise ProblemError(
+            404,
+            "There is no such action.",
+            "Use one of " + ", ".join(CampaignAction) + ".",
+        ) from None
+    await site.face.act_on_campaign(call.param("campaign"), action, call.caller.name)
