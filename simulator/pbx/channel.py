@@ -16,11 +16,17 @@ class ChannelState(IntEnum):
     """Asterisk's numbers."""
 
     DOWN = 0
+    RING = 4
     RINGING = 5
     UP = 6
 
 
-_STATE_TEXT = {ChannelState.DOWN: "Down", ChannelState.RINGING: "Ringing", ChannelState.UP: "Up"}
+_STATE_TEXT = {
+    ChannelState.DOWN: "Down",
+    ChannelState.RING: "Ring",
+    ChannelState.RINGING: "Ringing",
+    ChannelState.UP: "Up",
+}
 
 
 class DialStage(Enum):
@@ -69,7 +75,11 @@ class Bridge:
 
 
 class Channel:
-    """One leg. `peer` is BRIDGEPEER: set in a two-party bridge, kept when the peer leaves."""
+    """One leg. `peer` is BRIDGEPEER: set in a two-party bridge, empty again when it is over.
+
+    `parking` is the holding bridge of a BridgeWait that has not returned: it stays, empty, while
+    the channel is away in a conversation.
+    """
 
     __slots__ = (
         "app",
@@ -89,6 +99,7 @@ class Channel:
         "language",
         "linkedid",
         "name",
+        "parking",
         "party",
         "peer",
         "priority",
@@ -116,10 +127,11 @@ class Channel:
         self.exten = "s"
         self.priority = 1
         self.target = (dial.context, dial.exten, dial.priority)  # where it goes when answered
-        self.app = ""
-        self.app_data = ""
+        self.app = "AppDial2"
+        self.app_data = "(Outgoing Line)"
         self.variables = dict(dial.variables)
         self.bridge: Bridge | None = None
+        self.parking: Bridge | None = None
         self.peer = ""
         self.cause = 0
         self.created = 0.0

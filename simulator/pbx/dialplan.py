@@ -30,15 +30,18 @@ class Dialplan:
         self._x = exchange
         self._harbour_s = harbour_s
         self._hold_s = hold_s
-        self._labels: Mapping[tuple[str, str, str], Step] = {
-            (CUSTOMER, "s", "1"): self._customer,
-            (CUSTOMER, "s", "abandon"): self._harbour,
-            (AGENT, "s", "1"): self._idle,
-            (AGENT, "s", "park"): self._idle,
+        self._labels: Mapping[tuple[str, str, str], tuple[int, Step]] = {
+            (CUSTOMER, "s", "1"): (1, self._customer),
+            (CUSTOMER, "s", "abandon"): (12, self._harbour),
+            (AGENT, "s", "1"): (1, self._idle),
+            (AGENT, "s", "park"): (2, self._idle),
         }
 
     def exists(self, context: str, exten: str, priority: str) -> bool:
         return (context, exten, priority) in self._labels
+
+    def priority_of(self, context: str, exten: str, priority: str) -> int:
+        return self._labels[context, exten, priority][0]
 
     def start(self, channel: Channel) -> None:
         """The leg was answered: run it from where its Originate said."""
@@ -49,15 +52,18 @@ class Dialplan:
 
     def jump(self, channel: Channel, context: str, exten: str, priority: str) -> None:
         channel.context, channel.exten = context, exten
-        self._labels[context, exten, priority](channel)
+        self._labels[context, exten, priority][1](channel)
 
     def resume(self, channel: Channel) -> None:
         """Back from a bridge, at the next priority."""
-        if channel.bridge is not None:
-            return
+        if channel.bridge is not None and channel.bridge is not channel.parking:
+            return  # taken away again meanwhile
+        self._x.unpark(channel)
         if channel.context == AGENT:
             self._idle(channel)
         elif channel.context == CUSTOMER and not channel.peer:
+            # Also after a conversation that the agent's side ended: Asterisk empties BRIDGEPEER
+            # when the peer leaves (recorded: talk-agent-leg-lost).
             self._harbour(channel)
         else:
             self._done(channel)
@@ -99,14 +105,10 @@ class Dialplan:
         self._x.user_event(channel, "OverdialLive", f"Leg: {leg}\r\nAmd: {amd}\r\n")
         self._at(channel, 10, "BridgeWait", f"cu-{leg},participant,e(s)S({self._hold_s:g})")
         self._x.enter(channel, self._x.new_bridge(f"cu-{leg}"))
-        self._then(channel, self._hold_s, self._hold_over)
+        self._then(channel, self._hold_s, self.resume)
         patience_s = channel.party.patience_s
         if patience_s is not None and channel.party.bye_after_s is None:
             channel.far_timer = self._x.loop.call_later(patience_s, self._x.far_hang_up, channel)
-
-    def _hold_over(self, channel: Channel) -> None:
-        self._x.leave(channel)
-        self.resume(channel)
 
     def _harbour(self, channel: Channel) -> None:
         leg = channel.variables.get("OD_LEG", "")

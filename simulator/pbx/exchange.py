@@ -22,11 +22,15 @@ from simulator.pbx.party import Answer, CalledParty, Directory
 
 NORMAL_CLEARING = 16
 NO_ANSWER = 19
+FORWARD_TO = "+496990009000"  # where a carrier that redirects points to: nobody's number
 NOWHERE = "overdial-nowhere"  # what a leg shows before it is answered: a dead end
+
+PARTIES_KEPT = 20_000  # called parties the log remembers: far more than are ever in progress
 
 # What separates events of one moment in Asterisk: threads handing over to each other.
 _HANDOVER_S = 0.001
 _HANDOVER_MAX_S = 0.004
+_DIAL_STATE_FIRST = 0.15  # share of calls whose DialState overtakes their Newstate
 
 
 class Sink(Protocol):
@@ -67,9 +71,19 @@ class CallLog:
         self.times_dialled: dict[str, int] = {}  # by Uniqueid
         self.conversations: dict[str, list[str]] = {}  # Uniqueid -> whom it talked with
         self.harboured: set[str] = set()  # heard the safe-harbour message
+        self._parties: dict[str, CalledParty] = {}
 
     def dialled(self, uniqueid: str) -> None:
         self.times_dialled[uniqueid] = self.times_dialled.get(uniqueid, 0) + 1
+
+    def reached(self, uniqueid: str, party: CalledParty) -> None:
+        self._parties[uniqueid] = party
+        if len(self._parties) > PARTIES_KEPT:
+            del self._parties[next(iter(self._parties))]
+
+    def party_of(self, uniqueid: str) -> CalledParty | None:
+        """Who was called; None when unknown or long ago."""
+        return self._parties.get(uniqueid)
 
     def bridged(self, one: str, other: str) -> None:
         self.conversations.setdefault(one, []).append(other)
@@ -184,6 +198,7 @@ class Exchange:
             return
         self._sequence += 1
         self.processed += 1
+        self.log.reached(uniqueid, party)
         endpoint = trunk if at else resource
         name = f"PJSIP/{endpoint}-{self._sequence:08x}"
         channel = Channel(name, uniqueid, dial, party)
@@ -209,9 +224,14 @@ class Exchange:
         if party.early_media:
             self.dial_event(channel, "DialState", "DialStatus: PROGRESS\r\n")
         else:
+            ringing = "DialStatus: RINGING\r\n"
+            early = self.rng.random() < _DIAL_STATE_FIRST
+            if early:
+                self.dial_event(channel, "DialState", ringing)
             channel.state = ChannelState.RINGING
             self.event(channel, "Newstate")
-            self.dial_event(channel, "DialState", "DialStatus: RINGING\r\n")
+            if not early:
+                self.dial_event(channel, "DialState", ringing)
         if party.early_media and channel.dial_request.early_media_answers:
             self._answered(channel)  # the dialer asked to be connected to the ringback
         elif party.answer is not Answer.NOTHING:
@@ -222,11 +242,27 @@ class Exchange:
             self._answered(channel)
         else:
             status = channel.party.sip_status
-            self.hang_up(channel, cause_of_sip(status), status)
+            forward = ""
+            if 300 <= status < 400:
+                self._forwarded(FORWARD_TO)
+                forward = FORWARD_TO
+            self._end(channel, cause_of_sip(status), status, forward=forward)
+
+    def _forwarded(self, number: str) -> None:
+        """A 302 is followed by Asterisk through a Local channel, into the trunk's dead end."""
+        self._sequence += 1
+        stem, first = f"Local/{number}@{NOWHERE}-{self._sequence:08x}", f"{int(self.loop.time())}"
+        party = CalledParty(tag="forward")
+        for half, state in ((";2", ChannelState.RING), (";1", ChannelState.DOWN)):
+            dial = Dial(f"{stem}{half}", exten=number)
+            local = Channel(stem + half, f"{first}.{self._sequence}{half[1]}", dial, party)
+            local.context, local.exten, local.state = NOWHERE, number, state
+            local.linkedid = f"{first}.{self._sequence}1"
+            self.event(local, "Hangup", f"Cause: 0\r\nCause-txt: {cause_text(0)}\r\n")
 
     def _gave_up(self, channel: Channel) -> None:
         """Our Timeout: no DialEnd, Reason 3, and a SIP status that nobody sent."""
-        self._end(channel, NO_ANSWER, synthetic_sip(NO_ANSWER), reason=3, dial_end=False)
+        self._end(channel, NO_ANSWER, synthetic_sip(NO_ANSWER), gave_up=True)
 
     def _answered(self, channel: Channel) -> None:
         if channel.timeout_timer:
@@ -292,7 +328,7 @@ class Exchange:
         self.hang_up(channel, NORMAL_CLEARING)
 
     def hang_up(self, channel: Channel, cause: int, tech_cause: int = 0) -> None:
-        self._end(channel, cause, tech_cause, reason=0, dial_end=True)
+        self._end(channel, cause, tech_cause)
 
     def request_hang_up(self, channel: Channel, cause: int) -> None:
         """An AMI Hangup: asked for now, done when the channel's thread gets to it."""
@@ -305,13 +341,20 @@ class Exchange:
         self.loop.call_later(_HANDOVER_S, self.hang_up, channel, cause, synthetic_sip(cause))
 
     def _end(
-        self, channel: Channel, cause: int, tech_cause: int, *, reason: int, dial_end: bool
+        self,
+        channel: Channel,
+        cause: int,
+        tech_cause: int,
+        *,
+        gave_up: bool = False,
+        forward: str = "",
     ) -> None:
         if channel.fate is Fate.GONE:
             return
         channel.fate = Fate.GONE
         channel.cancel_timers()
         self.leave(channel)
+        self._unpark(channel)
         if channel.recording:
             self.event(channel, "MixMonitorStop")
         del self.channels[channel.uniqueid]
@@ -324,11 +367,13 @@ class Exchange:
         channel.dial = DialStage.ENDED
         news: list[Callable[[], None]] = [
             lambda: self.event(channel, "Hangup", extra),
-            lambda: self._originate_response(channel.dial_request, channel, reason),
+            lambda: self._originate_response(channel.dial_request, channel, 3 if gave_up else 0),
         ]
-        if dial_end:
-            status = f"DialStatus: {dial_status(cause)}\r\n"
-            news.append(lambda: self.dial_event(channel, "DialEnd", status))
+        if not gave_up:
+            status = "CANCEL" if forward else dial_status(cause)
+            extra_end = f"Forward: {forward}\r\n" if forward else ""
+            extra_end += f"DialStatus: {status}\r\n"
+            news.append(lambda: self.dial_event(channel, "DialEnd", extra_end))
         self.rng.shuffle(news)
         for tell in news:
             tell()
@@ -347,8 +392,25 @@ class Exchange:
         bridge.members.append(channel)
         channel.bridge = bridge
         if bridge.holding:
-            channel.peer = ""
+            channel.parking = bridge
+        elif len(bridge.members) == 2:
+            eldest = min(bridge.members, key=lambda member: member.created)
+            for member in bridge.members:
+                member.linkedid = eldest.linkedid
         self.bridge_event(bridge, "BridgeEnter", channel)
+        if len(bridge.members) == 2 and not any(c.recording for c in bridge.members):
+            bridge.technology = "native_rtp"  # found out once both are in
+
+    def unpark(self, channel: Channel) -> None:
+        """The channel's BridgeWait returned: its holding bridge is gone."""
+        if channel.bridge is not None and channel.bridge is channel.parking:
+            self.leave(channel)
+        self._unpark(channel)
+
+    def _unpark(self, channel: Channel) -> None:
+        if channel.parking is not None:
+            self._destroy(channel.parking)
+            channel.parking = None
 
     def leave(self, channel: Channel) -> None:
         """Take a channel out of its bridge; an empty bridge, or a conversation with one, ends."""
@@ -357,14 +419,14 @@ class Exchange:
             return
         channel.bridge = None
         bridge.members.remove(channel)
+        channel.peer = ""
         self.bridge_event(bridge, "BridgeLeave", channel)
         if bridge.holding:
-            if not bridge.members:
-                self._destroy(bridge)
             return
         rest = list(bridge.members)
         for other in rest:
             other.bridge = None
+            other.peer = ""
             bridge.members.remove(other)
             if other.far_timer:
                 other.far_timer.cancel()
@@ -453,7 +515,7 @@ class Exchange:
     def _redirected(self, channel: Channel, context: str, exten: str, priority: str) -> None:
         if channel.fate is not Fate.GOTO_PENDING:
             return
+        channel.priority = self.dialplan.priority_of(context, exten, priority)
         self._pull(channel)
-        if channel.far_timer and channel.state is ChannelState.UP:
-            channel.far_timer.cancel()
+        self._unpark(channel)
         self.dialplan.jump(channel, context, exten, priority)

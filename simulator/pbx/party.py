@@ -46,6 +46,8 @@ class CalledParty:
     talk_s: float = 60.0  # length of a conversation before this side hangs up
     patience_s: float | None = None  # hangs up so long after going live, unless bridged before
     machine: bool = False  # a machine picked up, whatever AMD makes of it
+    wrap_up_s: float | None = None  # what the call costs an agent afterwards, for those who
+    break_s: float = 0.0  # play agents: wrap-up, and a break after it
     tag: str = ""  # for those who watch: what the traffic model had in mind
 
     def __post_init__(self) -> None:

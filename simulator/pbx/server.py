@@ -102,6 +102,14 @@ class AmiServer:
         """Killed and started again: every channel and connection is gone, without a word."""
         await self._down()
         await asyncio.sleep(down_s)
+        await self.start_again()
+
+    async def kill(self) -> None:
+        """kill -9: the port is closed until `start_again`."""
+        await self._down()
+
+    async def start_again(self) -> None:
+        """A new life on the same port, with nothing of the last one."""
         # Startup is told in whole seconds; two lives must never show the same.
         second = timedelta(seconds=1)
         self.started = max(self._clock.utc(), self.started + second)
@@ -263,8 +271,11 @@ class AmiServer:
                 continue
             session.send_event(data)
 
-    def shut_down(self, *, restart: bool = False) -> None:
-        """Tell that Asterisk goes down, as `core stop gracefully` does; actions are refused."""
-        self.faults.shutting_down = True
-        again = "True" if restart else "False"
-        self.publish("Shutdown", "system", f"Shutdown: Cleanly\r\nRestart: {again}\r\n")
+    async def shut_down(self) -> None:
+        """An orderly stop (SIGTERM): told to everybody, every call hung up, then gone."""
+        self.publish("Shutdown", "system", "Shutdown: Uncleanly\r\nRestart: False\r\n")
+        for channel in list(self.exchange.channels.values()):
+            self.exchange.far_hang_up(channel)
+        for session in list(self._sessions):
+            session.close()
+        await self._down()
