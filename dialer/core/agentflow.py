@@ -360,6 +360,8 @@ def found(floor: Floor, agent: Agent, where: ev.ChannelFound | None, now: float)
                 give(agent, call)
                 call.agent = agent.name
         signal(floor, agent, AgentSignal.FOUND_TALKING, now)
+    elif where.place is ev.ChannelPlace.RINGING and agent.state is AgentState.UNKNOWN:
+        signal(floor, agent, AgentSignal.FOUND_RINGING, now)
     elif agent.deadline is None:
         floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.UNKNOWN])
 

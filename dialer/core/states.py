@@ -221,6 +221,7 @@ class AgentSignal(StrEnum):
     LEG_GONE = "leg gone"
     LINK_LOST = "link lost"
     FOUND_TALKING = "found talking"
+    FOUND_RINGING = "found ringing"
 
 
 _A = AgentState
@@ -251,6 +252,7 @@ AGENT: dict[AgentState, dict[AgentSignal, AgentState]] = {
         **_FREE,
         _B.TO_WRAP_UP: _A.WRAP_UP,
         _B.FOUND_TALKING: _A.TALK,
+        _B.FOUND_RINGING: _A.SIGNING_ON,
         _B.LEG_GONE: _A.PHONE_LOST,
         _B.LINK_LOST: _A.UNKNOWN,
         _B.CALL_AGAIN: _A.SIGNING_ON,
@@ -258,7 +260,16 @@ AGENT: dict[AgentState, dict[AgentSignal, AgentState]] = {
     _A.LOGGED_OUT: {},
 }
 del AGENT[_A.READY][_B.GO_READY]  # already there
-_LATE_AGENT = frozenset({_B.BRIDGED, _B.TO_WRAP_UP, _B.FOUND_TALKING, _B.LEG_GONE, _B.LINK_LOST})
+_LATE_AGENT = frozenset(
+    {
+        _B.BRIDGED,
+        _B.TO_WRAP_UP,
+        _B.FOUND_TALKING,
+        _B.FOUND_RINGING,
+        _B.LEG_GONE,
+        _B.LINK_LOST,
+    }
+)
 
 
 def next_agent_state(state: AgentState, signal: AgentSignal) -> AgentState:

@@ -1,9 +1,9 @@
 """A test of the core reads as a conversation: facts go in, the commands that follow are compared.
 
-    floor = Scene()
-    floor.agent("anna")
-    call = floor.dial()
-    floor.tell(LegAnswered(call, "PJSIP/t-1")).expect(RecordProgress)
+floor = Scene()
+floor.agent("anna")
+call = floor.dial()
+floor.tell(LegAnswered(call, "PJSIP/t-1")).expect(RecordProgress)
 """
 
 from __future__ import annotations

@@ -52,7 +52,9 @@ def test_agent(state: AgentState, signal: AgentSignal) -> None:
         )
 
 
-@pytest.mark.parametrize(("state", "signal"), list(itertools.product(CampaignState, CampaignSignal)))
+@pytest.mark.parametrize(
+    ("state", "signal"), list(itertools.product(CampaignState, CampaignSignal))
+)
 def test_campaign(state: CampaignState, signal: CampaignSignal) -> None:
     assert next_campaign_state(state, signal) is CAMPAIGN[state].get(signal, state)
 

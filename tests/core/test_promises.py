@@ -1,0 +1,323 @@
+"""What must never happen, tried over random histories against a twin of Asterisk.
+
+The twin is as treacherous as the real one: it steals a talking agent when asked to, bridges a
+customer who still rings, tells of things late, loses what was under way when the link breaks or it
+is restarted. Every promise is checked against the twin's truth, not against the core's belief.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from dialer.core import commands as cmd
+from dialer.core import events as ev
+from dialer.core.floor import Floor
+from dialer.core.states import AgentState
+from dialer.snapshot import Decision
+from tests.core.playbook import RULES, lead
+
+Place = ev.ChannelPlace
+AGENTS = ("anna", "ben", "carla")
+
+
+@dataclass
+class Channel:
+    leg: str
+    name: str
+    agent: bool
+    place: Place
+    answered_at: float | None = None
+    parked_at: float | None = None
+    peer: str = ""
+
+
+@dataclass
+class Twin:
+    """Asterisk's truth. `told` are events on the wire that the dialer has not read yet."""
+
+    told: list[ev.Event] = field(default_factory=list)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    up: bool = True
+    originated: Counter[str] = field(default_factory=Counter)
+    stolen: int = 0
+    bridged_unanswered: int = 0
+    cut_ringing: int = 0
+    number: int = 0
+
+    def tell(self, event: ev.Event) -> None:
+        if self.up:
+            self.told.append(event)
+
+    def originate(self, command: cmd.Originate | cmd.RingAgent) -> None:
+        agent = isinstance(command, cmd.RingAgent)
+        leg = command.leg if agent else command.attempt
+        if not self.up:
+            return
+        if leg in self.channels:
+            self.tell(ev.OriginateFailed(leg, refused="unique id in use"))
+            return
+        self.originated[leg] += not agent
+        self.number += 1
+        self.channels[leg] = Channel(leg, f"PJSIP/x-{self.number}", agent, Place.RINGING)
+
+    def park(self, channel: Channel, now: float) -> None:
+        channel.place, channel.peer, channel.parked_at = Place.PARKED, "", now
+        self.tell(ev.LegParked(channel.leg, channel.name))
+
+    def bridge(self, command: cmd.Bridge, now: float) -> None:
+        if not self.up:
+            return
+        agent = self.channels.get(command.agent_leg)
+        customer = self.channels.get(command.customer_leg)
+        if agent is None or customer is None:
+            text = "no such channel"
+            self.tell(ev.BridgeFailed(command.agent_leg, command.customer_leg, text))
+            return
+        self.stolen += agent.place is Place.TALKING or customer.place is Place.TALKING
+        self.bridged_unanswered += customer.answered_at is None
+        for one, other in ((agent, customer), (customer, agent)):
+            one.place, one.peer = Place.TALKING, other.leg
+            self.tell(ev.LegBridged(one.leg, "b"))
+
+    def gone(self, leg: str, cause: int, now: float) -> None:
+        channel = self.channels.pop(leg, None)
+        if channel is None:
+            return
+        peer = self.channels.get(channel.peer)
+        if channel.place is Place.TALKING and peer is not None:
+            self.tell(ev.LegUnbridged(leg, "b"))
+            self.tell(ev.LegUnbridged(peer.leg, "b"))
+            if peer.agent:
+                self.park(peer, now)
+            else:  # the dialplan goes on behind BridgeWait: a conversation took place, hang up
+                peer.place, peer.peer = Place.DIALPLAN, ""
+                self.gone(peer.leg, 16, now)
+        if not channel.agent and channel.answered_at is None:
+            self.tell(ev.OriginateFailed(leg))
+        self.tell(ev.LegHungUp(leg, cause))
+
+    def found(self) -> tuple[ev.ChannelFound, ...]:
+        return tuple(self.where(leg) for leg in self.channels)  # type: ignore[misc]
+
+    def where(self, leg: str) -> ev.ChannelFound | None:
+        channel = self.channels.get(leg)
+        if channel is None:
+            return None
+        return ev.ChannelFound(leg, channel.name, channel.place, channel.peer)
+
+
+class Promises(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.floor = Floor("t")
+        self.twin = Twin()
+        self.now = 1000.0
+        self.linked = True
+        self.outcomes: Counter[str] = Counter()
+        self.recorded: list[str] = []
+        self.planned: Counter[str] = Counter()
+        self.count = 0
+
+    @initialize()
+    def begin(self) -> None:
+        self.say(ev.TrunkConfigured("main", "trunk", 50, 1000.0))
+        self.say(ev.CampaignStarted(RULES))
+        self.say(ev.LinkResynced("main", ()))
+
+    # --- the shell ---
+
+    def say(self, event: ev.Event) -> None:
+        self.do(self.floor.handle(event, self.now))
+
+    def do(self, commands: list[cmd.Command]) -> None:
+        for command in commands:
+            match command:
+                case cmd.Originate() | cmd.RingAgent():
+                    if isinstance(command, cmd.Originate):
+                        assert command.attempt in self.planned, "dialled before it was on record"
+                    self.twin.originate(command)
+                case cmd.Bridge():
+                    self.twin.bridge(command, self.now)
+                case cmd.HangUp(leg=leg):
+                    channel = self.twin.channels.get(leg)
+                    if channel is not None and self.twin.up:
+                        ringing = channel.place is Place.RINGING
+                        self.twin.cut_ringing += ringing and not channel.agent
+                        self.twin.gone(leg, 16, self.now)
+                case cmd.PlayHarbour(attempt=leg):
+                    self.to_harbour(leg, only_parked=False)
+                case cmd.CheckLeg(leg=leg) if self.twin.up:
+                    self.twin.tell(ev.LegChecked("main", leg, self.twin.where(leg)))
+                case cmd.RecordAttempt(attempt=attempt):
+                    self.recorded.append(attempt)
+                case cmd.RecordOutcome(attempt=attempt):
+                    self.outcomes[attempt] += 1
+                case cmd.FetchLeads(count=count):
+                    leads = tuple(lead(self.count + n) for n in range(min(count, 20)))
+                    self.count += 20
+                    self.say(ev.LeadsOffered("spring", leads, exhausted=True, next_ready_s=5))
+                case _:
+                    pass
+
+    def to_harbour(self, leg: str, only_parked: bool) -> None:
+        channel = self.twin.channels.get(leg)
+        if channel is None or not self.twin.up and not only_parked:
+            return
+        if channel.place is Place.PARKED or (not only_parked and channel.answered_at is not None):
+            if channel.place is Place.TALKING:
+                return
+            channel.place = Place.HARBOUR
+            self.twin.tell(ev.HarbourStarted(leg))
+
+    # --- what happens ---
+
+    @rule(n=st.integers(1, 6))
+    def pacer_wants(self, n: int) -> None:
+        self.say(ev.LinesDecided("spring", Decision(n)))
+
+    @precondition(lambda self: self.recorded)
+    @rule()
+    def store_commits(self) -> None:
+        attempt = self.recorded.pop(0)
+        self.planned[attempt] += 1
+        self.say(ev.AttemptRecorded(attempt))
+
+    @rule(who=st.sampled_from(AGENTS))
+    def agent_logs_in(self, who: str) -> None:
+        self.count += 1
+        leg = f"od-t-a{self.count}"
+        self.say(ev.AgentLoggedIn(who, leg, "main", who, ("spring",)))
+
+    @rule(who=st.sampled_from(AGENTS), status=st.sampled_from(list(ev.Status)))
+    def agent_chooses(self, who: str, status: ev.Status) -> None:
+        self.say(ev.StatusChosen(who, status))
+
+    @rule(who=st.sampled_from(AGENTS), lost=st.booleans())
+    def screen(self, who: str, lost: bool) -> None:
+        self.say(ev.ScreenLost(who) if lost else ev.ScreenBack(who))
+
+    @rule(who=st.sampled_from(AGENTS))
+    def agent_hangs_up(self, who: str) -> None:
+        self.say(ev.HangUpPressed(who))
+
+    @rule(who=st.sampled_from(AGENTS))
+    def agent_disposes(self, who: str) -> None:
+        agent = self.floor.agents.get(who)
+        if agent is not None and agent.attempt:
+            self.say(ev.DispositionChosen(who, agent.attempt, "x"))
+
+    @precondition(lambda self: self.twin.channels)
+    @rule(data=st.data())
+    def channel_moves(self, data: st.DataObject) -> None:
+        leg = data.draw(st.sampled_from(sorted(self.twin.channels)))
+        channel = self.twin.channels[leg]
+        if channel.place is Place.RINGING:
+            what = data.draw(st.sampled_from(["ring", "answer", "answer", "refuse"]))
+            if what == "ring":
+                self.twin.tell(ev.LegRinging(leg))
+            elif what == "refuse":
+                self.twin.gone(leg, 17, self.now)
+            else:
+                channel.answered_at = self.now
+                self.twin.tell(ev.LegAnswered(leg, channel.name))
+                if not channel.agent:
+                    self.twin.tell(ev.PersonDetected(leg))
+                self.twin.park(channel, self.now)
+        elif data.draw(st.booleans()) or not channel.agent:
+            self.twin.gone(leg, 16, self.now)
+
+    @precondition(lambda self: self.twin.told)
+    @rule(n=st.integers(1, 12))
+    def wire_delivers(self, n: int) -> None:
+        for _ in range(min(n, len(self.twin.told))):
+            if self.linked and self.twin.told:
+                self.say(self.twin.told.pop(0))
+
+    @rule(seconds=st.sampled_from([0.05, 0.5, 1.0, 3.0, 30.0]))
+    def time_passes(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            due = self.floor.next_deadline()
+            self.now = min(end, max(self.now, due if due is not None else end) + 1e-6)
+            for channel in list(self.twin.channels.values()):  # Asterisk's dead-man timer
+                since = channel.parked_at
+                if not channel.agent and since is not None and self.now - since >= 2.0:
+                    self.to_harbour(channel.leg, only_parked=True)
+            self.do(self.floor.tick(self.now))
+
+    @precondition(lambda self: self.linked)
+    @rule()
+    def link_breaks(self) -> None:
+        self.linked = self.twin.up = False
+        self.twin.told.clear()
+        self.say(ev.LinkLost("main", "reset"))
+
+    @precondition(lambda self: not self.linked)
+    @rule(restarted=st.booleans())
+    def link_returns(self, restarted: bool) -> None:
+        if restarted:
+            self.twin.channels.clear()
+        self.linked = self.twin.up = True
+        self.say(ev.LinkResynced("main", self.twin.found(), restarted))
+
+    # --- what must never be ---
+
+    @invariant()
+    def nobody_is_dialled_twice(self) -> None:
+        assert not [leg for leg, n in self.twin.originated.items() if n > 1]
+
+    @invariant()
+    def no_agent_gets_a_second_caller(self) -> None:
+        assert self.twin.stolen == 0
+        takers = Counter(c.agent for c in self.floor.calls.values() if c.state == "connecting")
+        assert all(n == 1 for n in takers.values())
+
+    @invariant()
+    def nobody_is_bridged_before_the_answer(self) -> None:
+        assert self.twin.bridged_unanswered == 0
+
+    @invariant()
+    def no_ringing_call_is_cut(self) -> None:
+        assert self.twin.cut_ringing == 0
+
+    @invariant()
+    def every_attempt_has_one_outcome_at_most(self) -> None:
+        assert all(n == 1 for n in self.outcomes.values())
+
+    @invariant()
+    def the_trunk_is_counted_right(self) -> None:
+        assert self.floor.trunk("main", "trunk").in_use == len(self.floor.calls)
+
+    def teardown(self) -> None:
+        """Everybody hangs up, the link is whole: nothing may be left behind."""
+        if not self.linked:
+            self.link_returns(restarted=False)
+        self.say(ev.CampaignStopped("spring"))
+        while self.recorded:
+            self.store_commits()
+        for _ in range(40):
+            for leg in list(self.twin.channels):
+                if not self.twin.channels[leg].agent:
+                    self.twin.gone(leg, 16, self.now)
+            while self.twin.told:
+                self.say(self.twin.told.pop(0))
+            self.time_passes(30.0)
+        assert not self.floor.calls
+        assert set(self.outcomes) == set(self.planned)
+        lingering = (AgentState.RESERVED, AgentState.TALK, AgentState.UNKNOWN)
+        assert not [a for a in self.floor.agents.values() if a.state in lingering]
+
+
+Promises.TestCase.settings = settings(
+    max_examples=int(os.environ.get("OVERDIAL_EXAMPLES", "100")),
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestPromises = Promises.TestCase
