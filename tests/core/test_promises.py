@@ -167,7 +167,7 @@ class Promises(RuleBasedStateMachine):
 
     def to_harbour(self, leg: str, only_parked: bool) -> None:
         channel = self.twin.channels.get(leg)
-        if channel is None or not self.twin.up and not only_parked:
+        if channel is None or (not self.twin.up and not only_parked):
             return
         if channel.place is Place.PARKED or (not only_parked and channel.answered_at is not None):
             if channel.place is Place.TALKING:
