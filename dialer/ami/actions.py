@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dialer.ami.codec import NotEncodable, check_id
+from dialer.core.commands import Originate, RingAgent
 
 CUSTOMER_CONTEXT = "overdial-customer"
 AGENT_CONTEXT = "overdial-agent"
@@ -30,20 +31,27 @@ class Action:
     action_id: str = ""
 
 
-def dial_string_of_customer(phone: str, trunk: str) -> str:
-    """`PJSIP/<phone>@<trunk>`; `NotEncodable`, without the number, when either is not one."""
-    if not _NUMBER.match(phone):
+def customer_call(command: Originate) -> Action:
+    """`NotEncodable`, without the number in its text, when the command cannot be dialled."""
+    if not _NUMBER.match(command.phone):
         raise NotEncodable("the customer's phone is not a number")
-    if not _ENDPOINT.match(trunk):
+    if not _ENDPOINT.match(command.trunk):
         raise NotEncodable("the trunk's name is not one of letters, digits, _ . -")
-    return f"PJSIP/{phone}@{trunk}"
+    wanted = {"OD_AMD": command.amd, "OD_REC": command.record}
+    return originate(
+        command.attempt,
+        f"PJSIP/{command.phone}@{command.trunk}",
+        CUSTOMER_CONTEXT,
+        command.ring_limit_s,
+        command.caller_id,
+        {name: "1" for name, is_wanted in wanted.items() if is_wanted},
+    )
 
 
-def dial_string_of_agent(phone: str) -> str:
-    """`PJSIP/<phone>`, the phone being an endpoint's name."""
-    if not _ENDPOINT.match(phone):
+def agent_call(command: RingAgent) -> Action:
+    if not _ENDPOINT.match(command.phone):
         raise NotEncodable("the agent's phone is not an endpoint's name of letters, digits, _ . -")
-    return f"PJSIP/{phone}"
+    return originate(command.leg, f"PJSIP/{command.phone}", AGENT_CONTEXT, command.ring_limit_s)
 
 
 def originate(

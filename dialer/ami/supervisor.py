@@ -22,16 +22,14 @@ from functools import partial
 from dialer.ami import actions
 from dialer.ami.codec import Message, NotEncodable
 from dialer.ami.link import Limits, Link, LoginRefused, Unreachable
-from dialer.ami.listing import channels_found, leg_found
-from dialer.ami.results import Done, Lost, NotSent, Refused, Result
+from dialer.ami.results import NotSent, Refused, Result
+from dialer.ami.resync import ask_channels, ask_start, ask_version, find_leg
 from dialer.ami.session import Login
 from dialer.ami.translate import Translator
-from dialer.ami.version import judge_version
 from dialer.clock import Clock
 from dialer.core.commands import Bridge, CheckLeg, HangUp, Originate, PlayHarbour, RingAgent
 from dialer.core.events import (
     BridgeFailed,
-    ChannelFound,
     Event,
     LegChecked,
     LinkLost,
@@ -65,7 +63,8 @@ class PbxConfig:
     retry_max_s: float = 15.0
     retry_refused_s: float = 5.0  # a wrong password does not right itself
     steady_s: float = 10.0  # links that stood so long start the pauses from the first again
-    recheck_s: float = 0.3  # a leg not found is looked for twice: see `_check`
+    recheck_s: float = 0.3  # a leg not found is looked for twice: see `find_leg`
+    parting_s: float = 2.0  # after Shutdown, for the last events
 
 
 class PbxState(StrEnum):
@@ -121,6 +120,7 @@ class Pbx:
         self._booted = False
         self._turn = asyncio.Event()  # something happened that a connecting task waits for
         self._lost = asyncio.Event()
+        self._parting = False  # Asterisk said that it shuts down
         self._checks = 0
         self._supervision: asyncio.Task[None] | None = None
 
@@ -168,9 +168,9 @@ class Pbx:
         """
         match command:
             case Originate():
-                self._originate(command.attempt, partial(_customer_call, command))
+                self._originate(command.attempt, partial(actions.customer_call, command))
             case RingAgent():
-                self._originate(command.leg, partial(_agent_call, command))
+                self._originate(command.leg, partial(actions.agent_call, command))
             case Bridge():
                 self._bridge(command)
             case PlayHarbour():
@@ -187,9 +187,13 @@ class Pbx:
     def _act(self, make: Callable[[], actions.Action]) -> asyncio.Future[Result]:
         if self._cmd is not None and self._state is PbxState.UP:
             try:
-                return self._cmd.send(make())
+                action = make()
             except NotEncodable as error:
                 why = str(error)
+            else:
+                if not self._parting:
+                    return self._cmd.send(action)
+                why = "Asterisk is shutting down"
         else:
             why = f"no link to the PBX ({self._why})"
         self._counters["not_sent"] += 1
@@ -231,45 +235,14 @@ class Pbx:
         self._act(make).add_done_callback(answered)
 
     async def _check(self, leg: str) -> None:
-        """Asked on the event link, so that the answer stands in line with the events.
-
-        A leg that is not there is looked for once more after a moment: its Originate may only
-        just have been accepted, or its Hangup may still be on the way to us.
-        """
         try:
-            for last_look in (False, True):
-                evt = self._evt
-                if evt is None or self._state is not PbxState.UP:
-                    return
-                result = await evt.send(actions.status(leg))
-                if isinstance(result, Refused) and result.message == "No such channel":
-                    if last_look:
-                        self._tell(LegChecked(self.name, leg, None))
-                    else:
-                        await asyncio.sleep(self._config.recheck_s)
-                elif isinstance(result, Done) and result.items:
-                    found = await self._place(evt, leg, result.items[0])
-                    if found is not None:
-                        self._tell(LegChecked(self.name, leg, found))
-                    return
-                else:
-                    return
-        except NotEncodable:
-            return
+            if self._evt is not None and self._state is PbxState.UP:
+                found = await find_leg(self._evt, leg, self._config.recheck_s)
+                self._tell(LegChecked(self.name, leg, found))
+        except (Unreachable, NotEncodable):
+            pass  # UNKNOWN still; the next resync tells
         finally:
             self._checks -= 1
-
-    async def _place(self, evt: Link, leg: str, status: Message) -> ChannelFound | None:
-        bridge_id = status.get("BridgeID")
-        if not bridge_id:
-            return leg_found(leg, status, None, ())
-        result = await evt.send(actions.bridge_info(bridge_id))
-        match result:
-            case Done():
-                return leg_found(leg, status, result.last, result.items)
-            case Refused():  # gone meanwhile
-                return leg_found(leg, status, None, ())
-        return None
 
     # --- events -------------------------------------------------------------------------------
 
@@ -283,13 +256,25 @@ class Pbx:
             self._booted = True
             self._turn.set()
         elif name == "Shutdown":
-            self._link_lost("evt", "Asterisk shut down")
+            self._shutting_down()
         elif self._held is None:
             self._translate(message)
         elif len(self._held) < HELD_EVENTS_MAX:
             self._held.append(message)
         else:
             self._link_lost("evt", "more events came during the resync than can be kept")
+
+    def _shutting_down(self) -> None:
+        """Asterisk goes, and hangs up every call first: those Hangups are still to be heard."""
+        if self._state is PbxState.UP and not self._parting:
+            self._parting = True
+            asyncio.get_running_loop().call_later(
+                self._config.parting_s, self._lost_at_last, self._evt
+            )
+
+    def _lost_at_last(self, evt: Link | None) -> None:
+        if evt is not None and evt is self._evt:
+            self._link_lost("evt", "Asterisk shut down")
 
     def _translate(self, message: Message) -> None:
         event = self._translator.translate(message, self._clock.now())
@@ -329,6 +314,7 @@ class Pbx:
         config = self._config
         self._lost.clear()
         self._booted = False
+        self._parting = False
         self._turn.clear()
         self._held = None
         self._translator = Translator()
@@ -345,7 +331,9 @@ class Pbx:
         await cmd.open()
         self._state = PbxState.RESYNCING
         await self._until_booted()
-        await self._check_version(evt)
+        self._version, self._warning = await ask_version(evt)
+        if self._warning:
+            log.warning("PBX %s: %s", self.name, self._warning)
         await self._resync(evt)
 
     async def _until_booted(self) -> None:
@@ -359,26 +347,11 @@ class Pbx:
                 " read=system"
             )
 
-    async def _check_version(self, evt: Link) -> None:
-        settings = await self._ask(evt, actions.CORE_SETTINGS)
-        self._version = settings.response.get("AsteriskVersion", "")
-        verdict = judge_version(self._version)
-        if not verdict.usable:
-            raise LoginRefused(f"not dialling with the PBX at {self._where}: {verdict.why}")
-        if verdict.why and verdict.why != self._warning:
-            log.warning("PBX %s: %s", self.name, verdict.why)
-        self._warning = verdict.why
-
     async def _resync(self, evt: Link) -> None:
-        status = (await self._ask(evt, actions.CORE_STATUS)).response
-        started_at = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
+        started_at = await ask_start(evt)
         # From here on events are held: the listing is older than they are, and goes first.
         self._held = []
-        channels = (await self._ask(evt, actions.CORE_SHOW_CHANNELS)).items
-        listed = (await self._ask(evt, actions.BRIDGE_LIST)).items
-        bridges = {bridge.get("BridgeUniqueid", ""): bridge for bridge in listed}
-        found = channels_found(channels, bridges)
-        found = tuple([await self._with_peer(evt, one, channels, bridges) for one in found])
+        found = await ask_channels(evt)
         self._refuse_if_lost()
         restarted = self._started_at not in ("", started_at)
         self._started_at = started_at
@@ -391,42 +364,8 @@ class Pbx:
             try:
                 self._translate(message)
             except Exception:
+                self._counters["faults"] += 1
                 log.exception("the handler of an AMI event failed; the next event goes on")
-
-    async def _with_peer(
-        self,
-        evt: Link,
-        found: ChannelFound,
-        channels: tuple[Message, ...],
-        bridges: dict[str, Message],
-    ) -> ChannelFound:
-        """CoreShowChannels is no atomic picture: a leg may talk to one that it listed elsewhere."""
-        if found.place != "talking" or found.peer:
-            return found
-        channel = next(one for one in channels if one.get("Uniqueid") == found.leg)
-        bridge = bridges.get(channel.get("BridgeId", ""))
-        if bridge is None:
-            return found
-        result = await evt.send(actions.bridge_info(bridge["BridgeUniqueid"]))
-        if not isinstance(result, Done):
-            return found
-        as_status = Message(channel)
-        as_status["BridgeID"] = bridge["BridgeUniqueid"]
-        return leg_found(found.leg, as_status, bridge, result.items)
-
-    async def _ask(self, evt: Link, action: actions.Action) -> Done:
-        result = await evt.send(action)
-        self._refuse_if_lost()
-        match result:
-            case Done():
-                return result
-            case Refused(message):
-                raise Unreachable(
-                    f"the PBX at {self._where} refuses {action.name} to {self._config.evt_user}:"
-                    f" {message or 'no reason given'} (it needs write=reporting)"
-                )
-            case Lost(why) | NotSent(why):
-                raise Unreachable(f"resync with the PBX at {self._where} failed: {why}")
 
     @property
     def _where(self) -> str:
@@ -438,6 +377,10 @@ class Pbx:
 
     def _link_lost(self, which: str, why: str) -> None:
         """Called by a link, at once: nothing may be dialled from this instant."""
+        if self._parting:
+            if which == "cmd":
+                return  # the event link still has something to say, and not for long
+            why = "Asterisk shut down"
         self._down(f"link {which} to the PBX at {self._where} lost: {why}")
 
     def _down(self, why: str) -> None:
@@ -479,24 +422,3 @@ class Pbx:
 
 def _nothing(_: Message) -> None:
     """The command link has no events but its own FullyBooted."""
-
-
-def _customer_call(command: Originate) -> actions.Action:
-    wanted = {"OD_AMD": command.amd, "OD_REC": command.record}
-    return actions.originate(
-        command.attempt,
-        actions.dial_string_of_customer(command.phone, command.trunk),
-        actions.CUSTOMER_CONTEXT,
-        command.ring_limit_s,
-        command.caller_id,
-        {name: "1" for name, is_wanted in wanted.items() if is_wanted},
-    )
-
-
-def _agent_call(command: RingAgent) -> actions.Action:
-    return actions.originate(
-        command.leg,
-        actions.dial_string_of_agent(command.phone),
-        actions.AGENT_CONTEXT,
-        command.ring_limit_s,
-    )

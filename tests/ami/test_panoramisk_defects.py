@@ -20,7 +20,7 @@ from dialer.ami.session import Login
 from tests.ami.scripted import Script, ScriptedAmi, Talk
 from tests.ami.virtual import virtual
 
-CALL = actions.originate("od-t-c1", "PJSIP/100@trunk", "overdial-customer", 30.0)
+CALL = actions.originate("od-t-c1", "PJSIP/100@trunk", actions.CUSTOMER_CONTEXT, 30.0)
 
 
 class Ours:
