@@ -1,0 +1,98 @@
+"""What every write needs to know: whose writes these are, which campaigns there are, what time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from crm_bridge import outbox
+from crm_bridge.events import Event, Type
+from dialer.store import schema
+from dialer.store.policy import Policy
+
+# What the CRM hears unless told otherwise. Not by default: call.started and call.answered, two
+# rows for every attempt that few CRMs want; the completed call has both moments in it.
+CRM_TYPES: frozenset[str] = frozenset(
+    {
+        Type.CALL_CONNECTED,
+        Type.CALL_ABANDONED,
+        Type.CALL_COMPLETED,
+        Type.DISPOSITION_SET,
+        Type.CALLBACK_SCHEDULED,
+        Type.DNC_ADDED,
+        Type.LIST_IMPORT_FINISHED,
+        Type.LEAD_EXHAUSTED,
+        Type.CAMPAIGN_STARTED,
+        Type.CAMPAIGN_STOPPED,
+    }
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
+def to_ms(moment: datetime) -> int:
+    """UTC milliseconds since the epoch of an aware moment."""
+    return (moment - _EPOCH) // _MS
+
+
+def from_ms(ms: int) -> datetime:
+    return _EPOCH + ms * _MS
+
+
+@dataclass(slots=True)
+class KnownCampaign:
+    id: int
+    policy: Policy
+    started: bool  # `started_ms` is set
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by the store's functions. Changed only by the event loop's thread, or by the writer.
+
+    `utc_at` turns a moment of the core's clock into UTC.
+    """
+
+    boot: str
+    dialect: str
+    utc_at: Callable[[float], datetime]
+    crm_types: frozenset[str] = CRM_TYPES
+    campaigns: dict[str, KnownCampaign] = field(default_factory=dict)
+    zone_ids: dict[str, int] = field(default_factory=dict)  # names -> id
+    zone_names: dict[int, str] = field(default_factory=dict)
+
+    def insert(self, table: sa.Table) -> Any:
+        """The dialect's own INSERT, which knows ON CONFLICT."""
+        make = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+        return make(table)
+
+    def moment_ms(self, at: float | None) -> int | None:
+        return None if at is None else to_ms(self.utc_at(at))
+
+    def tell_crm(self, connection: Connection, happened: Iterable[Event]) -> None:
+        """Put events into the outbox, in the transaction of what they tell."""
+        outbox.append_sync(connection, [e for e in happened if e.type in self.crm_types])
+
+    def learn_zones(self, connection: Connection, names: Sequence[str]) -> None:
+        """See to it that all of `names` have an id."""
+        missing = sorted(set(names) - self.zone_ids.keys())
+        if missing:
+            connection.execute(
+                self.insert(schema.zones).on_conflict_do_nothing(),
+                [{"names": name} for name in missing],
+            )
+            self.load_zones(connection)
+
+    def load_zones(self, connection: Connection) -> None:
+        for zone_id, names in connection.execute(
+            sa.select(schema.zones.c.id, schema.zones.c.names)
+        ):
+            self.zone_ids[names] = zone_id
+            self.zone_names[zone_id] = names

@@ -1,0 +1,130 @@
+"""An agent's word on a call, and what it means for the lead and the number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.engine import Connection
+
+from crm_bridge import events as crm
+from dialer.core.commands import RecordDisposition
+from dialer.store.attempts import Refusals, Told, call_part
+from dialer.store.context import Context, from_ms, to_ms
+from dialer.store.outcomes import UNKNOWN, move
+from dialer.store.schema import LeadState, attempts, dispositions, leads, suppression
+
+# A lead in the hopper or on the line meanwhile stays there; its own outcome decides then.
+_MOVABLE = [LeadState.WAITING.value, LeadState.HELD.value, LeadState.DONE.value]
+_MOVE = (
+    sa.update(leads)
+    .where(leads.c.id == bindparam("lead"), leads.c.state.in_(_MOVABLE))
+    .values(
+        state=bindparam("to"),
+        why=bindparam("because"),
+        next_at_ms=sa.func.coalesce(bindparam("due_ms", type_=sa.BigInteger), leads.c.next_at_ms),
+    )
+)
+
+
+def record_dispositions(
+    connection: Connection, context: Context, told: Sequence[Told], *, again: bool
+) -> Refusals:
+    """Write dispositions and carry out what each means; an unknown attempt or code is refused.
+
+    `again`: the answer of a commit of these was lost; what stands there is not written twice.
+    """
+    refused: Refusals = {}
+    ids = [one.command.attempt for one in told]
+    known = set(connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(ids))))
+    written: set[tuple[str, str, int]] = set()
+    if again:
+        written = {
+            (row.attempt_id, row.code, row.set_ms)
+            for row in connection.execute(
+                sa.select(
+                    dispositions.c.attempt_id, dispositions.c.code, dispositions.c.set_ms
+                ).where(dispositions.c.attempt_id.in_(ids))
+            )
+        }
+    rows: list[dict[str, Any]] = []
+    moves: list[dict[str, Any]] = []
+    stopped: list[dict[str, Any]] = []
+    happened: list[crm.Event] = []
+    for i, one in enumerate(told):
+        command: RecordDisposition = one.command
+        if command.attempt not in known:
+            refused[i] = UNKNOWN
+            continue
+        if (command.attempt, command.code, one.at_ms) in written:
+            continue
+        now = from_ms(one.at_ms)
+        try:
+            callback = parse_callback(command.callback_at)
+            verdict = context.campaigns[command.campaign].policy.after_disposition(
+                command.code, callback, now
+            )
+        except ValueError as error:
+            refused[i] = str(error)
+            continue
+        rows.append(
+            {
+                "attempt_id": command.attempt,
+                "agent": command.agent,
+                "code": command.code,
+                "category": verdict.category,
+                "callback_ms": None if callback is None else to_ms(callback),
+                "note": command.note,
+                "set_ms": one.at_ms,
+            }
+        )
+        if verdict.step is not None:
+            moves.append(move(command.lead.lead_id, verdict.step))
+        if verdict.suppress:
+            stopped.append(
+                {
+                    "phone": command.lead.phone,
+                    "source": "agent",
+                    "campaign": command.campaign,
+                    "added_ms": one.at_ms,
+                }
+            )
+        part = call_part(command.attempt, command.campaign, command.lead, command.agent)
+        happened.append(
+            crm.disposition_set(
+                part, now, code=command.code, note=command.note, callback_at=command.callback_at
+            )
+        )
+        if callback is not None:
+            happened.append(crm.callback_scheduled(part, now, callback_at=command.callback_at))
+        if verdict.suppress:
+            happened.append(
+                crm.dnc_added(command.lead.phone, now, source="agent", campaign=command.campaign)
+            )
+    if rows:
+        connection.execute(sa.insert(dispositions), rows)
+    if moves:
+        connection.execute(_MOVE, moves)
+    if stopped:
+        connection.execute(context.insert(suppression).on_conflict_do_nothing(), stopped)
+    context.tell_crm(connection, happened)
+    return refused
+
+
+def parse_callback(text: str) -> datetime | None:
+    """The moment of an ISO 8601 text with a zone; None for an empty one.
+
+    Raises `ValueError` with words for people; the text itself is not in it.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("the callback's time is not ISO 8601: 2026-11-30T14:00:00+01:00") from None
+    if moment.tzinfo is None:
+        raise ValueError("the callback's time needs a time zone: 2026-11-30T14:00:00+01:00")
+    return moment

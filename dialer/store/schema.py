@@ -1,0 +1,321 @@
+"""The tables, as SQLAlchemy Core sees them. The migrations make them; a test compares the two.
+
+Moments are UTC milliseconds since the epoch (`..._ms`): integers compare, index and travel alike on
+SQLite and PostgreSQL. What must never be is refused here and not only in code: partial unique
+indexes (one open attempt per lead and per number, one open session per agent), CHECKs, foreign
+keys, and the triggers of the first migration (an attempt is closed once and never reopened; its
+every step is written to `attempt_history` by the database itself).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_bridge.outbox import metadata as outbox_metadata
+from dialer.core.commands import Progress
+from dialer.core.outcomes import Outcome
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+all_metadata = [metadata, outbox_metadata]
+
+# SQLite numbers rows by itself only in a column declared INTEGER.
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Json = sa.JSON().with_variant(JSONB(), "postgresql")
+Moment = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # UTC, ms
+
+PRIORITY_MAX = 9  # few levels, because the claim looks at each level apart
+
+
+class LeadState(StrEnum):
+    """Where a lead is with us."""
+
+    WAITING = "waiting"  # may be called from `next_at_ms` on
+    CLAIMED = "claimed"  # in the hopper of the process `claimed_by`
+    DIALLING = "dialling"  # has an open attempt
+    HELD = "held"  # not called by itself; `why` says what is missing
+    DONE = "done"  # not called any more; `why` says why
+
+
+# Neither waiting nor done: few, unless a list came without zones. As the index says it.
+LEADS_APART = "state IN ('claimed', 'dialling', 'held')"
+
+
+class ListState(StrEnum):
+    IMPORTING = "importing"  # its rows stand in `import_rows` and are no leads yet
+    READY = "ready"
+
+
+def _one_of(column: str, values: type[StrEnum], name: str) -> sa.CheckConstraint:
+    allowed = ", ".join(f"'{value.value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({allowed})", name=name)
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
+    condition = sa.text(where)
+    return sa.Index(
+        name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition
+    )
+
+
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("boot", sa.Text, primary_key=True),  # one life of one dialer process
+    sa.Column("node", sa.Text, nullable=False),  # its place: a new life there ends the former
+    sa.Column("started_ms", Moment, nullable=False),
+    sa.Column("ended_ms", Moment),
+    sa.Index("ix_owners_node", "node"),
+)
+
+campaigns = sa.Table(
+    "campaigns",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("definition", Json, nullable=False),  # as loaded last
+    sa.Column("created_ms", Moment, nullable=False),
+    sa.Column("started_ms", Moment),  # its first attempt: the law's blocks are counted from here
+)
+
+lists = sa.Table(
+    "lists",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # the file's name
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("imported_ms", Moment, nullable=False),
+    sa.Column("accepted", sa.Integer, nullable=False, default=0),
+    sa.Column("rejected", sa.Integer, nullable=False, default=0),
+    _one_of("state", ListState, "state"),
+    sa.Index("ix_lists_campaign_id", "campaign_id"),
+)
+
+zones = sa.Table(
+    "zones",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    # Every zone the lead may be in, sorted, joined by a space: all their windows must be open.
+    sa.Column("names", sa.Text, nullable=False, unique=True),
+)
+
+# What an import has read and checked so far. One statement turns it into leads, or it is dropped.
+import_rows = sa.Table(
+    "import_rows",
+    metadata,
+    sa.Column("list_id", BigId, sa.ForeignKey("lists.id"), primary_key=True),
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("external_id", sa.Text),  # null when the list has none
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("zone_id", BigId, sa.ForeignKey("zones.id"), nullable=False),
+    sa.Column("fields", Json, nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("next_at_ms", Moment, nullable=False),
+    sa.Column("held_why", sa.Text),
+    sa.UniqueConstraint("list_id", "external_id"),
+)
+import_phones = sa.Table(
+    "import_phones",
+    metadata,
+    sa.Column("list_id", BigId, primary_key=True),
+    sa.Column("phone", sa.Text, primary_key=True),
+    sa.Column("line", sa.Integer, nullable=False),
+    sa.Column("position", sa.SmallInteger, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["list_id", "line"],
+        ["import_rows.list_id", "import_rows.line"],
+        name="fk_import_phones_row",
+        ondelete="CASCADE",
+    ),
+    sa.Index("ix_import_phones_line", "list_id", "line"),
+)
+
+leads = sa.Table(
+    "leads",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("list_id", BigId, sa.ForeignKey("lists.id"), nullable=False),
+    sa.Column("line", sa.Integer, nullable=False),  # where in the file it stood
+    sa.Column("external_id", sa.Text),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("zone_id", BigId, sa.ForeignKey("zones.id"), nullable=False),
+    sa.Column("fields", Json, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False, default=""),
+    sa.Column("priority", sa.SmallInteger, nullable=False, default=0),
+    sa.Column("next_at_ms", Moment, nullable=False),
+    sa.Column("position", sa.SmallInteger, nullable=False, default=0),  # of the phone to call next
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),  # all, also those of no account
+    sa.Column("claimed_by", sa.Text),
+    _one_of("state", LeadState, "state"),
+    sa.CheckConstraint(f"priority BETWEEN 0 AND {PRIORITY_MAX}", name="priority"),
+    sa.CheckConstraint("(claimed_by IS NOT NULL) = (state = 'claimed')", name="claim"),
+    sa.UniqueConstraint("list_id", "line"),
+    sa.UniqueConstraint("campaign_id", "external_id"),
+    _partial(
+        "ix_leads_waiting",
+        "campaign_id",
+        "zone_id",
+        "priority",
+        "next_at_ms",
+        where="state = 'waiting'",
+    ),
+    _partial("ix_leads_apart", "campaign_id", "state", where=LEADS_APART),
+)
+
+phones = sa.Table(
+    "phones",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("lead_id", BigId, sa.ForeignKey("leads.id"), nullable=False),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("phone", sa.Text, nullable=False),  # E.164
+    sa.Column("position", sa.SmallInteger, nullable=False),
+    sa.Column("label", sa.Text, nullable=False, default=""),
+    sa.Column("bad", sa.Boolean, nullable=False, default=False),  # the network said: no such number
+    sa.CheckConstraint("phone LIKE '+%'", name="e164"),
+    sa.UniqueConstraint("lead_id", "position"),
+    sa.UniqueConstraint("campaign_id", "phone"),  # nobody is called twice by one campaign
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # the leg
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("lead_id", BigId, sa.ForeignKey("leads.id"), nullable=False),
+    sa.Column("phone_id", BigId, sa.ForeignKey("phones.id"), nullable=False),
+    sa.Column("phone", sa.Text, nullable=False),  # as dialled: it stays when the lead is changed
+    sa.Column("attempt_no", sa.Integer, nullable=False),
+    sa.Column("pbx", sa.Text, nullable=False),
+    sa.Column("boot", sa.Text, nullable=False),  # who answers for it while it is open
+    sa.Column("opened_ms", Moment, nullable=False),
+    sa.Column("stage", sa.Text),  # the last Progress; null: recorded, nothing heard yet
+    sa.Column("stage_ms", Moment, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False, default=""),
+    sa.Column("outcome", sa.Text),  # null while open
+    sa.Column("closed_ms", Moment),
+    sa.Column("unserved", sa.Boolean, nullable=False, default=False),
+    sa.Column("cause", sa.Integer),
+    sa.Column("tech_cause", sa.Integer),
+    sa.Column("amd", sa.Text, nullable=False, default=""),
+    sa.Column("hung_up_by", sa.Text, nullable=False, default=""),
+    sa.Column("originated_ms", Moment),
+    sa.Column("ringing_ms", Moment),
+    sa.Column("answered_ms", Moment),
+    sa.Column("live_ms", Moment),
+    sa.Column("connected_ms", Moment),
+    sa.Column("harbour_ms", Moment),
+    sa.Column("ended_ms", Moment),
+    _one_of("stage", Progress, "stage"),
+    _one_of("outcome", Outcome, "outcome"),
+    sa.CheckConstraint("(outcome IS NULL) = (closed_ms IS NULL)", name="closed"),
+    _partial("ux_attempts_open_lead", "lead_id", where="outcome IS NULL", unique=True),
+    _partial("ux_attempts_open_phone", "phone", where="outcome IS NULL", unique=True),
+    sa.Index("ix_attempts_lead_id", "lead_id", "outcome"),
+    sa.Index("ix_attempts_campaign_id_opened_ms", "campaign_id", "opened_ms"),
+)
+
+# Written by triggers on `attempts` alone. `step` is a Progress, 'recorded' or 'closed'.
+attempt_history = sa.Table(
+    "attempt_history",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("attempt_id", sa.Text, sa.ForeignKey("attempts.id"), nullable=False),
+    sa.Column("at_ms", Moment, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text),
+    sa.Index("ix_attempt_history_attempt_id", "attempt_id"),
+)
+
+# Every word of an agent on a call, corrections included: the last one holds.
+dispositions = sa.Table(
+    "dispositions",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("attempt_id", sa.Text, sa.ForeignKey("attempts.id"), nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("callback_ms", Moment),
+    sa.Column("note", sa.Text, nullable=False, default=""),
+    sa.Column("set_ms", Moment, nullable=False),
+    sa.Index("ix_dispositions_attempt_id", "attempt_id"),
+)
+
+agent_sessions = sa.Table(
+    "agent_sessions",
+    metadata,
+    sa.Column("leg", sa.Text, primary_key=True),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("pbx", sa.Text, nullable=False),
+    sa.Column("phone", sa.Text, nullable=False),  # the endpoint's name
+    sa.Column("campaigns", Json, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("boot", sa.Text, nullable=False),
+    sa.Column("opened_ms", Moment, nullable=False),
+    sa.Column("changed_ms", Moment, nullable=False),
+    sa.Column("closed_ms", Moment),
+    _partial("ux_agent_sessions_open", "agent", where="closed_ms IS NULL", unique=True),
+)
+
+# Written by triggers on `agent_sessions` alone: for staffed time, utilisation, breaks by reason.
+session_history = sa.Table(
+    "session_history",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("leg", sa.Text, sa.ForeignKey("agent_sessions.leg"), nullable=False),
+    sa.Column("at_ms", Moment, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Index("ix_session_history_leg", "leg"),
+)
+
+# Live answers and abandons by the minute in which the person was live.
+abandon_account = sa.Table(
+    "abandon_account",
+    metadata,
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("minute", sa.Integer, primary_key=True, autoincrement=False),  # since the epoch, UTC
+    sa.Column("live", sa.Integer, nullable=False),
+    sa.Column("abandoned", sa.Integer, nullable=False),
+    sa.CheckConstraint("0 <= abandoned AND abandoned <= live", name="share"),
+)
+
+# Ended attempts by outcome, kept as we go: the attempts table may hold millions.
+outcome_counts = sa.Table(
+    "outcome_counts",
+    metadata,
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("outcome", sa.Text, primary_key=True),
+    sa.Column("count", BigId, nullable=False),
+)
+
+# Numbers nobody may call.
+suppression = sa.Table(
+    "suppression",
+    metadata,
+    sa.Column("phone", sa.Text, primary_key=True),  # E.164
+    sa.Column("source", sa.Text, nullable=False),  # agent, customer, crm, list
+    sa.Column("campaign", sa.Text, nullable=False, default=""),  # where it was said
+    sa.Column("added_ms", Moment, nullable=False),
+    sa.CheckConstraint("phone LIKE '+%'", name="e164"),
+)

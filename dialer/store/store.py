@@ -1,0 +1,328 @@
+"""The store's face: what the server, the importer and the tests ask of the database."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from crm_bridge import events as crm
+from dialer.clock import Clock
+from dialer.core.events import AgentRecovered, AttemptRecovered, LeadsOffered
+from dialer.store import claims, imports, recovery
+from dialer.store.batch import StoreCommand
+from dialer.store.claims import ListCounts
+from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
+from dialer.store.database import Database, connect
+from dialer.store.imports import Duplicate, StagedLead
+from dialer.store.migrate import upgrade_database
+from dialer.store.ownership import Ownership, take_ownership
+from dialer.store.policy import Policy
+from dialer.store.schema import abandon_account, campaigns, outcome_counts, suppression
+from dialer.store.writer import QUEUE_MAX, Commit, StoreClosed, Writer
+from dialer.tasks import Tasks
+
+_COUNT_REST = 20  # counting a list may take one part in so many of the time
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+class Store:
+    """One open database. Made by `open`, ended by `close`.
+
+    `boot` names this life of the process, as in its attempts' ids.
+    """
+
+    def __init__(self, database: Database, context: Context, clock: Clock) -> None:
+        self.database = database
+        self.context = context
+        self.clock = clock
+        self._writer: Writer | None = None
+        self._tasks: Tasks | None = None
+        self._ownership: Ownership | None = None
+        self._counts: dict[str, tuple[float, ListCounts]] = {}  # campaign -> (good until, counts)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        boot: str = "",
+        clock: Clock | None = None,
+        durable: bool = True,
+        crm_types: frozenset[str] = CRM_TYPES,
+    ) -> Store:
+        """Connect and bring the tables up to date. Raises `StoreError` with the mend.
+
+        `durable=False` lets the last moments go with a power cut (not with a crash of the
+        process), which a demo may do and a dialer may not.
+        """
+        clock = clock or Clock()
+        database = await connect(url, durable=durable)
+        context = Context(
+            boot or secrets.token_hex(4), database.dialect, clock.utc_at, frozenset(crm_types)
+        )
+        try:
+            await upgrade_database(database)
+            await database.read(context.load_zones)
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database, context, clock)
+
+    @property
+    def boot(self) -> str:
+        return self.context.boot
+
+    async def close(self) -> None:
+        """Commit what is queued, then let go of the database."""
+        try:
+            if self._writer is not None and self._tasks is not None:
+                if len(self._tasks):  # a writer that failed commits nothing more
+                    await self._writer.finish()
+                await self._tasks.close()
+        finally:
+            self._writer = None
+            if self._ownership is not None:
+                await self._ownership.release()
+            await self.database.close()
+
+    # --- campaigns ----------------------------------------------------------------------------
+
+    async def add_campaign(self, policy: Policy) -> None:
+        """Make a campaign known, or its rules new. Before anything else that names it."""
+        name, definition = policy.name, policy.definition()
+        now_ms = to_ms(self.clock.utc())
+
+        def work(connection: Connection) -> Any:
+            insert = self.context.insert(campaigns)
+            return connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["name"], set_={"definition": insert.excluded.definition}
+                ).returning(campaigns.c.id, campaigns.c.started_ms),
+                {"name": name, "definition": definition, "created_ms": now_ms},
+            ).one()
+
+        row = await self.database.write(work)
+        self.context.campaigns[name] = KnownCampaign(row.id, policy, row.started_ms is not None)
+
+    async def started_at(self, campaign: str) -> datetime | None:
+        """When the campaign's first attempt was made: its first legal block begins there."""
+        ms = await self.database.read(
+            lambda c: c.scalar(
+                sa.select(campaigns.c.started_ms).where(campaigns.c.name == campaign)
+            )
+        )
+        return None if ms is None else from_ms(ms)
+
+    # --- the batching writer ------------------------------------------------------------------
+
+    def start_writer(
+        self,
+        on_committed: Callable[[StoreCommand, str], None],
+        *,
+        on_failure: Callable[[str, BaseException], None],
+        on_commit: Callable[[Commit], None] = _nothing,
+        on_trouble: Callable[[str], None] = _nothing,
+        queue_max: int = QUEUE_MAX,
+    ) -> None:
+        """Start committing what `submit` takes.
+
+        `on_committed(command, refused)` is called in the order of submission, after the commit;
+        `refused` is empty, or says why this command (and no other) was not written.
+        `on_trouble(why)` tells that the database does not answer, `on_trouble("")` that it does
+        again. `on_failure(name, error)`: the writer itself has died, which is a defect; the
+        server must stop dialling.
+        """
+        if self._writer is not None:
+            raise AssertionError("one writer for each store")
+        self._writer = Writer(
+            self.database,
+            self.context,
+            self.clock,
+            on_committed=on_committed,
+            on_commit=on_commit,
+            on_trouble=on_trouble,
+            queue_max=queue_max,
+        )
+        self._tasks = Tasks(on_failure)
+        self._tasks.start("store writer", self._writer.run())
+
+    def submit(self, command: StoreCommand) -> None:
+        """Queue a command for the next commit. Never waits.
+
+        Raises `StoreFull` when too many wait already, `StoreClosed` after `close`, `KeyError` for
+        a campaign that was not added.
+        """
+        if self._writer is None:
+            raise StoreClosed("the store's writer is not running")
+        self._writer.submit(command)
+
+    @property
+    def writer_depth(self) -> int:
+        """Commands that wait for their commit."""
+        return 0 if self._writer is None else self._writer.depth
+
+    async def flush(self) -> None:
+        """Wait until everything submitted so far is committed and told."""
+        if self._writer is not None:
+            await self._writer.flush()
+
+    # --- leads --------------------------------------------------------------------------------
+
+    async def claim_leads(self, campaign: str, count: int, now: datetime) -> LeadsOffered:
+        """Claim up to `count` leads that are due, with an open window, and not suppressed."""
+        return await self.database.write(
+            partial(claims.claim, context=self.context, campaign=campaign, count=count, now=now)
+        )
+
+    async def list_counts(self, campaign: str, now: datetime) -> ListCounts:
+        """Leads by where they stand. Counted anew at most so often that counting a long list
+        never takes more than a twentieth of the time."""
+        good_until, counts = self._counts.get(campaign, (0.0, None))
+        if counts is not None and time.perf_counter() < good_until:
+            return counts
+        began = time.perf_counter()
+        counts = await self.database.read(
+            partial(claims.count_list, context=self.context, campaign=campaign, now=now)
+        )
+        ended = time.perf_counter()
+        self._counts[campaign] = (ended + _COUNT_REST * (ended - began), counts)
+        return counts
+
+    # --- the start ----------------------------------------------------------------------------
+
+    async def recover(
+        self, node: str = "main"
+    ) -> tuple[list[AttemptRecovered], list[AgentRecovered]]:
+        """Become the dialer of `node`: what former boots of it left open is ours now.
+
+        Raises `StoreError` when another process is that dialer this moment.
+        """
+        if self._ownership is None:
+            self._ownership = await take_ownership(self.database, node)
+        return await self.database.write(
+            partial(recovery.take_over, context=self.context, node=node, now=self.clock.utc())
+        )
+
+    # --- the account of abandons ----------------------------------------------------------------
+
+    async def abandon_history(
+        self, campaign: str, since: datetime
+    ) -> list[tuple[datetime, int, int]]:
+        """Rows (minute, live answers, of them abandoned) since then, in order of time."""
+        rows = await self.database.read(
+            lambda c: c.execute(
+                sa.select(
+                    abandon_account.c.minute, abandon_account.c.live, abandon_account.c.abandoned
+                )
+                .join(campaigns, campaigns.c.id == abandon_account.c.campaign_id)
+                .where(
+                    campaigns.c.name == campaign,
+                    abandon_account.c.minute >= to_ms(since) // 60_000,
+                )
+                .order_by(abandon_account.c.minute)
+            ).all()
+        )
+        return [(from_ms(minute * 60_000), live, abandoned) for minute, live, abandoned in rows]
+
+    async def outcomes(self, campaign: str) -> dict[str, int]:
+        """Ended attempts by outcome, since ever."""
+        rows = await self.database.read(
+            lambda c: c.execute(
+                sa.select(outcome_counts.c.outcome, outcome_counts.c["count"].label("count_"))
+                .join(campaigns, campaigns.c.id == outcome_counts.c.campaign_id)
+                .where(campaigns.c.name == campaign)
+            ).all()
+        )
+        return {row.outcome: row.count_ for row in rows}
+
+    # --- numbers nobody may call ----------------------------------------------------------------
+
+    async def suppress(self, phones: Sequence[str], source: str, campaign: str = "") -> int:
+        """Put numbers (E.164) on the do-not-call list; how many were not there yet.
+
+        Committed when this returns: no attempt to them is recorded any more.
+        """
+        now = self.clock.utc()
+        return await self.database.write(
+            partial(_suppress, self.context, phones, source, campaign, now)
+        )
+
+    async def is_suppressed(self, phone: str) -> bool:
+        found = await self.database.read(
+            lambda c: c.scalar(sa.select(suppression.c.phone).where(suppression.c.phone == phone))
+        )
+        return found is not None
+
+    # --- lists on their way in ------------------------------------------------------------------
+
+    async def begin_import(self, campaign: str, name: str, source: str) -> int:
+        return await self.database.write(
+            partial(
+                imports.begin_import,
+                context=self.context,
+                campaign=campaign,
+                name=name,
+                source=source,
+                now=self.clock.utc(),
+            )
+        )
+
+    async def stage(
+        self, campaign: str, list_id: int, staged: Sequence[StagedLead]
+    ) -> list[Duplicate]:
+        return await self.database.write(
+            partial(
+                imports.stage,
+                context=self.context,
+                campaign=campaign,
+                list_id=list_id,
+                staged=staged,
+                now=self.clock.utc(),
+            )
+        )
+
+    async def finish_import(self, campaign: str, list_id: int, rejected: int) -> int:
+        return await self.database.write(
+            partial(
+                imports.finish_import,
+                context=self.context,
+                campaign=campaign,
+                list_id=list_id,
+                rejected=rejected,
+            )
+        )
+
+    async def drop_import(self, list_id: int) -> None:
+        await self.database.write(partial(imports.drop_import, list_id=list_id))
+
+
+def _suppress(
+    context: Context,
+    phones: Sequence[str],
+    source: str,
+    campaign: str,
+    now: datetime,
+    connection: Connection,
+) -> int:
+    fresh = connection.scalars(
+        context.insert(suppression).on_conflict_do_nothing().returning(suppression.c.phone),
+        [
+            {"phone": phone, "source": source, "campaign": campaign, "added_ms": to_ms(now)}
+            for phone in dict.fromkeys(phones)
+        ],
+    ).all()
+    context.tell_crm(
+        connection,
+        [crm.dnc_added(phone, now, source=source, campaign=campaign) for phone in fresh],
+    )
+    return len(fresh)
