@@ -8,6 +8,7 @@
         await bench.hang_up(bench.phones[0])     # a phone, or the customer of a number, hangs up
         await bench.kill(); await bench.start_asterisk()     # kill -9, and the same ports again
         await bench.cli("core show channels")
+        bench.heard()                            # who really heard whom: see ears.py
 
 The Asterisk is that of `make asterisk`; its configuration is what `asterisk-config/render` writes
 for a site, so that these tests try what is installed. Everything listens on 127.0.0.1, on ports
@@ -33,6 +34,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.asterisk import sipp
+from tests.asterisk.ears import Ears, Leg
 from tests.asterisk.rawami import RawAmi
 
 REPO = Path(__file__).resolve().parents[2]
@@ -59,6 +61,15 @@ class BenchFailed(Exception):
     """The bench could not be set up; the message holds the end of the failing process's output."""
 
 
+@dataclass(frozen=True)
+class Conversation:
+    """A customer's call as it really sounded."""
+
+    number: str
+    leg: Leg  # leg.voices: agents he heard; leg.sound: a message; leg.silence
+    listeners: list[str]  # names of the phones that heard his voice
+
+
 @dataclass
 class AsteriskBench:
     """See the module. `phone_behaviour` is one of sipp.PHONE, by phone name; others answer."""
@@ -78,8 +89,7 @@ class AsteriskBench:
         # Below the range the kernel hands out; Asterisk passes over a port that is taken.
         self.rtp_start = random.randrange(11_000, 30_000, 2)
         self.work = Path()
-        self.customer_rtp_port = free_port()
-        self.phone_rtp_port = {name: free_port() for name in self.phones}
+        self.ears = Ears()
         self._processes: dict[str, asyncio.subprocess.Process] = {}
 
     number_for = staticmethod(sipp.number_for)
@@ -89,6 +99,7 @@ class AsteriskBench:
             raise BenchFailed(why)
         self.work = Path(tempfile.mkdtemp(prefix="overdial-asterisk-"))
         try:
+            await self.ears.start(self.phones)
             await self._configure()
             await self._start_sipp("carrier", sipp.carrier_scenario(), self.carrier_port)
             await self._start_sipp("phones", sipp.phones_scenario(), self.phones_port)
@@ -105,6 +116,7 @@ class AsteriskBench:
         """End every process that this bench started, and remove its directory."""
         for name in list(self._processes):
             await self._end(name, signal.SIGTERM if name == "asterisk" else signal.SIGKILL)
+        self.ears.stop()
         if self.work != Path():
             shutil.rmtree(self.work, ignore_errors=True)
 
@@ -166,7 +178,7 @@ class AsteriskBench:
 
     def calls(self, who: str) -> list[str]:
         """Call-IDs, oldest first, of a phone (by name) or of a customer (by number)."""
-        log = self.work / ("phones" if who in self.phone_rtp_port else "carrier") / "calls.log"
+        log = self.work / ("phones" if who in self.phones else "carrier") / "calls.log"
         pattern = re.compile(rf"call (\S+) user {re.escape(who)} ")
         return pattern.findall(log.read_text()) if log.exists() else []
 
@@ -175,7 +187,7 @@ class AsteriskBench:
         calls = self.calls(who)
         if not calls:
             raise LookupError("that phone or customer has had no call")
-        port = self.phones_port if who in self.phone_rtp_port else self.carrier_port
+        port = self.phones_port if who in self.phones else self.carrier_port
         text = (
             f"INFO sip:{port}@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;"
             f"branch=z9hG4bK{secrets.token_hex(6)}\r\nFrom: <sip:bench@127.0.0.1>;tag=b\r\n"
@@ -184,6 +196,29 @@ class AsteriskBench:
         )
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.sendto(text.encode(), ("127.0.0.1", port))
+
+    def heard(self) -> list[Conversation]:
+        """Every customer whose audio came, with what he heard and who heard him; oldest first."""
+        log = self.work / "carrier" / "calls.log"
+        lines = log.read_text() if log.exists() else ""
+        calls = [
+            (float(at), int(port), number)
+            for number, port, at in re.findall(
+                r"call \S+ user (\S+) peer (\d+) at .*?(\d+\.\d+)\s*$", lines, re.MULTILINE
+            )
+        ]
+        agents = [leg for leg in self.ears.legs if leg.who != "customer"]
+        out = []
+        for leg in (leg for leg in self.ears.legs if leg.who == "customer"):
+            invites = [call for call in calls if call[1] == leg.port and call[0] <= leg.began]
+            listeners = [
+                agent.who
+                for agent in agents
+                if (voice := agent.voices.get(("C", leg.port)))
+                and leg.began <= voice.first <= leg.last + 0.5
+            ]
+            out.append(Conversation(max(invites)[2] if invites else "", leg, listeners))
+        return out
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -216,7 +251,7 @@ class AsteriskBench:
             do = self.phone_behaviour.get(name, "answers")
             contact = (
                 f"sip:{name}@127.0.0.1:{self.phones_port}"
-                f";od-do={do};od-media={self.phone_rtp_port[name]}"
+                f";od-do={do};od-media={self.ears.ports[name]}"
             )
             lines.append(f'[[phones]]\nname = "{name}"\ncontact = "{contact}"\nqualify_s = 0')
         return "\n".join(lines) + "\n"
@@ -229,7 +264,7 @@ class AsteriskBench:
         await self._spawn(
             name,
             *("/usr/bin/sipp", "-nostdin", "-i", "127.0.0.1", "-p", str(port)),
-            *("-sf", f"{where}/scenario.xml", "-key", "rtp_port", str(self.customer_rtp_port)),
+            *("-sf", f"{where}/scenario.xml", "-key", "rtp_port", str(self.ears.ports["customer"])),
             *("-mp", str(free_port()), "-cp", str(free_port())),
             *("-trace_logs", "-log_file", f"{where}/calls.log", "-log_overwrite", "false"),
             *("-trace_err", "-error_file", f"{where}/errors.log"),

@@ -210,7 +210,9 @@ def _scenario(
         w.out.append(
             f'<ereg regexp="{pattern}" search_in="msg" check_it="false" assign_to="is{n}"/>'
         )
-    w.out.append('<log message="call [call_id] user [$user] peer [$peer]"/></action></recv>')
+    w.out.append(
+        '<log message="call [call_id] user [$user] peer [$peer] at [timestamp]"/></action></recv>'
+    )
     for n in range(len(names)):
         w.out.append(f'<nop next="do{n}" test="is{n}"/>')
     w.reply(404, "Not In The Scenario")
