@@ -1,4 +1,4 @@
-"""Every state x every signal: each pair is a move, a late fact, or an error that changes nothing."""
+"""Every state x every signal: a move, a late fact, or an error that changes nothing."""
 
 from __future__ import annotations
 
