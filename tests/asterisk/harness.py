@@ -225,6 +225,9 @@ class AsteriskBench:
     async def _configure(self) -> None:
         for name in ("etc", "lib", "log", "run", "spool"):
             (self.work / name).mkdir()
+        (self.work / "voices").mkdir()
+        for name, audio in sipp.voices().items():
+            (self.work / "voices" / name).write_bytes(audio)
         (self.work / "site.toml").write_text(self._site())
         render = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -261,11 +264,13 @@ class AsteriskBench:
         home.mkdir()
         (home / "scenario.xml").write_text(scenario)
         where = f"/overdial/{name}"
+        rtp = random.randrange(34_000, 60_000, 2)
         await self._spawn(
             name,
             *("/usr/bin/sipp", "-nostdin", "-i", "127.0.0.1", "-p", str(port)),
             *("-sf", f"{where}/scenario.xml", "-key", "rtp_port", str(self.ears.ports["customer"])),
             *("-mp", str(free_port()), "-cp", str(free_port())),
+            *("-min_rtp_port", str(rtp), "-max_rtp_port", str(rtp + RTP_PORTS)),
             *("-trace_logs", "-log_file", f"{where}/calls.log", "-log_overwrite", "false"),
             *("-trace_err", "-error_file", f"{where}/errors.log"),
         )

@@ -1,7 +1,8 @@
 """A tiny AMI client for the tests, so that they do not trust the client they are to judge.
 
-Keeps every byte it received (`raw`) and sent (`sent`) and every message it parsed, in order. Not a client to build
-on: no reconnect, no encoder; a header's value is sent as it is given.
+Keeps every byte it received (`raw`), every action it sent but the Login (`sent`) and every message
+it parsed (`messages`), in order. Not a client to build on: no reconnect, no encoder; a header's
+value is sent as it is given.
 """
 
 from __future__ import annotations
@@ -60,12 +61,13 @@ class RawAmi:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         pending = b""
-        while chunk := await reader.read(65536):
-            self.raw += chunk
-            *blocks, pending = (pending + chunk).split(b"\r\n\r\n")
-            async with self._news:
-                self.messages += [_parsed(block) for block in blocks]
-                self._news.notify_all()
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := await reader.read(65536):
+                self.raw += chunk
+                *blocks, pending = (pending + chunk).split(b"\r\n\r\n")
+                async with self._news:
+                    self.messages += [_parsed(block) for block in blocks]
+                    self._news.notify_all()
         async with self._news:
             self.closed = True
             self._news.notify_all()
@@ -115,6 +117,11 @@ class RawAmi:
                     raise ConnectionError("Asterisk closed the AMI session")
                 await self._news.wait()
             return message
+
+    async def wait_closed(self, limit_s: float = LIMIT_S) -> None:
+        """Until Asterisk has closed the session."""
+        async with asyncio.timeout(limit_s), self._news:
+            await self._news.wait_for(lambda: self.closed)
 
     async def event(
         self, name: str, limit_s: float = LIMIT_S, *, start: int = 0, **headers: str

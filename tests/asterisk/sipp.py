@@ -10,6 +10,7 @@ SIPp writes the Call-IDs to its log. Media is not SIPp's: the SDP names the port
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -40,9 +41,13 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Talk:
-    """200, and hang up after `ms` unless the other side did; 0: BYE follows the ACK at once."""
+    """200, and hang up after `ms` unless the other side did; 0: BYE follows the ACK at once.
+
+    `play` is a file of `voices` that SIPp itself plays after the answer, for AMD to judge.
+    """
 
     ms: int = NEVER_MS
+    play: str = ""
 
 
 Step = Ring | Silence | Refuse | Talk
@@ -91,6 +96,9 @@ CARRIER: dict[str, Behaviour] = {
     "busy-everywhere": Behaviour("4940669697", (Ring(300), Refuse(600, "Busy Everywhere"))),
     "does-not-exist": Behaviour("4940669698", (Refuse(604, "Does Not Exist Anywhere"),)),
     "not-acceptable": Behaviour("4940669699", (Refuse(488, "Not Acceptable Here"),)),
+    # Munich, 089 99998 xxx: answered with a voice, for AMD
+    "machine": Behaviour("4989999980", (Ring(300), Talk(12_000, play="machine.alaw"))),
+    "human": Behaviour("4989999981", (Ring(300), Talk(12_000, play="human.alaw"))),
 }
 
 PHONE: dict[str, tuple[Step, ...]] = {
@@ -143,7 +151,7 @@ _REMEMBERED = {"via": "Via:", "from": "From:", "to": "To:", "cseq": "CSeq:"}
 class _Writer:
     def __init__(self, media_port: str) -> None:
         self.out: list[str] = []
-        self.sdp = _SDP.format(port=media_port)
+        self.media_port = media_port
 
     def label(self, name: str) -> None:
         self.out.append(f'<label id="{name}"/>')
@@ -152,7 +160,14 @@ class _Writer:
         self.out.append(f"<send {attributes}><![CDATA[\n{text}\n]]></send>")
 
     def reply(
-        self, code: int, phrase: str, *, sdp: bool = False, header: str = "", attributes: str = ""
+        self,
+        code: int,
+        phrase: str,
+        *,
+        sdp: bool = False,
+        header: str = "",
+        attributes: str = "",
+        played: bool = False,
     ) -> None:
         """A response to the INVITE, whatever came since."""
         lines = [
@@ -164,7 +179,8 @@ class _Writer:
             "CSeq:[$cseq]",
             header or "Contact: <sip:[local_ip]:[local_port]>",
         ]
-        self.send(self._body(lines, sdp), attributes)
+        port = "[rtpstream_audio_port]" if played else self.media_port
+        self.send(self._body(lines, port if sdp else ""), attributes)
 
     def reply_last(self, attributes: str = "", *, sdp: bool = False) -> None:
         """200 to the request that came last."""
@@ -177,13 +193,14 @@ class _Writer:
             "[last_CSeq:]",
             "Contact: <sip:[local_ip]:[local_port]>",
         ]
-        self.send(self._body(lines, sdp), attributes)
+        self.send(self._body(lines, self.media_port if sdp else ""), attributes)
 
-    def _body(self, lines: list[str], sdp: bool) -> str:
-        if not sdp:
+    def _body(self, lines: list[str], rtp_port: str) -> str:
+        """`rtp_port` of the SDP; none without it."""
+        if not rtp_port:
             return "\n".join([*lines, "Content-Length: 0", "", ""])
         head = [*lines, "Content-Type: application/sdp", "Content-Length: [len]", ""]
-        return "\n".join([*head, self.sdp])
+        return "\n".join([*head, _SDP.format(port=rtp_port)])
 
     def recv(self, request: str, attributes: str = "") -> None:
         self.out.append(f'<recv request="{request}" {attributes}/>')
@@ -245,12 +262,17 @@ def _steps(w: _Writer, label: str, steps: tuple[Step, ...]) -> None:
             case Refuse(code, phrase, header):
                 w.reply(code, phrase, header=header, attributes='retrans="500"')
                 w.recv("ACK", 'next="end"')
-            case Talk(ms):
-                w.reply(200, "OK", sdp=True, attributes='retrans="500"')
+            case Talk(ms, play):
+                w.reply(200, "OK", sdp=True, attributes='retrans="500"', played=bool(play))
                 if ms == 0:
                     w.recv("ACK", 'next="hangup"')
                 else:
                     w.recv("ACK")
+                    if play:
+                        w.out.append(
+                            f'<nop><action><exec rtp_stream="/overdial/voices/{play},1,8,PCMA/8000"'
+                            "/></action></nop>"
+                        )
                     _talk(w, f"{label}t", ms)
 
 
@@ -301,3 +323,13 @@ def _common(w: _Writer) -> None:
     w.out.append('<recv response="200" next="end"/>')
     w.label("end")
     w.out.append('<pause milliseconds="1"/>')
+
+
+def voices() -> dict[str, bytes]:
+    """A-law files: "machine" goes on and on, "human" says one short word and waits."""
+    word = random.Random(1).randbytes  # loud noise; AMD measures energy, not speech
+    silence = b"\xd5" * 8
+    return {
+        "machine.alaw": b"".join(word(8 * 400) + silence * 60 for _ in range(16)),
+        "human.alaw": silence * 200 + word(8 * 350) + silence * 6_000,
+    }

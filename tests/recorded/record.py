@@ -134,6 +134,30 @@ async def caller_leaves_in_message(floor: Floor) -> None:
     await floor.gone(CUSTOMER)
 
 
+@scene
+async def amd_machine(floor: Floor) -> None:
+    await floor.call(CUSTOMER, "machine", OD_AMD="1")
+    await floor.gone(CUSTOMER)
+
+
+@scene
+async def amd_human_then_message(floor: Floor) -> None:
+    await floor.call(CUSTOMER, "human", OD_AMD="1")
+    await floor.gone(CUSTOMER)
+
+
+@scene
+async def amd_caller_leaves_meanwhile(floor: Floor) -> None:
+    await floor.call(CUSTOMER, "answer-bye-30ms", OD_AMD="1")
+    await floor.gone(CUSTOMER)
+
+
+@scene
+async def recorded_call(floor: Floor) -> None:
+    await floor.call(CUSTOMER, "talk-1s", OD_REC="1")
+    await floor.gone(CUSTOMER)
+
+
 def refusal(behaviour: str) -> None:
     async def play(floor: Floor) -> None:
         await floor.call(CUSTOMER, behaviour)
@@ -247,9 +271,8 @@ async def resync(floor: Floor) -> None:
 async def asterisk_stops(floor: Floor) -> None:
     await floor.log_in(AGENT, floor.bench.phones[0])
     await floor.bench.stop_asterisk()
-    async with asyncio.timeout(10):
-        while not (floor.evt.closed and floor.cmd.closed):
-            await asyncio.sleep(0.05)
+    await floor.evt.wait_closed()
+    await floor.cmd.wait_closed()
     await floor.bench.start_asterisk()
 
 
