@@ -58,6 +58,11 @@ class ScaledLoop(asyncio.SelectorEventLoop):
         self._outside = 0
         super().__init__(_TimedSelector(self))
 
+    @property
+    def speed(self) -> float:
+        """Simulated seconds in a real one; infinite in virtual time."""
+        return float("inf") if self._speed is None else self._speed
+
     def time(self) -> float:
         if self._speed is None:
             return self._virtual

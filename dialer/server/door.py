@@ -59,6 +59,10 @@ class Door:
         return len(self._queue)
 
     @property
+    def depth_max(self) -> int:
+        return DOOR_DEPTH_MAX
+
+    @property
     def busy(self) -> bool:
         return len(self._queue) > DOOR_BUSY
 

@@ -1,0 +1,396 @@
+"""The server's public face: answers screens from the floor's own state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+
+from dialer.clock import Clock, ScaledLoop, outside_work
+from dialer.core import events as ev
+from dialer.core.agent import Agent
+from dialer.core.campaign import Campaign
+from dialer.core.states import AgentState, CallState, CampaignState
+from dialer.pacing.windows import Standing
+from dialer.server.changes import Changes
+from dialer.server.credentials import NOBODYS_HASH, Sessions, password_matches
+from dialer.server.engine import Engine
+from dialer.server.face import (
+    AbandonView,
+    AgentRow,
+    AgentView,
+    CallView,
+    CampaignAction,
+    CampaignView,
+    ClockView,
+    DispositionOffer,
+    HealthView,
+    LeadCard,
+    LinesView,
+    LinkView,
+    MetricsView,
+    PacingView,
+    Refused,
+    WallboardView,
+    WebhooksView,
+)
+from dialer.server.histogram import HistogramView
+from dialer.server.site import AgentSettings, CampaignDesk
+
+_STAGES = {
+    CallState.PLANNED: "planned",
+    CallState.CLEARED: "planned",
+    CallState.PLACING: "setting_up",
+    CallState.RINGING: "ringing",
+    CallState.ANSWERED: "answered",
+    CallState.WAITING: "waiting",
+    CallState.CONNECTING: "waiting",
+    CallState.TALKING: "talking",
+}
+_WRONG = "The agent name or the password is wrong."
+
+
+class Watched:
+    """What the composition root knows and screens want: filled in by it, read here."""
+
+    def __init__(self) -> None:
+        self.leads: dict[str, Mapping[str, int]] = {}  # campaign -> leads left by verdict
+        self.links: Callable[[], tuple[LinkView, ...]] = tuple
+        self.ami_events: Callable[[], Mapping[tuple[str, str], int]] = dict
+        self.ami_actions: Callable[[], Mapping[tuple[str, str], int]] = dict
+        self.webhooks: Callable[[], WebhooksView] = WebhooksView
+        self.loop_lag: Callable[[], HistogramView]
+        self.store_commit: Callable[[], HistogramView]
+
+
+class Reception:
+    """Implements `dialer.server.face.Face`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        agents: Mapping[str, AgentSettings],
+        desks: Mapping[str, CampaignDesk],
+        watched: Watched,
+    ) -> None:
+        self._engine = engine
+        self._floor = engine.floor
+        self._clock = clock
+        self._agents = agents
+        self._desks = desks
+        self._watched = watched
+        self._sessions = Sessions()
+        self._session_count = 0
+        self._notices: dict[str, str] = {}
+        self._chosen: dict[str, str] = {}  # attempt -> disposition, of calls not yet left
+
+    @property
+    def changes(self) -> Changes:
+        return self._engine.changes
+
+    def clock(self) -> ClockView:
+        loop = asyncio.get_running_loop()
+        speed = loop.speed if isinstance(loop, ScaledLoop) else 1.0
+        return ClockView(self._clock.now(), self._clock.utc().isoformat(), speed)
+
+    # --- agents' screens ------------------------------------------------------------------------
+
+    async def log_in(self, agent: str, password: str) -> str:
+        now = self._clock.now()
+        if not self._sessions.may_try(agent, now):
+            raise Refused("Too many wrong passwords.", 429, "Wait five minutes.")
+        settings = self._agents.get(agent)
+        encoded = NOBODYS_HASH if settings is None else settings.password_hash
+        with outside_work():
+            right = await asyncio.to_thread(password_matches, password, encoded)
+        if settings is None or not right:
+            self._sessions.failed(agent, now)
+            raise Refused(_WRONG, 401, "Type both again, or ask a supervisor.")
+        known = self._floor.agents.get(agent)
+        if known is not None and known.state is AgentState.LEAVING:
+            raise Refused("The last session is just ending.", 409, "Try again in a moment.")
+        if known is None:
+            self._session_count += 1
+            leg = f"od-{self._floor.boot}-a{self._session_count}"
+            self._engine.post(
+                ev.AgentLoggedIn(agent, leg, settings.pbx, settings.phone, settings.campaigns)
+            )
+        return self._sessions.open(agent, now)
+
+    def agent_of(self, token: str) -> str | None:
+        return self._sessions.agent_of(token, self._clock.now())
+
+    async def choose_status(self, agent: str, status: ev.Status, reason: str) -> None:
+        self._present(agent)
+        if status is ev.Status.BREAK and reason and reason not in self._break_reasons(agent):
+            raise Refused("There is no such break.", 409, "Choose one of those offered.")
+        self._engine.post(ev.StatusChosen(agent, status, reason))
+
+    async def hang_up(self, agent: str) -> None:
+        present = self._present(agent)
+        if present.state is not AgentState.TALK:
+            raise Refused("There is no call to hang up.")
+        self._engine.post(ev.HangUpPressed(agent))
+
+    async def dispose(
+        self, agent: str, attempt: str, code: str, callback_at: str, note: str
+    ) -> None:
+        present = self._present(agent)
+        if self._chosen.get(attempt) == code:
+            return
+        if present.attempt != attempt or not attempt or present.disposed:
+            raise Refused("This is not your call (any more).", 409, "Look at the screen again.")
+        offer = {o.code: o for o in self._desks[present.campaign].dispositions}.get(code)
+        if offer is None:
+            raise Refused("There is no such disposition.", 409, "Choose one of those offered.")
+        given = {"callback_at": callback_at, "note": note}
+        for name in offer.requires:
+            if not given.get(name, "").strip():
+                raise Refused(f"This disposition asks for {name}.", 409, f"Fill in {name}.")
+        self._chosen[attempt] = code
+        self._engine.post(ev.DispositionChosen(agent, attempt, code, callback_at, note))
+
+    def screen_connected(self, agent: str) -> None:
+        self._engine.post(ev.ScreenBack(agent))
+
+    def screen_lost(self, agent: str) -> None:
+        self._engine.post(ev.ScreenLost(agent))
+
+    def _present(self, name: str) -> Agent:
+        agent = self._floor.agents.get(name)
+        if agent is None:
+            raise Refused("You are not logged in.", 409, "Log in again.")
+        return agent
+
+    def _break_reasons(self, agent: str) -> tuple[str, ...]:
+        settings = self._agents.get(agent)
+        return settings.break_reasons if settings is not None else ()
+
+    def agent_left(self, name: str) -> None:
+        """The session is over: its tokens with it."""
+        self._sessions.end(name)
+        self._engine.popped.pop(name, None)
+
+    def agent_view(self, agent: str) -> AgentView | None:
+        one = self._floor.agents.get(agent)
+        if one is None:
+            return None
+        settings = self._agents.get(agent)
+        return AgentView(
+            agent=agent,
+            name=settings.title if settings is not None and settings.title else agent,
+            status=one.status,
+            state=one.state.value,
+            since=one.since,
+            reason=one.reason,
+            phone=one.phone,
+            campaigns=one.campaigns,
+            break_reasons=self._break_reasons(agent),
+            call=self._call_view(one),
+            notice=_NOTICES.get(one.state, ""),
+        )
+
+    def _call_view(self, agent: Agent) -> CallView | None:
+        lead, desk = agent.lead, self._desks.get(agent.campaign)
+        if lead is None or desk is None or not agent.attempt:
+            return None
+        call = self._floor.calls.get(agent.attempt)
+        popped = self._engine.popped.get(agent.name)
+        began = popped is not None and popped.attempt == agent.attempt
+        talking = call is not None and call.parted is None
+        return CallView(
+            attempt=agent.attempt,
+            campaign=agent.campaign,
+            lead=LeadCard(
+                lead.lead_id,
+                lead.phone,
+                lead.attempt_no,
+                lead.external_id,
+                lead.name,
+                lead.fields,
+            ),
+            connected_at=agent.since if began and talking else None,
+            ended_at=None if talking else (agent.wrap_began or agent.since),
+            disposition=self._chosen.get(agent.attempt, ""),
+            dispositions=desk.dispositions,
+            wrap_up_limit_s=desk.wrap_up_limit_s,
+        )
+
+    # --- supervisors ----------------------------------------------------------------------------
+
+    def wallboard(self) -> WallboardView:
+        return WallboardView(
+            self.clock(),
+            self.campaigns(),
+            tuple(self._row(agent) for agent in self._floor.agents.values()),
+            self._watched.links(),
+            self._watched.webhooks(),
+        )
+
+    def _row(self, agent: Agent) -> AgentRow:
+        settings = self._agents.get(agent.name)
+        return AgentRow(
+            agent.name,
+            settings.title if settings is not None and settings.title else agent.name,
+            agent.status,
+            agent.state.value,
+            agent.since,
+            agent.reason,
+            agent.campaign or (agent.campaigns[0] if agent.campaigns else ""),
+            agent.screen,
+        )
+
+    def campaigns(self) -> tuple[CampaignView, ...]:
+        return tuple(
+            self._campaign_view(name, self._floor.campaigns.get(name)) for name in self._desks
+        )
+
+    def _campaign_view(self, name: str, campaign: Campaign | None) -> CampaignView:
+        desk = self._desks[name]
+        stats = self._engine.stats.campaign(name)
+        stages: Counter[str] = Counter()
+        states: Counter[str] = Counter()
+        limit = 0
+        if campaign is not None:
+            for call in campaign.calls.values():
+                stages[_STAGES.get(call.state, "other")] += 1
+            states.update(self._floor.agents[m].state.value for m in campaign.members)
+            limit = self._floor.trunk(campaign.rules.pbx, campaign.rules.trunk).channels_max
+        stages.pop("other", None)
+        return CampaignView(
+            name=name,
+            state=campaign.state.value if campaign else CampaignState.STOPPED.value,
+            mode=desk.mode,
+            lines=LinesView(**stages, limit=limit),
+            abandon=_abandon(self._engine.pacing.governor(name).account.binding()),
+            why_not_dialling=self._floor.not_dialling(campaign) if campaign else "not started",
+            title=desk.title,
+            agents=states,
+            calls=stats.calls,
+            live_answers=stats.live,
+            connects=stats.connects,
+            abandoned=stats.abandoned,
+            outcomes={outcome.value: n for outcome, n in stats.outcomes.items()},
+            utilisation=self._engine.stats.utilisation(name, self._clock.now()),
+            caller_wait_mean_s=stats.caller_wait.value,
+            agent_wait_mean_s=stats.agent_wait.value,
+            leads=self._watched.leads.get(name, {}),
+            pacing=self._pacing(name),
+        )
+
+    def _pacing(self, name: str) -> PacingView | None:
+        last = self._engine.pacing.last(name)
+        if last is None:
+            return None
+        at, decision = last
+        floats = {key: float(value) for key, value in decision.inputs.items()}
+        reason = f"{decision.lines} lines now: {decision.bound.value}"
+        return PacingView(at, decision.lines, decision.bound.value, reason, floats)
+
+    async def act_on_campaign(self, campaign: str, action: CampaignAction, who: str) -> None:
+        desk = self._desks.get(campaign)
+        if desk is None:
+            raise Refused("There is no such campaign.", 404, "See /v1/campaigns.")
+        if self._engine.fault and action in (CampaignAction.START, CampaignAction.RESUME):
+            raise Refused(
+                f"Dialling was stopped: {self._engine.fault}.", 409, "Restart the dialer."
+            )
+        known = self._floor.campaigns.get(campaign)
+        state = known.state if known is not None else CampaignState.STOPPED
+        if action is not CampaignAction.START and state is CampaignState.STOPPED:
+            raise Refused("The campaign is not running.", 409, "Start it first.")
+        if action is CampaignAction.RESUME and state is not CampaignState.PAUSED:
+            raise Refused("The campaign is not paused.")
+        match action:
+            case CampaignAction.START:
+                self._engine.post(ev.CampaignStarted(desk.rules))
+            case CampaignAction.PAUSE:
+                self._engine.post(ev.CampaignPaused(campaign, f"paused by {who}"))
+            case CampaignAction.RESUME:
+                self._engine.post(ev.CampaignResumed(campaign))
+            case CampaignAction.STOP:
+                self._engine.post(ev.CampaignStopped(campaign))
+
+    # --- operations -----------------------------------------------------------------------------
+
+    def health(self) -> HealthView:
+        problems = [f"PBX {link.pbx}: {link.why}" for link in self._watched.links() if not link.up]
+        for campaign in self._floor.campaigns.values():
+            why = self._floor.not_dialling(campaign)
+            if why:
+                problems.append(f"campaign {campaign.rules.name}: not dialling: {why}")
+        if self._engine.fault:
+            problems.append(f"dialling stopped: {self._engine.fault}")
+        return HealthView(
+            ok=not problems,
+            serving=True,
+            problems=tuple(problems),
+            version=version("overdial"),
+            boot=self._floor.boot,
+        )
+
+    def metrics(self) -> MetricsView:
+        stats, now = self._engine.stats, self._clock.now()
+        views = self.campaigns()
+        webhooks = self._watched.webhooks()
+        return MetricsView(
+            calls={
+                (name, outcome.value): n
+                for name, one in stats.campaigns.items()
+                for outcome, n in one.outcomes.items()
+            },
+            lines={
+                (view.name, stage): getattr(view.lines, stage)
+                for view in views
+                for stage in ("planned", "setting_up", "ringing", "answered", "waiting", "talking")
+            },
+            agents=Counter(a.state.value for a in self._floor.agents.values()),
+            abandon_rate={view.name: view.abandon.rate for view in views},
+            abandon_limit={view.name: view.abandon.limit for view in views},
+            utilisation={view.name: stats.utilisation(view.name, now) or 0.0 for view in views},
+            ami_events=self._watched.ami_events(),
+            ami_actions=self._watched.ami_actions(),
+            link_up={link.pbx: link.up for link in self._watched.links()},
+            door_depth=self._engine.door.depth,
+            door_depth_max=self._engine.door.depth_max,
+            webhook_backlog=webhooks.backlog,
+            webhook_oldest_s=webhooks.oldest_s,
+            webhooks_delivered=webhooks.delivered,
+            loop_lag=self._watched.loop_lag(),
+            answer_to_bridge=self._engine.answer_to_bridge.view(),
+            store_commit=self._watched.store_commit(),
+        )
+
+
+_NOTICES = {
+    AgentState.SIGNING_ON: "Your phone is ringing: answer it and stay on the line.",
+    AgentState.PHONE_LOST: "Your phone is not connected. Choose Ready to have it rung again.",
+    AgentState.UNKNOWN: "The telephone system cannot be reached; your call, if any, goes on.",
+}
+
+
+def _abandon(standing: Standing) -> AbandonView:
+    return AbandonView(
+        standing.live,
+        standing.abandoned,
+        standing.rate,
+        standing.window.limit,
+        int(standing.left // 1),
+        standing.window.name,
+    )
+
+
+def offers(dispositions: tuple[DispositionOffer, ...]) -> tuple[DispositionOffer, ...]:
+    """The offers with hot keys 1 to 9 given to those that have none."""
+    taken = {offer.hot_key for offer in dispositions}
+    free = iter(key for key in "123456789" if key not in taken)
+    return tuple(
+        offer
+        if offer.hot_key
+        else DispositionOffer(
+            offer.code, offer.label, next(free, ""), offer.requires, offer.confirm
+        )
+        for offer in dispositions
+    )

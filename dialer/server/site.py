@@ -1,0 +1,113 @@
+"""What a site configures: `dialer.yaml`. Checked as a whole before anything is started.
+
+Relative paths in it are relative to the file. A secret is given as such, or as `${NAME}` to be
+taken from the environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from dialer.core.events import CampaignRules
+from dialer.server.credentials import check_hash
+from dialer.server.face import DispositionOffer
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+def _is_hash(text: str) -> str:
+    check_hash(text)
+    return text
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class TrunkSettings(_Settings):
+    """A trunk endpoint of the PBX, and what its carrier allows."""
+
+    name: Name
+    channels_max: int = Field(100, ge=1, le=10_000)
+    originates_per_s: float = Field(10.0, gt=0, le=1_000)
+
+
+class PbxSettings(_Settings):
+    name: Name = "main"
+    host: str = "127.0.0.1"
+    port: int = Field(5038, ge=1, le=65535)
+    tls: bool = False
+    cmd_user: str = "overdial-cmd"
+    cmd_secret: str = Field(min_length=1, repr=False)
+    evt_user: str = "overdial-evt"
+    evt_secret: str = Field(min_length=1, repr=False)
+    trunks: tuple[TrunkSettings, ...] = Field(min_length=1)
+
+
+class AgentSettings(_Settings):
+    """An agent: who logs in, and which phone is rung. `campaigns` in order of priority."""
+
+    name: Name
+    title: str = Field("", max_length=80)
+    phone: Name  # endpoint on the PBX
+    pbx: Name = "main"
+    password_hash: Annotated[str, AfterValidator(_is_hash)] = Field(repr=False)
+    campaigns: tuple[Name, ...] = Field(min_length=1)
+    break_reasons: tuple[str, ...] = ("break", "lunch", "training")
+
+
+class WebSection(_Settings):
+    """Tokens are name -> token; the name goes into the audit."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    supervisors: dict[str, str] = Field(default_factory=dict, repr=False)
+    viewers: dict[str, str] = Field(default_factory=dict, repr=False)
+
+
+class SiteSettings(_Settings):
+    """One dialer."""
+
+    database: str = "sqlite:///var/overdial.db"
+    zone: str = "UTC"  # whose midnight ends a day of the abandon account
+    web: WebSection = WebSection()
+    pbxes: tuple[PbxSettings, ...] = Field(min_length=1)
+    campaigns: tuple[Path, ...] = Field(min_length=1)
+    agents: tuple[AgentSettings, ...] = ()
+    crm: Path | None = None  # endpoints of the CRM bridge
+    trace: Path | None = None  # where pacing decisions are written, one JSON line each
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> SiteSettings:
+        for what, names in (
+            ("pbxes", [one.name for one in self.pbxes]),
+            ("agents", [one.name for one in self.agents]),
+            ("agents' phones", [f"{one.pbx}/{one.phone}" for one in self.agents]),
+        ):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"{what}: {', '.join(sorted(twice))} is given twice; keep one")
+        known = {one.name for one in self.pbxes}
+        for agent in self.agents:
+            if agent.pbx not in known:
+                raise ValueError(
+                    f"agents: {agent.name} is on PBX {agent.pbx}, which pbxes does not name"
+                )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignDesk:
+    """A campaign as screens and the core know it."""
+
+    rules: CampaignRules
+    mode: str
+    title: str
+    dispositions: tuple[DispositionOffer, ...]
+    wrap_up_limit_s: float
