@@ -23,6 +23,8 @@ from dialer.server.histogram import Histogram
 from dialer.server.pacing import Pacing
 from dialer.server.stats import Stats
 
+WRITES_BUSY = 2_000  # commands waiting for the database; some seconds behind
+
 log = structlog.get_logger()
 
 PbxCommand = (
@@ -40,6 +42,9 @@ class StorePort(Protocol):
     """The store's batching writer. `fetch` answers with `LeadsOffered` through the door."""
 
     def submit(self, command: Any) -> None: ...
+
+    @property
+    def writer_depth(self) -> int: ...
 
     def fetch(self, command: cmd.FetchLeads) -> None: ...
 
@@ -122,8 +127,13 @@ class Engine:
     def _execute(self, command: cmd.Command) -> None:
         self._executors[type(command)](command)
 
+    @property
+    def busy(self) -> bool:
+        """Facts or writes pile up: no new lines until they are worked off."""
+        return self.door.busy or self._store.writer_depth > WRITES_BUSY
+
     def _after(self) -> None:
-        self.pacing.after_step(self.door.busy)
+        self.pacing.after_step(self.busy)
 
     def _core_failed(self, error: Exception) -> None:
         log.error("the core failed", error=type(error).__name__, exc_info=error)

@@ -48,6 +48,7 @@ _STAGES = {
     CallState.CONNECTING: "waiting",
     CallState.TALKING: "talking",
 }
+SPEED_SHOWN_MAX = 1_000.0  # virtual time has no speed; a screen needs a number
 _WRONG = "The agent name or the password is wrong."
 
 
@@ -92,7 +93,7 @@ class Reception:
 
     def clock(self) -> ClockView:
         loop = asyncio.get_running_loop()
-        speed = loop.speed if isinstance(loop, ScaledLoop) else 1.0
+        speed = min(loop.speed, SPEED_SHOWN_MAX) if isinstance(loop, ScaledLoop) else 1.0
         return ClockView(self._clock.now(), self._clock.utc().isoformat(), speed)
 
     # --- agents' screens ------------------------------------------------------------------------

@@ -32,14 +32,14 @@ class TrunkSettings(_Settings):
     """A trunk endpoint of the PBX, and what its carrier allows."""
 
     name: Name
-    channels_max: int = Field(100, ge=1, le=10_000)
-    originates_per_s: float = Field(10.0, gt=0, le=1_000)
+    channels_max: int = Field(default=100, ge=1, le=10_000)
+    originates_per_s: float = Field(default=10.0, gt=0, le=1_000)
 
 
 class PbxSettings(_Settings):
     name: Name = "main"
     host: str = "127.0.0.1"
-    port: int = Field(5038, ge=1, le=65535)
+    port: int = Field(default=5038, ge=1, le=65535)
     tls: bool = False
     cmd_user: str = "overdial-cmd"
     cmd_secret: str = Field(min_length=1, repr=False)
@@ -52,7 +52,7 @@ class AgentSettings(_Settings):
     """An agent: who logs in, and which phone is rung. `campaigns` in order of priority."""
 
     name: Name
-    title: str = Field("", max_length=80)
+    title: str = Field(default="", max_length=80)
     phone: Name  # endpoint on the PBX
     pbx: Name = "main"
     password_hash: Annotated[str, AfterValidator(_is_hash)] = Field(repr=False)
@@ -64,7 +64,7 @@ class WebSection(_Settings):
     """Tokens are name -> token; the name goes into the audit."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
+    port: int = Field(default=8080, ge=0, le=65535)
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     supervisors: dict[str, str] = Field(default_factory=dict, repr=False)
