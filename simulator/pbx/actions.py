@@ -382,6 +382,20 @@ def user_event(server: AmiServer, session: Session, message: Message) -> bool:
     return True
 
 
+def command(server: AmiServer, session: Session, message: Message) -> bool:
+    """The CLI's only command here is `core show version`."""
+    if message.header("Command") != "core show version":
+        session.respond(message, "Error", "No such command here: this PBX is simulated")
+        return True
+    session.respond(
+        message,
+        "Success",
+        "",
+        f"Message: Command output follows\r\nOutput: Asterisk {ASTERISK_VERSION} (simulated)\r\n",
+    )
+    return True
+
+
 ACTIONS: dict[str, tuple[frozenset[str], Action]] = {
     "ping": (frozenset(), ping),
     "logoff": (frozenset(), logoff),
@@ -399,5 +413,6 @@ ACTIONS: dict[str, tuple[frozenset[str], Action]] = {
     "hangup": (frozenset({"system", "call"}), hangup),
     "setvar": (frozenset({"call"}), setvar),
     "getvar": (frozenset({"call", "reporting"}), getvar),
+    "command": (frozenset({"command"}), command),
     "userevent": (frozenset({"user"}), user_event),
 }

@@ -104,6 +104,7 @@ class Channel:
         "peer",
         "priority",
         "recording",
+        "response_timer",
         "state",
         "step_timer",
         "target",
@@ -138,6 +139,7 @@ class Channel:
         self.dial = DialStage.DIALLING
         self.fate = Fate.ALIVE
         self.recording = False
+        self.response_timer: asyncio.TimerHandle | None = None  # an OriginateResponse to come
         self.step_timer: asyncio.TimerHandle | None = None  # the dialplan's next step
         self.far_timer: asyncio.TimerHandle | None = None  # the far end's next act
         self.timeout_timer: asyncio.TimerHandle | None = None  # our Timeout of the dial

@@ -92,7 +92,8 @@ class Dialplan:
             leg = channel.variables.get("OD_LEG", "")
             body = f"Leg: {leg}\r\nCause: {party.verdict_cause}\r\n"
             self._x.user_event(channel, "OverdialMachine", body)
-            self._done(channel)
+            self._at(channel, 16, "Hangup", "16")
+            self._x.hang_up(channel, 16)
         else:
             self._live(channel, f"{party.verdict.value}/{party.verdict_cause}")
 

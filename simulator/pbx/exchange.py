@@ -154,6 +154,8 @@ class Exchange:
         """The process was killed: nobody is told anything."""
         for channel in self.channels.values():
             channel.cancel_timers()
+            if channel.response_timer:
+                channel.response_timer.cancel()
             channel.fate = Fate.GONE
         self.channels.clear()
         self.bridges.clear()
@@ -283,18 +285,17 @@ class Exchange:
         self.dial_event(channel, "DialEnd", "DialStatus: ANSWER\r\n")
         channel.context, channel.exten, _ = channel.target
         if when >= 0.3:
-            self.loop.call_later(
-                self.rng.uniform(0.0, _HANDOVER_MAX_S),
-                self._originate_response,
-                channel.dial_request,
-                channel,
-                4,
-            )
+            late_s = self.rng.uniform(0.0, _HANDOVER_MAX_S)
+            channel.response_timer = self.loop.call_later(late_s, self._late_response, channel)
         if channel.dial_done:
             channel.dial_done(True)
         channel.step_timer = self.loop.call_later(_HANDOVER_S, self.dialplan.start, channel)
         if channel.party.bye_after_s is not None:
             self._far(channel, channel.party.bye_after_s, self.far_hang_up)
+
+    def _late_response(self, channel: Channel) -> None:
+        channel.response_timer = None
+        self._originate_response(channel.dial_request, channel, 4)
 
     def _originate_response(self, dial: Dial, channel: Channel | None, reason: int) -> None:
         if not self.sink.wanted("OriginateResponse"):
@@ -324,8 +325,8 @@ class Exchange:
     # --- hanging up ---------------------------------------------------------------------------
 
     def far_hang_up(self, channel: Channel) -> None:
-        """The far end says BYE."""
-        self.hang_up(channel, NORMAL_CLEARING)
+        """The far end says BYE. In the middle of AMD no cause is kept (recorded)."""
+        self.hang_up(channel, 0 if channel.app == "AMD" else NORMAL_CLEARING)
 
     def hang_up(self, channel: Channel, cause: int, tech_cause: int = 0) -> None:
         self._end(channel, cause, tech_cause)
@@ -362,10 +363,14 @@ class Exchange:
         tech = f"TechCause: {tech_cause}\r\n" if tech_cause else ""
         extra = f"Cause: {cause}\r\nCause-txt: {cause_text(cause)}\r\n{tech}"
         if channel.dial is DialStage.ENDED:
-            self.event(channel, "Hangup", extra)
+            news: list[Callable[[], None]] = [lambda: self.event(channel, "Hangup", extra)]
+            if channel.response_timer:
+                channel.response_timer.cancel()
+                news.append(lambda: self._late_response(channel))
+            self._tell(news)
             return
         channel.dial = DialStage.ENDED
-        news: list[Callable[[], None]] = [
+        news = [
             lambda: self.event(channel, "Hangup", extra),
             lambda: self._originate_response(channel.dial_request, channel, 3 if gave_up else 0),
         ]
@@ -374,11 +379,16 @@ class Exchange:
             extra_end = f"Forward: {forward}\r\n" if forward else ""
             extra_end += f"DialStatus: {status}\r\n"
             news.append(lambda: self.dial_event(channel, "DialEnd", extra_end))
-        self.rng.shuffle(news)
-        for tell in news:
-            tell()
+        self._tell(news)
         if channel.dial_done:
             channel.dial_done(False)
+
+    def _tell(self, news: list[Callable[[], None]]) -> None:
+        """What different threads of Asterisk say of one moment, in any order."""
+        if len(news) > 1:
+            self.rng.shuffle(news)
+        for tell in news:
+            tell()
 
     # --- bridges ------------------------------------------------------------------------------
 

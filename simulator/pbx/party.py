@@ -41,7 +41,7 @@ class CalledParty:
     sip_status: int = 0  # for REFUSED
     bye_after_s: float | None = None  # hangs up so soon after the answer, whatever happens
     verdict: Verdict = Verdict.HUMAN
-    verdict_cause: str = "HUMAN-800-800"
+    verdict_cause: str = "HUMAN-500-500"
     detect_s: float = 1.5  # what AMD takes, when the campaign has it on
     talk_s: float = 60.0  # length of a conversation before this side hangs up
     patience_s: float | None = None  # hangs up so long after going live, unless bridged before

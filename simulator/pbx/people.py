@@ -52,7 +52,7 @@ def party_of(plan: CallPlan) -> CalledParty:
         setup_s=plan.setup_s,
         ring_s=plan.ring_s,
         verdict=Verdict.MACHINE if taken_for_machine else Verdict.HUMAN,
-        verdict_cause="LONGGREETING-1500-1500" if taken_for_machine else "HUMAN-800-800",
+        verdict_cause="LONGGREETING-1500-1500" if taken_for_machine else "HUMAN-500-500",
         detect_s=_UNJUDGED_S if plan.amd is None else plan.detect_s,
         talk_s=plan.talk_s,
         patience_s=plan.patience_s,

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from dialer.ami.codec import Message
 from dialer.clock import Clock
 from simulator.pbx.actions import ACTIONS, AMI_VERSION
-from simulator.pbx.exchange import CallLog, Exchange
+from simulator.pbx.exchange import NORMAL_CLEARING, CallLog, Exchange
 from simulator.pbx.faults import Faults, Point
 from simulator.pbx.party import Directory
 from simulator.pbx.session import Session, Stage
@@ -272,10 +272,10 @@ class AmiServer:
             session.send_event(data)
 
     async def shut_down(self) -> None:
-        """An orderly stop (SIGTERM): told to everybody, every call hung up, then gone."""
-        self.publish("Shutdown", "system", "Shutdown: Uncleanly\r\nRestart: False\r\n")
+        """An orderly stop (SIGTERM): every call hung up, everybody told, then gone."""
         for channel in list(self.exchange.channels.values()):
-            self.exchange.far_hang_up(channel)
+            self.exchange.hang_up(channel, NORMAL_CLEARING)
+        self.publish("Shutdown", "system", "Shutdown: Cleanly\r\nRestart: False\r\n")
         for session in list(self._sessions):
             session.close()
         await self._down()
