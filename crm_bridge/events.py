@@ -8,6 +8,7 @@ share and the events themselves, so that a producer cannot misspell a field.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -48,6 +49,9 @@ class Type(StrEnum):
 _REALTIME = frozenset({Type.SCREEN_POP, Type.AGENT_STATE_CHANGED})
 
 
+_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+){1,7}")
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened.
@@ -67,6 +71,8 @@ class Event:
             raise ValueError("an event's time needs a time zone")
         if not self.id or not self.id.isascii() or "." in self.id or len(self.id) > 64:
             raise ValueError("an event's id is ASCII, without dots, of 1 to 64 characters")
+        if not _TYPE.fullmatch(self.type):
+            raise ValueError("an event's type is lower-case words joined by dots")
         if len(self.key) > 128:
             raise ValueError("a partition key has at most 128 characters")
 

@@ -1,0 +1,236 @@
+"""The CRM bridge as a whole: what the dialer starts, wakes and asks.
+
+    bridge = Bridge(engine, config, clock, tasks, outside=outside_work)
+    await bridge.start()
+    bridge.wake()            # after a commit that appended events to the outbox
+    bridge.pop(event)        # a screen pop; never waits
+    await bridge.close()
+
+The tables are `crm_bridge.outbox.metadata`; they must exist before `start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from crm_bridge import outbox
+from crm_bridge.config import Config
+from crm_bridge.delivery import Database, Lane
+from crm_bridge.events import Event, Kind
+from crm_bridge.ports import Clock, Outside, Tasks, Warn
+from crm_bridge.realtime import FastLane
+from crm_bridge.routing import Router
+
+MEASURE_S = 5.0  # between counts of the backlog
+MEASURE_QUIET_S = 300.0
+GRACE_S = 3.0  # for requests under way when closing
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStats:
+    """One endpoint. Counts are since the start; backlog as last measured."""
+
+    name: str
+    circuit: str  # closed, open or half open; "disabled" when it takes nothing more
+    delivered: int
+    failed_attempts: int
+    dead: int  # dead letters in the database
+    backlog: int
+    oldest_age_s: float
+    latency_s: float
+    pops_sent: int
+    pops_dropped: int
+    pop_delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The whole bridge; sums over the endpoints."""
+
+    delivered: int = 0
+    failed_attempts: int = 0
+    dead: int = 0
+    backlog: int = 0  # deliveries pending, and events not yet routed
+    oldest_age_s: float = 0.0
+    pops_sent: int = 0
+    pops_dropped: int = 0
+    endpoints: tuple[EndpointStats, ...] = field(default=())
+
+
+def _quiet(text: str, fields: dict[str, object]) -> None:
+    """Warnings go nowhere unless somebody asked for them."""
+
+
+class Bridge:
+    """Delivers what is in the outbox of `engine`'s database, and screen pops.
+
+    `poll_s` is how often to look for events that another process wrote; one that is woken for
+    every commit can look seldom. Two processes on one database need different `config.instance`.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        config: Config,
+        clock: Clock,
+        tasks: Tasks,
+        *,
+        outside: Outside = nullcontext,
+        warn: Warn = _quiet,
+        poll_s: float = 60.0,
+    ) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._warn = warn
+        self._owner = config.instance
+        self._database = Database(engine, outside)
+        self._lanes = [
+            Lane(
+                endpoint,
+                self._database,
+                clock,
+                tasks,
+                owner=config.instance,
+                warn=warn,
+                outside=outside,
+                poll_s=poll_s,
+            )
+            for endpoint in config.endpoints
+            if Kind.DURABLE in endpoint.kinds
+        ]
+        self._fast = [
+            FastLane(endpoint, clock, tasks, f"/overdial/{config.instance}", outside)
+            for endpoint in config.endpoints
+            if Kind.REALTIME in endpoint.kinds
+        ]
+        self._router = Router(self._lanes, self._database, clock, poll_s=poll_s, warn=warn)
+        self._running: list[asyncio.Task[Any]] = []
+        self._backlog: dict[str, outbox.Backlog] = {}
+
+    async def start(self) -> None:
+        """Take back what a former life of this instance had in hand, and begin."""
+        async with self._database.transaction() as connection:
+            await outbox.release(connection, self._owner, self._utc())
+            off = await outbox.disabled(connection)
+        for lane in self._lanes:
+            lane.disabled_why = off.get(lane.endpoint.name, "")
+        self._running = [
+            self._tasks.start("crm router", self._router.run()),
+            self._tasks.start("crm measure", self._measure_often()),
+            *(self._tasks.start(f"crm lane {one.endpoint.name}", one.run()) for one in self._lanes),
+        ]
+
+    async def close(self) -> None:
+        """End: requests under way get `GRACE_S`; what is not delivered stays in the outbox."""
+        await asyncio.gather(*(lane.stop(GRACE_S) for lane in self._lanes))
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running = []
+        for fast in self._fast:
+            await fast.close()
+        for lane in self._lanes:
+            await lane.close()
+
+    def pop(self, event: Event) -> None:
+        """Send a real-time event now, or drop and count it. Never waits, never raises."""
+        for fast in self._fast:
+            if fast.endpoint.wants(event.type, Kind.REALTIME):
+                fast.offer(event)
+
+    def wake(self) -> None:
+        """Events were committed: begin to deliver them."""
+        self._router.wake()
+
+    def retry_now(self) -> None:
+        """Look at once for what is due, as after a replay or after enabling an endpoint."""
+        for lane in self._lanes:
+            lane.wake()
+
+    async def drain(self, limit_s: float) -> bool:
+        """Wait until everything is delivered (or dead), at most `limit_s`; whether it is."""
+        until, pause = self._clock.now() + limit_s, 0.02
+        self.wake()
+        while True:
+            await self.measure()
+            if not any(one.count for one in self._backlog.values()):
+                return True
+            left = until - self._clock.now()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, 10.0)
+
+    async def measure(self) -> None:
+        """Count the backlog now, for `stats`."""
+        async with self._database.transaction() as connection:
+            self._backlog = await outbox.backlog(connection)
+
+    def stats(self) -> Stats:
+        """Counts of this moment; the backlog as last measured, `MEASURE_S` ago or so."""
+        lanes = {one.endpoint.name: one for one in self._lanes}
+        fast = {one.endpoint.name: one for one in self._fast}
+        each = tuple(self._one(name, lanes.get(name), fast.get(name)) for name in lanes | fast)
+        fresh = self._backlog.get("", outbox.Backlog())
+        return Stats(
+            delivered=sum(one.delivered for one in each),
+            failed_attempts=sum(one.failed_attempts for one in each),
+            dead=sum(one.dead for one in each),
+            backlog=sum(one.backlog for one in each) + fresh.count,
+            oldest_age_s=max([self._age(fresh), *(one.oldest_age_s for one in each)]),
+            pops_sent=sum(one.pops_sent for one in each),
+            pops_dropped=sum(one.pops_dropped for one in each),
+            endpoints=each,
+        )
+
+    def _one(self, name: str, lane: Lane | None, fast: FastLane | None) -> EndpointStats:
+        waiting = self._backlog.get(name, outbox.Backlog())
+        circuit = "closed"
+        if lane is not None:
+            circuit = "disabled" if lane.disabled_why else str(lane.breaker.state)
+        return EndpointStats(
+            name=name,
+            circuit=circuit,
+            delivered=0 if lane is None else lane.counts.delivered,
+            failed_attempts=0 if lane is None else lane.counts.failed,
+            dead=waiting.dead,
+            backlog=waiting.count,
+            oldest_age_s=self._age(waiting),
+            latency_s=0.0 if lane is None else lane.counts.latency_s,
+            pops_sent=0 if fast is None else fast.counts.sent,
+            pops_dropped=0 if fast is None else fast.counts.dropped,
+            pop_delay_s=0.0 if fast is None else fast.counts.delay_s,
+        )
+
+    def _age(self, waiting: outbox.Backlog) -> float:
+        return 0.0 if waiting.oldest_at is None else max(0.0, self._utc() - waiting.oldest_at)
+
+    async def _measure_often(self) -> None:
+        """Count every `MEASURE_S` while things move, and otherwise every `MEASURE_QUIET_S`."""
+        before, measured_at = (-1, -1, -1), self._clock.now()
+        while True:
+            lanes = [one.counts for one in self._lanes]
+            moved = (
+                self._router.routed,
+                sum(one.delivered for one in lanes),
+                sum(one.failed for one in lanes),
+            )
+            quiet_s = self._clock.now() - measured_at
+            if moved == before and quiet_s < MEASURE_QUIET_S:
+                await asyncio.sleep(MEASURE_S)
+                continue
+            before, measured_at = moved, self._clock.now()
+            try:
+                await self.measure()
+            except (SQLAlchemyError, OSError) as error:
+                self._warn("the CRM backlog cannot be counted", {"error": type(error).__name__})
+            await asyncio.sleep(MEASURE_S)
+
+    def _utc(self) -> float:
+        return self._clock.utc().timestamp()
