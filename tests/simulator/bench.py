@@ -4,7 +4,10 @@ written for the real one (scenes, contract suite) runs against this one too.
 
 from __future__ import annotations
 
-from simulator.pbx import AmiServer, Answer, CalledParty, contract_users
+from dataclasses import replace
+from typing import Any
+
+from simulator.pbx import AmiServer, Answer, CalledParty, Verdict, contract_users
 from simulator.pbx.party import AGENT_PHONE
 from tests.asterisk import sipp
 
