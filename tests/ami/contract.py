@@ -1,0 +1,549 @@
+"""The AMI contract: what the dialer relies on, as scenes that any PBX must play alike.
+
+`SCENES` run against the simulated PBX (virtual time) and against a real Asterisk. A scene is a
+coroutine that takes a `Bench`: what has to be offered is the protocol below, which
+`tests.simulator.bench.SimulatedBench` and `tests.asterisk.harness.AsteriskBench` both have.
+Scenes see nothing but the dialer's own side: `Pbx`, commands in, core events out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+from dialer.ami.supervisor import Pbx, PbxConfig
+from dialer.clock import Clock
+from dialer.core.commands import Bridge, CheckLeg, HangUp, Originate, PlayHarbour, RingAgent
+from dialer.core.events import (
+    BridgeFailed,
+    ChannelPlace,
+    Event,
+    HarbourStarted,
+    LegAnswered,
+    LegBridged,
+    LegChecked,
+    LegHungUp,
+    LegParked,
+    LegRinging,
+    LegUnbridged,
+    LinkLost,
+    LinkResynced,
+    OriginateFailed,
+    PersonDetected,
+)
+from dialer.tasks import Tasks
+
+E = TypeVar("E", bound=Event)
+
+STEP_S = 8.0  # no step of a scene takes so long, on loopback
+QUIET_S = 0.7  # after the last event of a call, for what should not come
+
+_runs = itertools.count(random.SystemRandom().randrange(1_000_000))
+
+
+class Bench(Protocol):
+    """A PBX with a carrier and phones behind it. Numbers behave as in `tests.asterisk.sipp`."""
+
+    ami_host: str
+    cmd_user: str
+    cmd_secret: str
+    evt_user: str
+    evt_secret: str
+    trunk: str
+    phones: list[str]  # endpoints that answer and stay; at least two
+
+    @property
+    def ami_port(self) -> int: ...
+
+    def number_for(self, behaviour: str, n: int = 0) -> str: ...
+
+    async def hang_up(self, who: str) -> None:
+        """The phone of this name, or the customer of this number, hangs up its newest call."""
+
+    async def kill(self) -> None:
+        """The PBX is gone without a word, and every channel with it."""
+
+    async def stop_asterisk(self) -> None:
+        """An orderly stop."""
+
+    async def start_asterisk(self) -> None:
+        """Start it again on the same port, and wait until it serves."""
+
+
+class Floor:
+    """One `Pbx` and everything it told."""
+
+    def __init__(self, bench: Bench, config: PbxConfig) -> None:
+        self.bench = bench
+        self.events: list[Event] = []
+        self.faults: list[BaseException] = []
+        self._news = asyncio.Event()
+        self._boot = f"k{next(_runs)}"
+        self._numbers = itertools.count(1)
+        self.tasks = Tasks(lambda _, error: self.faults.append(error))
+        self.pbx = Pbx("pbx", config, self._take, Clock(), self.tasks, random.Random(1))
+
+    def _take(self, event: Event) -> None:
+        self.events.append(event)
+        self._news.set()
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    async def until(self, found: Callable[[], Any], limit_s: float = STEP_S) -> Any:
+        """Wait until `found()` is true; its value. Fails with all that was told meanwhile."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while not (value := found()):
+                    self._news.clear()
+                    await self._news.wait()
+                return value
+        except TimeoutError:
+            told = "\n".join(map(str, self.events))
+            raise AssertionError(f"did not come within {limit_s} s; told were:\n{told}") from None
+
+    async def event(
+        self, kind: type[E], limit_s: float = STEP_S, *, skip: int = 0, **want: Any
+    ) -> E:
+        """The event of this kind and these fields; `skip` of them are passed over."""
+
+        def found() -> E | None:
+            matching = [
+                event
+                for event in self.events
+                if isinstance(event, kind)
+                and all(getattr(event, name) == value for name, value in want.items())
+            ]
+            return matching[skip] if len(matching) > skip else None
+
+        event: E = await self.until(found, limit_s)
+        return event
+
+    def kinds(self, leg: str) -> list[str]:
+        """Names of a leg's facts, in order; a repeated answer once."""
+        names: list[str] = []
+        for event in self.events:
+            if getattr(event, "leg", "") == leg:
+                name = type(event).__name__
+                if not (name == "LegAnswered" and name in names):
+                    names.append(name)
+        return names
+
+    # --- what is wanted -------------------------------------------------------------------------
+
+    def originate(self, behaviour: str, n: int = 0, ring_limit_s: float = 20.0) -> str:
+        leg = f"od-{self._boot}-c{next(self._numbers)}"
+        number = self.bench.number_for(behaviour, n)
+        self.pbx.send(
+            Originate("pbx", leg, self.bench.trunk, number, "+493023125999", ring_limit_s)
+        )
+        return leg
+
+    async def customer(self, behaviour: str, n: int = 0) -> LegParked:
+        """A customer who answered and waits."""
+        leg = self.originate(behaviour, n)
+        return await self.event(LegParked, leg=leg)
+
+    async def agent(self, phone: int = 0) -> LegParked:
+        """An agent's leg, nailed up."""
+        leg = f"od-{self._boot}-a{next(self._numbers)}"
+        self.pbx.send(RingAgent("pbx", leg, self.bench.phones[phone], 20.0))
+        return await self.event(LegParked, leg=leg)
+
+    async def talk(self, agent: LegParked, customer: LegParked) -> None:
+        self.pbx.send(Bridge("pbx", agent.leg, agent.channel, customer.leg, customer.channel))
+        await self.event(LegBridged, leg=agent.leg)
+        await self.event(LegBridged, leg=customer.leg)
+
+    def hang_up(self, leg: str) -> None:
+        self.pbx.send(HangUp("pbx", leg))
+
+    async def check(self, leg: str) -> LegChecked:
+        before = sum(isinstance(event, LegChecked) and event.leg == leg for event in self.events)
+        self.pbx.send(CheckLeg("pbx", leg))
+        return await self.event(LegChecked, leg=leg, skip=before)
+
+
+def config_of(bench: Bench) -> PbxConfig:
+    return PbxConfig(
+        host=bench.ami_host,
+        port=bench.ami_port,
+        cmd_user=bench.cmd_user,
+        cmd_secret=bench.cmd_secret,
+        evt_user=bench.evt_user,
+        evt_secret=bench.evt_secret,
+        retry_first_s=0.2,
+        retry_max_s=0.5,
+    )
+
+
+@contextlib.asynccontextmanager
+async def floor(bench: Bench, config: PbxConfig | None = None) -> AsyncIterator[Floor]:
+    """Connected and resynced. At the end nothing of ours may be left on the PBX."""
+    floor = Floor(bench, config or config_of(bench))
+    await floor.pbx.start()
+    try:
+        await floor.event(LinkResynced)
+        yield floor
+        await nothing_left(floor)
+    finally:
+        await floor.pbx.close()
+        await floor.tasks.close()
+    assert floor.faults == []
+
+
+async def nothing_left(floor: Floor) -> None:
+    """Every leg that still stands can be hung up, and then the PBX knows none of them."""
+    legs = {event.leg for event in floor.events if isinstance(event, LegRinging | LegAnswered)}
+    gone = {event.leg for event in floor.events if isinstance(event, LegHungUp)}
+    for leg in sorted(legs - gone):
+        if (await floor.check(leg)).found is not None:
+            floor.hang_up(leg)
+            await floor.event(LegHungUp, leg=leg)
+    for leg in sorted(legs):
+        checked = await floor.check(leg)
+        assert checked.found is None, f"left behind: {checked.found}"
+
+
+# --- calls that are not answered -----------------------------------------------------------------
+
+# behaviour -> rang, Hangup's Cause, its TechCause
+REFUSALS: dict[str, tuple[bool, int, int]] = {
+    "busy": (True, 17, 486),
+    "busy-at-once": (False, 17, 486),
+    "invalid": (False, 1, 404),
+    "no-answer-480": (True, 19, 480),
+    "unreachable-480": (False, 19, 480),
+    "congestion": (False, 34, 503),
+    "rejected": (True, 21, 603),
+    "blocked-by-user": (False, 127, 607),
+    "blocked-analytics": (False, 127, 608),
+    "redirect": (False, 23, 302),
+    "gone": (False, 22, 410),
+    "forbidden": (False, 21, 403),
+    "server-error": (False, 38, 500),
+    "not-acceptable": (False, 58, 488),
+}
+
+
+async def refusals(bench: Bench) -> None:
+    """Every way to be turned down, all at once: cause, SIP status, and whether it rang."""
+    async with floor(bench) as it:
+        legs = {behaviour: it.originate(behaviour) for behaviour in REFUSALS}
+        for behaviour, leg in legs.items():
+            rang, cause, tech_cause = REFUSALS[behaviour]
+            ended = await it.event(LegHungUp, leg=leg)
+            assert (ended.cause, ended.tech_cause) == (cause, tech_cause), behaviour
+            assert (await it.event(OriginateFailed, leg=leg)).reason == 0, behaviour
+            expected = {"OriginateFailed", "LegHungUp"} | ({"LegRinging"} if rang else set())
+            assert set(it.kinds(leg)) == expected, behaviour
+            assert not rang or it.kinds(leg)[0] == "LegRinging"
+
+
+async def ring_timeout(bench: Bench) -> None:
+    """Nobody picks up: our limit ends it, and TechCause is the synthetic 480."""
+    async with floor(bench) as it:
+        rings = it.originate("ring-forever", ring_limit_s=1.5)
+        silent = it.originate("silence", ring_limit_s=1.5)
+        for leg in (rings, silent):
+            ended = await it.event(LegHungUp, leg=leg)
+            assert (ended.cause, ended.tech_cause) == (19, 480)
+            assert (await it.event(OriginateFailed, leg=leg)).reason == 3
+        assert "LegRinging" in it.kinds(rings)
+        assert "LegRinging" not in it.kinds(silent)
+
+
+async def we_hang_up_ringing(bench: Bench) -> None:
+    async with floor(bench) as it:
+        leg = it.originate("ring-forever")
+        await it.event(LegRinging, leg=leg)
+        it.hang_up(leg)
+        ended = await it.event(LegHungUp, leg=leg)
+        assert ended.cause == 16
+        await it.event(OriginateFailed, leg=leg)
+
+
+async def a_trunk_that_is_not_there(bench: Bench) -> None:
+    """No channel is ever made: a failure, and never a Hangup."""
+    async with floor(bench) as it:
+        number = bench.number_for("talk")
+        it.pbx.send(Originate("pbx", "od-nowhere-c1", "no-such-trunk", number, "", 5.0))
+        failed = await it.event(OriginateFailed, leg="od-nowhere-c1")
+        assert failed.reason == 0
+        await asyncio.sleep(QUIET_S)
+        assert it.kinds("od-nowhere-c1") == ["OriginateFailed"]
+
+
+# --- calls that are answered ----------------------------------------------------------------------
+
+
+async def answered_and_waiting(bench: Bench) -> None:
+    """Answer, announcement, own holding bridge; then the dead-man timer and the message."""
+    async with floor(bench) as it:
+        waiting = await it.customer("talk")
+        await it.event(PersonDetected, leg=waiting.leg, amd="")
+        answered = await it.event(LegAnswered, leg=waiting.leg)
+        assert answered.channel == waiting.channel
+        assert waiting.channel.startswith(f"PJSIP/{bench.trunk}-")
+        begun = asyncio.get_running_loop().time()
+        await it.event(HarbourStarted, leg=waiting.leg)
+        assert 1.8 <= asyncio.get_running_loop().time() - begun <= 2.3
+        ended = await it.event(LegHungUp, leg=waiting.leg, limit_s=15.0)
+        assert (ended.cause, ended.tech_cause) == (16, None)
+        assert it.kinds(waiting.leg)[0] == "LegRinging"
+        assert answered.at is not None
+        assert waiting.at is not None
+        assert 0 <= waiting.at - answered.at < 0.5
+
+
+async def early_media_counts_as_ringing(bench: Bench) -> None:
+    async with floor(bench) as it:
+        waiting = await it.customer("early-media")
+        assert it.kinds(waiting.leg)[0] == "LegRinging"
+
+
+async def harbour_early(bench: Bench) -> None:
+    """The message before the timer, by Redirect."""
+    async with floor(bench) as it:
+        waiting = await it.customer("talk")
+        begun = asyncio.get_running_loop().time()
+        it.pbx.send(PlayHarbour("pbx", waiting.leg, waiting.channel))
+        await it.event(HarbourStarted, leg=waiting.leg)
+        assert asyncio.get_running_loop().time() - begun < 1.0
+        found = (await it.check(waiting.leg)).found
+        assert found is not None
+        assert found.place is ChannelPlace.HARBOUR
+
+
+async def answer_and_bye_at_once(bench: Bench) -> None:
+    async with floor(bench) as it:
+        for n, behaviour in enumerate(("answer-bye", "answer-bye-30ms")):
+            leg = it.originate(behaviour, n)
+            ended = await it.event(LegHungUp, leg=leg)
+            assert (ended.cause, ended.tech_cause) == (16, None)
+            await it.event(LegAnswered, leg=leg)
+
+
+# --- talking --------------------------------------------------------------------------------------
+
+
+async def two_talks_on_one_agent_leg(bench: Bench) -> None:
+    """The agent's leg is parked again by itself; customers come and go, either side ending it."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        for n, customer_ends in enumerate((True, False)):
+            customer = await it.customer("talk", n)
+            parked_before = it.kinds(agent.leg).count("LegParked")
+            await it.talk(agent, customer)
+            if customer_ends:
+                await bench.hang_up(bench.number_for("talk", n))
+            else:
+                it.hang_up(customer.leg)
+            ended = await it.event(LegHungUp, leg=customer.leg)
+            assert ended.cause == 16
+            await it.event(LegUnbridged, leg=agent.leg, skip=n)
+            await it.event(LegParked, leg=agent.leg, skip=parked_before)
+        assert it.kinds(agent.leg) == [
+            "LegRinging",
+            "LegAnswered",
+            "LegParked",
+            *["LegBridged", "LegUnbridged", "LegParked"] * 2,
+        ]
+        bridges = [event.bridge for event in it.events if isinstance(event, LegBridged)]
+        assert len(bridges) == 4
+        assert len(set(bridges)) == 2  # one for each talk, told of both legs
+
+
+async def agents_phone_lost_while_talking(bench: Bench) -> None:
+    async with floor(bench) as it:
+        agent = await it.agent()
+        customer = await it.customer("talk")
+        await it.talk(agent, customer)
+        await bench.hang_up(bench.phones[0])
+        await it.event(LegHungUp, leg=agent.leg)
+        await it.event(LegUnbridged, leg=customer.leg)
+
+
+async def a_bridge_that_cannot_be(bench: Bench) -> None:
+    """Refused with the PBX's words; the agent stays where he is."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        gone = f"PJSIP/{bench.trunk}-0000ffff"
+        it.pbx.send(Bridge("pbx", agent.leg, agent.channel, "od-gone-c1", gone))
+        failed = await it.event(BridgeFailed)
+        assert (failed.agent_leg, failed.customer_leg) == (agent.leg, "od-gone-c1")
+        assert failed.message == f"Channel2 does not exist: {gone}"
+        found = (await it.check(agent.leg)).found
+        assert found is not None
+        assert found.place is ChannelPlace.PARKED
+
+
+async def names_that_begin_alike(bench: Bench) -> None:
+    """Bridge matches by prefix: with whole names the right customer is taken."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        first, second = await it.customer("talk", 0), await it.customer("talk", 1)
+        await it.talk(agent, second)
+        found = (await it.check(agent.leg)).found
+        assert found is not None
+        assert found.peer == second.leg
+        assert "LegBridged" not in it.kinds(first.leg)
+
+
+# --- where legs stand -----------------------------------------------------------------------------
+
+
+async def checks(bench: Bench) -> None:
+    """CheckLeg in every place, and for a leg that is not there."""
+    async with floor(bench) as it:
+        ringing = it.originate("ring-forever")
+        await it.event(LegRinging, leg=ringing)
+        agent = await it.agent(0)
+        customer = await it.customer("talk")
+        parked = (await it.check(customer.leg)).found
+        await it.talk(agent, customer)
+        talking = (await it.check(customer.leg)).found
+        assert parked is not None
+        assert (parked.place, parked.channel) == (ChannelPlace.PARKED, customer.channel)
+        assert talking is not None
+        assert (talking.place, talking.peer) == (ChannelPlace.TALKING, agent.leg)
+        found = (await it.check(ringing)).found
+        assert found is not None
+        assert found.place is ChannelPlace.RINGING
+        assert (await it.check("od-nobody-c1")).found is None
+
+
+async def resync_adopts_what_stands(bench: Bench) -> None:
+    """A dialer that comes anew sees every leg of the one before, and can act on it."""
+    async with floor(bench) as first:
+        ringing = first.originate("ring-forever", ring_limit_s=60.0)
+        await first.event(LegRinging, leg=ringing)
+        idle, busy = await first.agent(0), await first.agent(1)
+        customer = await first.customer("talk")
+        await first.talk(busy, customer)
+        async with floor(bench) as second:
+            resynced = await second.event(LinkResynced)
+            assert not resynced.restarted
+            places = {
+                one.leg: (one.place, one.peer)
+                for one in resynced.channels
+                if one.leg in (ringing, idle.leg, busy.leg, customer.leg)
+            }
+            assert places == {
+                ringing: (ChannelPlace.RINGING, ""),
+                idle.leg: (ChannelPlace.PARKED, ""),
+                busy.leg: (ChannelPlace.TALKING, customer.leg),
+                customer.leg: (ChannelPlace.TALKING, busy.leg),
+            }
+            second.hang_up(customer.leg)
+            await second.event(LegHungUp, leg=customer.leg)
+            await second.event(LegParked, leg=busy.leg)
+
+
+# --- links that break -----------------------------------------------------------------------------
+
+
+async def killed_and_started_again(bench: Bench) -> None:
+    """Link lost at once, refusals meanwhile, and a resync that says `restarted`."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        customer = await it.customer("talk")
+        await it.talk(agent, customer)
+        await bench.kill()
+        lost = await it.event(LinkLost)
+        assert f"{bench.ami_host}:{bench.ami_port}" in lost.why
+        status = it.pbx.status()
+        assert not status.connected
+        assert status.why
+        leg = it.originate("talk", 5)
+        refused = await it.event(OriginateFailed, leg=leg)
+        assert refused.refused.startswith("not sent: ")
+        await bench.start_asterisk()
+        resynced = await it.event(LinkResynced, 40.0, skip=1)
+        assert resynced.restarted
+        assert resynced.channels == ()
+        assert it.pbx.status().connected
+        assert it.pbx.status().why == ""
+        assert (await it.check(leg)).found is None  # and it was not sent after all
+        assert "LegRinging" not in it.kinds(leg)
+
+
+async def stopped_in_order(bench: Bench) -> None:
+    """The Hangups of an orderly stop are heard before the link is called lost."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        await bench.stop_asterisk()
+        lost = await it.event(LinkLost, 20.0)
+        assert lost.why.endswith("Asterisk shut down")
+        ended = await it.event(LegHungUp, leg=agent.leg)
+        assert it.events.index(ended) < it.events.index(lost)
+        await bench.start_asterisk()
+        await it.event(LinkResynced, 40.0, skip=1)
+
+
+async def wrong_password(bench: Bench) -> None:
+    """Said in words for people, no event but LinkLost, and no busy loop."""
+    for user in ("cmd", "evt"):
+        config = replace(config_of(bench), **{f"{user}_secret": "wrong"}, retry_refused_s=2.0)
+        it = Floor(bench, config)
+        await it.pbx.start()
+        lost = await it.event(LinkLost)
+        assert lost.why.startswith(
+            f"AMI password refused for user overdial-{user} at {bench.ami_host}:{bench.ami_port}"
+        )
+        await asyncio.sleep(3.0)
+        assert it.events == [lost]  # told once, however often it was tried
+        assert it.pbx.status().counters["retries"] <= 3
+        assert it.pbx.status().why == lost.why
+        await it.pbx.close()
+        await it.tasks.close()
+
+
+async def a_user_without_rights(bench: Bench) -> None:
+    """The event user may not dial: refused by the PBX, and said so."""
+    config = replace(config_of(bench), cmd_user=bench.evt_user, cmd_secret=bench.evt_secret)
+    async with floor(bench, config) as it:
+        leg = it.originate("talk")
+        failed = await it.event(OriginateFailed, leg=leg)
+        assert failed.refused == "Permission denied"
+
+
+async def many_at_once(bench: Bench) -> None:
+    """Fifty calls in one instant: each has its own end, none is lost."""
+    async with floor(bench) as it:
+        legs = [it.originate("busy" if n % 2 else "invalid", n) for n in range(50)]
+        for leg in legs:
+            await it.event(LegHungUp, leg=leg, limit_s=20.0)
+            await it.event(OriginateFailed, leg=leg)
+        counters = it.pbx.status().counters
+        for trouble in ("malformed", "orphans", "faults", "lost", "odd_events"):
+            assert not counters.get(trouble), trouble
+
+
+Scene = Callable[[Any], Coroutine[Any, Any, None]]
+
+SCENES: tuple[Scene, ...] = (
+    refusals,
+    ring_timeout,
+    we_hang_up_ringing,
+    a_trunk_that_is_not_there,
+    answered_and_waiting,
+    early_media_counts_as_ringing,
+    harbour_early,
+    answer_and_bye_at_once,
+    two_talks_on_one_agent_leg,
+    agents_phone_lost_while_talking,
+    a_bridge_that_cannot_be,
+    names_that_begin_alike,
+    checks,
+    resync_adopts_what_stands,
+    wrong_password,
+    a_user_without_rights,
+    many_at_once,
+    killed_and_started_again,
+    stopped_in_order,
+)
