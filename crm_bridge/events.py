@@ -40,6 +40,7 @@ class Type(StrEnum):
     CAMPAIGN_STOPPED = "campaign.stopped"
     LIST_IMPORT_FINISHED = "list.import_finished"
     LEAD_EXHAUSTED = "lead.exhausted"
+    BRIDGE_TEST = "bridge.test"
 
     @property
     def kind(self) -> Kind:
@@ -293,6 +294,17 @@ def lead_exhausted(campaign: str, lead: LeadPart, at: datetime, *, attempts: int
         at,
         f"lead:{lead.id}",
         {"campaign": campaign, "lead": lead.data(), "attempts": attempts},
+    )
+
+
+def bridge_test(instance: str, at: datetime) -> Event:
+    """A trial of an endpoint, sent by `crm-bridge endpoints test`; about nobody."""
+    return Event(
+        event_id(Type.BRIDGE_TEST, instance, at.timestamp()),
+        Type.BRIDGE_TEST,
+        at,
+        f"bridge:{instance}",
+        {"instance": instance},
     )
 
 
