@@ -144,6 +144,11 @@ class DistributionReader:
         return {"anyOf": [{"type": "number", "minimum": 0}, *one]}
 
 
+def _amd(enabled: bool = True, **fields: Any) -> s.Amd:
+    """The key is not called `on` as the field is, because YAML 1.1 reads `on:` as true."""
+    return s.Amd(on=enabled, **fields)
+
+
 def _mixture(parts: tuple[dict[str, Any], ...]) -> Mixture:
     return Mixture(tuple(p["weight"] for p in parts), tuple(p["of"] for p in parts))
 
@@ -200,8 +205,8 @@ _FILE = _dict_of(
         fail=_DIST,
     ),
     amd=_record(
-        s.Amd,
-        on=Flag(),
+        _amd,
+        enabled=Flag(),
         delay_person=_DIST,
         delay_machine=_DIST,
         person_as_machine=_SHARE,
