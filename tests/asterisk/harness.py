@@ -80,6 +80,7 @@ class AsteriskBench:
     cmd_user: str = "overdial-cmd"
     evt_user: str = "overdial-evt"
     ami_host: str = "127.0.0.1"
+    more_settings: str = ""  # more of asterisk-config's site.toml, such as [[phones]]
 
     def __post_init__(self) -> None:
         self.cmd_secret, self.evt_secret = secrets.token_hex(12), secrets.token_hex(12)
@@ -257,7 +258,7 @@ class AsteriskBench:
                 f";od-do={do};od-media={self.ears.ports[name]}"
             )
             lines.append(f'[[phones]]\nname = "{name}"\ncontact = "{contact}"\nqualify_s = 0')
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, self.more_settings]) + "\n"
 
     async def _start_sipp(self, name: str, scenario: str, port: int) -> None:
         home = self.work / name
@@ -305,6 +306,10 @@ class AsteriskBench:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), 10.0)
                 return
+
+    def log(self) -> str:
+        """Asterisk's own log."""
+        return (self.work / "log" / "messages.log").read_text(errors="replace")
 
     def output(self, name: str) -> str:
         """The end of what a process of the bench said: "asterisk", "carrier" or "phones"."""
