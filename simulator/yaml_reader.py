@@ -266,7 +266,7 @@ def read_text(text: str, file: str, reader: Reader) -> Any:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):  # they can nest without end
-                line = event.start_mark.line + 1
+                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise FileError(f"{file}, line {line}: aliases (*{event.anchor}) are not read here")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
