@@ -377,10 +377,11 @@ class Floor:
         self.show_campaign(campaign)
 
     def _plan(self, campaign: Campaign, trunk: Trunk, now: float) -> None:
+        # Fixed width: Asterisk takes an id that begins another living one for a duplicate.
         self._count += 1
         lead = campaign.hopper.popleft()
         call = Call(
-            attempt=f"od-{self.boot}-c{self._count}",
+            attempt=f"od-{self.boot}-c{self._count:07d}",
             campaign=campaign.rules.name,
             pbx=trunk.pbx,
             trunk=trunk.name,

@@ -113,8 +113,9 @@ class Reception:
         if known is not None and known.state is AgentState.LEAVING:
             raise Refused("The last session is just ending.", 409, "Try again in a moment.")
         if known is None:
+            # Fixed width: Asterisk takes an id that begins another living one for a duplicate.
             self._session_count += 1
-            leg = f"od-{self._floor.boot}-a{self._session_count}"
+            leg = f"od-{self._floor.boot}-a{self._session_count:07d}"
             self._engine.post(
                 ev.AgentLoggedIn(agent, leg, settings.pbx, settings.phone, settings.campaigns)
             )
