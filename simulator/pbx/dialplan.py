@@ -61,12 +61,12 @@ class Dialplan:
         self._x.unpark(channel)
         if channel.context == AGENT:
             self._idle(channel)
-        elif channel.context == CUSTOMER and not channel.peer:
-            # Also after a conversation that the agent's side ended: Asterisk empties BRIDGEPEER
-            # when the peer leaves (recorded: talk-agent-leg-lost).
-            self._harbour(channel)
-        else:
+        else:  # a customer whose agent's leg was lost: BridgeWait came back FAILED to TryExec
             self._done(channel)
+
+    def _hold_over(self, channel: Channel) -> None:
+        self._x.unpark(channel)
+        self._harbour(channel)
 
     def _at(self, channel: Channel, priority: int, app: str, data: str = "") -> None:
         channel.priority = priority
@@ -106,7 +106,7 @@ class Dialplan:
         self._x.user_event(channel, "OverdialLive", f"Leg: {leg}\r\nAmd: {amd}\r\n")
         self._at(channel, 10, "BridgeWait", f"cu-{leg},participant,e(s)S({self._hold_s:g})")
         self._x.enter(channel, self._x.new_bridge(f"cu-{leg}"))
-        self._then(channel, self._hold_s, self.resume)
+        self._then(channel, self._hold_s, self._hold_over)
         patience_s = channel.party.patience_s
         if patience_s is not None and channel.party.bye_after_s is None:
             channel.far_timer = self._x.loop.call_later(patience_s, self._x.far_hang_up, channel)
