@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from crm_bridge import outbox
 from crm_bridge.config import Config
-from crm_bridge.delivery import Database, Lane
+from crm_bridge.database import Database
+from crm_bridge.delivery import Lane
 from crm_bridge.events import Event, Kind
 from crm_bridge.ports import Clock, Outside, Tasks, Warn
 from crm_bridge.realtime import FastLane
@@ -169,7 +170,7 @@ class Bridge:
 
     async def measure(self) -> None:
         """Count the backlog now, for `stats`."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             self._backlog = await outbox.backlog(connection)
 
     def stats(self) -> Stats:

@@ -13,17 +13,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_bridge import outbox
 from crm_bridge.breaker import Breaker, Circuit
 from crm_bridge.config import Endpoint
+from crm_bridge.database import Database
 from crm_bridge.outbox import Due, Failed
 from crm_bridge.ports import Clock, Outside, Tasks, Warn
 from crm_bridge.schedule import Answer, Verdict, judge
@@ -34,24 +34,6 @@ HOLD_S = 1.0  # how long a message stands back behind somebody else's lease
 CLAIM_MAX = 500  # messages claimed in one transaction
 HELD_MAX = 2 * CLAIM_MAX  # messages in hand, in memory, per lane
 TROUBLE_S = 1.0  # between attempts to reach a database that fails
-
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-
-
-class Database:
-    """Short transactions, announced to the clock; one at a time on SQLite, which has one writer."""
-
-    def __init__(self, engine: AsyncEngine, outside: Outside = nullcontext) -> None:
-        self._engine = engine
-        self._outside = outside
-        self._turn = asyncio.Semaphore(1 if engine.dialect.name == "sqlite" else 8)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        async with self._turn:
-            with self._outside():
-                async with self._engine.begin() as connection:
-                    yield connection
 
 
 @dataclass(slots=True)
@@ -229,7 +211,7 @@ class Lane:
             self.disabled_why = gone
         self._forget(written)
         self._take_up(claim)
-        if claim.more or (fetch and limit <= 0):
+        if claim.more or limit <= 0:
             self._fetch = True
         return due_at
 
@@ -340,6 +322,7 @@ class Lane:
         for due in chain.rows:
             self._results.given_back[due.seq] = retry_at
         chain.rows.clear()
+        self._fetch = True
         self._news.set()
 
     async def _work(self, chain: _Chain | None) -> None:

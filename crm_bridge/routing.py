@@ -10,7 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crm_bridge import outbox
 from crm_bridge.config import Endpoint
-from crm_bridge.delivery import TROUBLE_S, Database, Lane
+from crm_bridge.database import Database
+from crm_bridge.delivery import TROUBLE_S, Lane
 from crm_bridge.events import Kind
 from crm_bridge.ports import Clock, Warn
 
