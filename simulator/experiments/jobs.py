@@ -1,0 +1,182 @@
+"""Experiments as jobs: a world, a pacer and successive days, spread over the cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+
+from dialer.pacing.pacer import PacerError
+from simulator.experiments.stats import Summary
+from simulator.results import DayResult, PacerSpec, Runner
+from simulator.scenario import Scenario
+
+ENGINES = ("auto", "fast", "plain")
+BLOCK_DAYS = 30  # the law's block, 16 CFR 310.4(b)(4)(i)
+BEST_RATIO = "best_ratio"  # not a pacer: the fixed ratio one would choose knowing the outcome
+_RATIO_MAX = 40.0
+_RATIO_STEPS = 9
+
+
+@dataclass(frozen=True)
+class Job:
+    """Successive days of one campaign: the pacer lives through them all."""
+
+    scenario: Scenario
+    pacer: PacerSpec
+    seeds: tuple[int, ...]
+    engine: str = "auto"
+
+
+def engine_for(pacer: PacerSpec, engine: str) -> Runner:
+    """The engine asked for, or for "auto" the fastest that has the pacer. Raises PacerError."""
+    # Imported here: the compiled engine takes a second to load, and --help should not wait for it.
+    from simulator.experiments.plain import PlainRunner, known_pacers
+
+    if engine not in ENGINES:
+        raise PacerError(f"there is no engine {engine!r}; choose one of: {', '.join(ENGINES)}")
+    plain = PlainRunner()
+    if engine != "plain":
+        from simulator.experiments.fast import FastRunner
+
+        fast = FastRunner()
+        if fast.can_run(pacer):
+            return fast
+        if engine == "fast":
+            raise PacerError(
+                f"the fast engine does not have pacer {pacer.label}; use --engine auto"
+            )
+    if not plain.can_run(pacer):
+        known = ", ".join([*known_pacers(), BEST_RATIO])
+        raise PacerError(f"there is no pacer {pacer.name!r}; choose one of: {known}")
+    return plain
+
+
+def check(pacer: PacerSpec, scenario: Scenario, engine: str) -> None:
+    """Whether the pacer can be made at all, before hours are spent. Raises PacerError."""
+    if pacer.name == BEST_RATIO:
+        return
+    runner = engine_for(pacer, engine)
+    if runner.name == "plain":
+        from simulator.experiments.plain import make_driver
+
+        try:
+            make_driver(pacer, scenario)
+        except PacerError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise PacerError(f"pacer {pacer.name}: {error}") from None
+
+
+def run_job(job: Job) -> list[DayResult]:
+    """One result for each seed of the job, in order."""
+    if job.pacer.name == BEST_RATIO:
+        return _best_ratio(job)
+    return engine_for(job.pacer, job.engine).run_days(job.scenario, job.pacer, job.seeds)
+
+
+def _best_ratio(job: Job) -> list[DayResult]:
+    """The largest fixed number of lines per free agent whose pooled abandon rate keeps the limit.
+
+    More lines mean more talk and more abandons, so the search is by halving.
+    """
+    limit = job.scenario.law.abandon_rate_max
+
+    def days_at(ratio: float) -> list[DayResult]:
+        spec = PacerSpec.of("fixed_ratio", {"ratio": round(ratio, 3)})
+        return engine_for(spec, job.engine).run_days(job.scenario, spec, job.seeds)
+
+    def lawful(days: Sequence[DayResult]) -> bool:
+        return sum(d.abandoned for d in days) <= limit * sum(d.live for d in days)
+
+    low, high = 1.0, 2.0
+    best = days_at(low)
+    while high < _RATIO_MAX:
+        days = days_at(high)
+        if not lawful(days):
+            break
+        best, low, high = days, high, 2.0 * high
+    for _ in range(_RATIO_STEPS):
+        middle = 0.5 * (low + high)
+        days = days_at(middle)
+        if lawful(days):
+            low, best = middle, days
+        else:
+            high = middle
+    return [replace(day, pacer=BEST_RATIO) for day in best]
+
+
+def run_jobs(
+    jobs: Sequence[Job], workers: int = 0, on_done: Callable[[Job], None] | None = None
+) -> list[list[DayResult]]:
+    """Every job's days, in the order of the jobs. `workers` 0: one for each core; 1: in here.
+
+    The first error stops what has not begun and is raised.
+    """
+    told = on_done or (lambda job: None)
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    if workers <= 1:
+        results = []
+        for job in jobs:
+            results.append(run_job(job))
+            told(job)
+        return results
+    done: dict[int, list[DayResult]] = {}
+    # spawn: threads of a progress bar and compiled code do not survive a fork reliably
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting: dict[Future[list[DayResult]], int] = {
+            pool.submit(run_job, job): i for i, job in enumerate(jobs)
+        }
+        try:
+            for future in as_completed(waiting):
+                place = waiting[future]
+                done[place] = future.result()
+                told(jobs[place])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [done[i] for i in range(len(jobs))]
+
+
+def plan_jobs(
+    scenarios: Sequence[Scenario],
+    pacers: Sequence[PacerSpec],
+    seeds: Sequence[int],
+    engine: str,
+    block_days: int = BLOCK_DAYS,
+) -> list[Job]:
+    """A job for each block of days of each pair, slow ones (large floors) first."""
+    jobs = []
+    for scenario in scenarios:
+        for pacer in pacers:
+            size = len(seeds) if pacer.name == BEST_RATIO else block_days
+            for first in range(0, len(seeds), size):
+                jobs.append(Job(scenario, pacer, tuple(seeds[first : first + size]), engine))
+    jobs.sort(key=lambda j: -j.scenario.agents.count * j.scenario.day_s)
+    return jobs
+
+
+def summarise(
+    jobs: Sequence[Job], results: Sequence[Sequence[DayResult]], block_days: int = BLOCK_DAYS
+) -> list[Summary]:
+    """One summary for each (scenario, pacer), blocks put together again by seed."""
+    days: dict[tuple[str, str], list[DayResult]] = {}
+    worlds: dict[tuple[str, str], Scenario] = {}
+    for job, result in zip(jobs, results, strict=True):
+        key = (job.scenario.name, job.pacer.label)
+        days.setdefault(key, []).extend(result)
+        worlds[key] = job.scenario
+    return [
+        Summary(
+            scenario=key[0],
+            pacer=key[1],
+            agents=worlds[key].agents.count,
+            limit=worlds[key].law.abandon_rate_max,
+            days=tuple(sorted(found, key=lambda d: d.seed)),
+            block_days=block_days,
+        )
+        for key, found in days.items()
+    ]
