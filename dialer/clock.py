@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _EXTERNAL_WAIT_S = 0.05  # real seconds between looks while work outside the loop is under way
+_BEHIND_MAX_S = 2.0  # real seconds of delay that are made up for; more (a suspended host) is not
 
 
 class Clock:
@@ -45,6 +46,8 @@ class Clock:
 class ScaledLoop(asyncio.SelectorEventLoop):
     """An event loop whose seconds pass `speed` times as fast as real ones.
 
+    Time passes only while the loop has nothing to do, so a slow step never eats up a simulated
+    deadline: the clock falls behind its pace and makes up for it by waiting less afterwards.
     `speed=None` is virtual time: when nothing is ready the clock jumps to the next timer, so an
     hour costs only its work. Sockets between parties in this very process are served in order,
     because loopback delivers at once; work in threads or other processes must be announced with
@@ -64,13 +67,11 @@ class ScaledLoop(asyncio.SelectorEventLoop):
         return float("inf") if self._speed is None else self._speed
 
     def time(self) -> float:
-        if self._speed is None:
-            return self._virtual
-        return (time.monotonic() - self._real0) * self._speed
+        return self._virtual
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """While inside, virtual time does not jump: something not on this loop is at work."""
+        """While inside, time stands still: something not on this loop is at work."""
         self._outside += 1
         try:
             yield
@@ -79,17 +80,40 @@ class ScaledLoop(asyncio.SelectorEventLoop):
 
     def pass_time(self, selector: selectors.BaseSelector, timeout: float | None) -> list[Any]:
         """Wait for sockets until `timeout` simulated seconds have passed (None: for ever)."""
-        if self._speed is not None:
-            return selector.select(None if timeout is None else timeout / self._speed)
         if timeout is not None and timeout <= 0:
             return selector.select(0)
         ready = selector.select(0)
         if ready:
             return ready
-        if timeout is None or self._outside:
+        if self._outside:
+            return selector.select(_EXTERNAL_WAIT_S)
+        if self._speed is not None:
+            return self._keep_pace(selector, timeout, self._speed)
+        if timeout is None:
             return selector.select(_EXTERNAL_WAIT_S)
         self._virtual += timeout
         return []
+
+    def _keep_pace(
+        self, selector: selectors.BaseSelector, timeout: float | None, speed: float
+    ) -> list[Any]:
+        """Let time pass until `timeout` or until a socket is ready, no faster than the pace."""
+        behind = self._pace(speed) - self._virtual
+        if behind > _BEHIND_MAX_S * speed:
+            self._real0 += behind / speed - _BEHIND_MAX_S
+            behind = _BEHIND_MAX_S * speed
+        if timeout is not None and behind >= timeout:
+            self._virtual += timeout
+            return []
+        began = self._virtual
+        ready = selector.select(None if timeout is None else (timeout - behind) / speed)
+        now = max(began, self._pace(speed))
+        self._virtual = now if timeout is None else min(now, began + timeout)
+        return ready
+
+    def _pace(self, speed: float) -> float:
+        """Where the clock should be by now."""
+        return (time.monotonic() - self._real0) * speed
 
 
 class _TimedSelector(selectors.DefaultSelector):
