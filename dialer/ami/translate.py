@@ -1,8 +1,8 @@
 """AMI events to facts of the core, as `docs/pbx-contract.md` has them.
 
 Pure: the caller says what time it is. Every event is read for itself, so that neither order nor
-repetition matters here; the core takes a fact that it knows already for what it is. Channels that
-are not ours are nobody's business and give nothing.
+repetition matters here; the core takes a fact that it knows already for what it is. The one thing
+remembered is that a carrier redirected a leg. Channels that are not ours are nobody's business.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ LEG_PREFIX = "od-"
 HOLDING_CREATOR = "BridgeWait"
 _UP = "6"  # AST_STATE_UP
 _RINGING = frozenset({"RINGING", "PROGRESS"})  # a 180 with SDP, and any 183, are PROGRESS
+
+_REDIRECTED = (23, 302)  # Q.850 cause and SIP status of a redirect
+_FORWARDED_MAX = 10_000  # legs between their redirect and their Hangup, milliseconds apart
 
 _OFFSET_WINDOW_S = 60.0
 
@@ -78,9 +81,11 @@ class Translator:
     def __init__(self, time: PbxTime | None = None) -> None:
         self.odd = 0
         self._time = time or PbxTime()
+        self._forwarded: dict[str, None] = {}
         self._readers: dict[str, Callable[[Message, float], Event | None]] = {
             "BridgeEnter": self._entered,
             "BridgeLeave": self._left,
+            "DialEnd": self._dial_end,
             "DialState": self._dial_state,
             "Hangup": self._hung_up,
             "Newstate": self._new_state,
@@ -101,6 +106,16 @@ class Translator:
         leg = message.get("DestUniqueid", "")  # the channel dialled; Uniqueid would be a caller
         if is_ours(leg) and message.get("DialStatus") in _RINGING:
             return LegRinging(leg)
+        return None
+
+    def _dial_end(self, message: Message, now: float) -> Event | None:
+        # DialStatus is not to be believed; but `Forward` says that the carrier answered with a
+        # redirect, which the Hangup of that leg now and then does not tell (Cause 0).
+        leg = message.get("DestUniqueid", "")
+        if is_ours(leg) and message.get("Forward"):
+            self._forwarded[leg] = None
+            if len(self._forwarded) > _FORWARDED_MAX:
+                del self._forwarded[next(iter(self._forwarded))]
         return None
 
     def _new_state(self, message: Message, now: float) -> Event | None:
@@ -163,12 +178,13 @@ class Translator:
         leg = message.get("Uniqueid", "")
         if not is_ours(leg):
             return None
-        return LegHungUp(
-            leg,
-            cause=self._number(message.get("Cause")) or 0,
-            tech_cause=self._number(message.get("TechCause")),
-            at=self._at(message, now),
-        )
+        cause = self._number(message.get("Cause")) or 0
+        tech_cause = self._number(message.get("TechCause"))
+        if leg in self._forwarded:
+            del self._forwarded[leg]
+            if cause == 0 and tech_cause is None:
+                cause, tech_cause = _REDIRECTED
+        return LegHungUp(leg, cause, tech_cause, self._at(message, now))
 
     def _number(self, text: str | None) -> int | None:
         if text is None:

@@ -136,7 +136,7 @@ class Floor:
     # --- what is wanted -------------------------------------------------------------------------
 
     def originate(self, behaviour: str, n: int = 0, ring_limit_s: float = 20.0) -> str:
-        leg = f"od-{self._boot}-c{next(self._numbers)}"
+        leg = f"od-{self._boot}-c{next(self._numbers):07d}"
         number = self.bench.number_for(behaviour, n)
         self.pbx.send(
             Originate("pbx", leg, self.bench.trunk, number, "+493023125999", ring_limit_s)
@@ -150,7 +150,7 @@ class Floor:
 
     async def agent(self, phone: int = 0) -> LegParked:
         """An agent's leg, nailed up."""
-        leg = f"od-{self._boot}-a{next(self._numbers)}"
+        leg = f"od-{self._boot}-a{next(self._numbers):07d}"
         self.pbx.send(RingAgent("pbx", leg, self.bench.phones[phone], 20.0))
         return await self.event(LegParked, leg=leg)
 
@@ -324,7 +324,9 @@ async def answer_and_bye_at_once(bench: Bench) -> None:
         for n, behaviour in enumerate(("answer-bye", "answer-bye-30ms")):
             leg = it.originate(behaviour, n)
             ended = await it.event(LegHungUp, leg=leg)
-            assert (ended.cause, ended.tech_cause) == (16, None)
+            # 0: gone before the dialplan came to run; nothing announces a live call then
+            assert ended.cause in (0, 16)
+            assert ended.tech_cause is None
             await it.event(LegAnswered, leg=leg)
 
 
@@ -512,6 +514,25 @@ async def a_user_without_rights(bench: Bench) -> None:
         assert failed.refused == "Permission denied"
 
 
+async def ids_that_begin_alike(bench: Bench) -> None:
+    """Asterisk takes an id that begins a living channel's for a duplicate: no channel, no call.
+
+    This is why legs' ids have a fixed width. The longer id is no trouble.
+    """
+    async with floor(bench) as it:
+        number, trunk = bench.number_for("talk"), bench.trunk
+        leg = "od-alike-c1"
+        for name in (f"{leg}2", f"{leg}23", leg):
+            it.pbx.send(Originate("pbx", name, trunk, number, "", 20.0))
+            if name != leg:
+                await it.event(LegRinging, leg=name)
+        failed = await it.event(OriginateFailed, leg=leg)
+        assert failed.reason == 0
+        assert it.kinds(leg) == ["OriginateFailed"]
+        for name in (f"{leg}2", f"{leg}23"):
+            assert "OriginateFailed" not in it.kinds(name)
+
+
 async def many_at_once(bench: Bench) -> None:
     """Fifty calls in one instant: each has its own end, none is lost."""
     async with floor(bench) as it:
@@ -547,3 +568,6 @@ SCENES: tuple[Scene, ...] = (
     killed_and_started_again,
     stopped_in_order,
 )
+
+# What the real one does and the simulated one does not, and what the dialer never provokes.
+TREACHERY: tuple[Scene, ...] = (ids_that_begin_alike,)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.ami.contract import SCENES, Scene
+from tests.ami.contract import SCENES, TREACHERY, Scene
 from tests.asterisk.harness import AsteriskBench, missing
 
 pytestmark = [
@@ -24,6 +24,6 @@ async def bench() -> AsyncIterator[AsteriskBench]:
         yield bench
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+@pytest.mark.parametrize("scene", [*SCENES, *TREACHERY], ids=lambda scene: scene.__name__)
 async def test_contract(scene: Scene, bench: AsteriskBench) -> None:
     await scene(bench)

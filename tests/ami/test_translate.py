@@ -126,6 +126,24 @@ def test_a_cause_that_is_no_number(cause: str) -> None:
     assert translate(event("Hangup", Uniqueid=LEG, Cause=cause)) == LegHungUp(LEG, 0, None)
 
 
+def test_a_redirect_is_known_though_the_hangup_does_not_tell() -> None:
+    translator = Translator()
+    ended = event("DialEnd", DestUniqueid=LEG, DialStatus="CANCEL", Forward="+496990009000")
+    assert translator.translate(ended, 1.0) is None
+    hangup = event("Hangup", Uniqueid=LEG, Cause="0")
+    assert translator.translate(hangup, 2.0) == LegHungUp(LEG, 23, 302)
+    assert translator.translate(hangup, 3.0) == LegHungUp(LEG, 0, None)  # remembered once
+
+
+def test_redirects_without_a_hangup_are_forgotten_in_time() -> None:
+    translator = Translator()
+    for n in range(10_001):
+        ended = event("DialEnd", DestUniqueid=f"od-b-c{n}", Forward="+496990009000")
+        translator.translate(ended, 1.0)
+    first = event("Hangup", Uniqueid="od-b-c0", Cause="0")
+    assert translator.translate(first, 2.0) == LegHungUp("od-b-c0", 0, None)
+
+
 # --- the PBX's clock ---------------------------------------------------------------------------
 
 
@@ -300,7 +318,7 @@ def test_recorded_status_of_one_leg() -> None:
         [Message({"Uniqueid": "od-rec1-a1"}), Message({"Uniqueid": "od-rec1-c1"})],
     )
     assert talking == ChannelFound(
-        "od-rec1-c1", "PJSIP/carrier-0000002a", ChannelPlace.TALKING, "od-rec1-a1"
+        "od-rec1-c1", statuses["od-rec1-c1"]["Channel"], ChannelPlace.TALKING, "od-rec1-a1"
     )
     ringing = leg_found("od-rec1-c2", statuses["od-rec1-c2"], None, ())
     assert ringing.place is ChannelPlace.RINGING
