@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from sqlalchemy.engine import Connection
 from crm_bridge import events as crm
 from dialer.core.commands import Progress, RecordAttempt, RecordProgress
 from dialer.core.events import Lead
-from dialer.store.context import Context, from_ms
+from dialer.store.context import Context, from_ms, insert_for
 from dialer.store.schema import LeadState, attempts, campaigns, leads, phones, suppression
 
 NUMBER_BUSY_S = 300.0  # another campaign is calling the number this moment: look again then
@@ -49,18 +50,23 @@ _CLAIMED_TO_DIALLING = (
         leads.c.id.in_(bindparam("ids", expanding=True)),
         leads.c.state == LeadState.CLAIMED.value,
         leads.c.claimed_by == bindparam("boot"),
+        ~sa.exists()
+        .where(phones.c.lead_id == leads.c.id, phones.c.position == leads.c.position)
+        .where(suppression.c.phone == phones.c.phone),
     )
     .values(state=LeadState.DIALLING.value, claimed_by=None, attempts=leads.c.attempts + 1)
     .returning(leads.c.id)
 )
-_SUPPRESSED = sa.select(suppression.c.phone).where(
-    suppression.c.phone.in_(bindparam("phones", expanding=True))
-)
+
+
+@cache
+def _insert(dialect: str) -> Any:
+    return insert_for(dialect)(attempts).on_conflict_do_nothing().returning(attempts.c.id)
 
 
 def open_attempts(
     connection: Connection, context: Context, told: Sequence[Told], *, again: bool
-) -> Refusals:
+) -> tuple[Refusals, list[crm.Event]]:
     """Write attempts ahead of their calls.
 
     Refused are, each by itself: a suppressed number, a lead that is not in our claim, a number or
@@ -68,95 +74,85 @@ def open_attempts(
     that stands there already is this very one.
     """
     refused: Refusals = {}
-    commands: list[RecordAttempt] = [one.command for one in told]
+    fresh = dict(enumerate(told))
     if again:
-        known = set(
-            connection.scalars(
-                sa.select(attempts.c.id).where(attempts.c.id.in_([c.attempt for c in commands]))
-            )
-        )
-        told = [one for one in told if one.command.attempt not in known]
-        if not told:
-            return refused
-        index = [i for i, c in enumerate(commands) if c.attempt not in known]
-    else:
-        index = list(range(len(commands)))
-    commands = [one.command for one in told]
-
-    stopped = set(
-        connection.scalars(_SUPPRESSED, {"phones": [c.lead.phone for c in commands]}).all()
-    )
+        ids = [one.command.attempt for one in told]
+        known = set(connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(ids))))
+        fresh = {i: one for i, one in fresh.items() if one.command.attempt not in known}
+        if not fresh:
+            return refused, []
     taken = set(
         connection.scalars(
             _CLAIMED_TO_DIALLING,
             {
-                "ids": [c.lead.lead_id for c in commands if c.lead.phone not in stopped],
+                "ids": [one.command.lead.lead_id for one in fresh.values()],
                 "boot": context.boot,
             },
-        ).all()
+        )
     )
-    rows: list[dict[str, Any]] = []
-    for i, (one, command) in enumerate(zip(told, commands, strict=True)):
-        if command.lead.phone in stopped:
-            refused[index[i]] = SUPPRESSED
-            _finish_suppressed(connection, context, command.lead)
-        elif command.lead.lead_id not in taken:
-            refused[index[i]] = NOT_CLAIMED
+    rows: dict[int, dict[str, Any]] = {}
+    for i, one in fresh.items():
+        lead: Lead = one.command.lead
+        if lead.lead_id in taken:
+            taken.discard(lead.lead_id)  # the second attempt for it in here is refused
+            rows[i] = _row(context, one)
         else:
-            taken.discard(command.lead.lead_id)  # the second attempt for it in here is refused
-            rows.append(
-                {
-                    "id": command.attempt,
-                    "campaign_id": context.campaigns[command.lead.campaign].id,
-                    "lead_id": command.lead.lead_id,
-                    "phone_id": command.lead.phone_id,
-                    "phone": command.lead.phone,
-                    "attempt_no": command.lead.attempt_no,
-                    "pbx": command.pbx,
-                    "boot": context.boot,
-                    "opened_ms": one.at_ms,
-                    "stage_ms": one.at_ms,
-                }
-            )
+            refused[i] = _why_not(connection, context, lead)
     if rows:
-        written = set(
-            connection.scalars(
-                context.insert(attempts).on_conflict_do_nothing().returning(attempts.c.id), rows
-            ).all()
-        )
+        written = set(connection.scalars(_insert(context.dialect), list(rows.values())))
         if len(written) < len(rows):
-            for i, command in enumerate(commands):
-                if index[i] not in refused and command.attempt not in written:
-                    refused[index[i]] = _give_back(connection, command, told[i].at_ms)
-        _mark_started(connection, context, rows)
-    if crm.Type.CALL_STARTED in context.crm_types:
-        context.tell_crm(
-            connection,
-            [
-                crm.call_started(
-                    call_part(c.attempt, c.lead.campaign, c.lead), from_ms(told[i].at_ms)
-                )
-                for i, c in enumerate(commands)
-                if index[i] not in refused
-            ],
+            for i, row in list(rows.items()):
+                if row["id"] not in written:
+                    refused[i] = _give_back(connection, fresh[i])
+                    del rows[i]
+        _mark_started(connection, context, list(rows.values()))
+    if crm.Type.CALL_STARTED not in context.crm_types:
+        return refused, []
+    return refused, [
+        crm.call_started(
+            call_part(row["id"], fresh[i].command.lead.campaign, fresh[i].command.lead),
+            from_ms(row["opened_ms"]),
         )
-    return refused
+        for i, row in rows.items()
+    ]
 
 
-def _finish_suppressed(connection: Connection, context: Context, lead: Lead) -> None:
+def _row(context: Context, one: Told) -> dict[str, Any]:
+    command: RecordAttempt = one.command
+    return {
+        "id": command.attempt,
+        "campaign_id": context.campaigns[command.lead.campaign].id,
+        "lead_id": command.lead.lead_id,
+        "phone_id": command.lead.phone_id,
+        "phone": command.lead.phone,
+        "attempt_no": command.lead.attempt_no,
+        "pbx": command.pbx,
+        "boot": context.boot,
+        "opened_ms": one.at_ms,
+        "stage_ms": one.at_ms,
+    }
+
+
+def _why_not(connection: Connection, context: Context, lead: Lead) -> str:
+    """Why a lead could not be taken; one whose number is suppressed is done."""
+    ours = (
+        leads.c.id == lead.lead_id,
+        leads.c.state == LeadState.CLAIMED.value,
+        leads.c.claimed_by == context.boot,
+    )
+    if connection.scalar(sa.select(leads.c.id).where(*ours)) is None:
+        return NOT_CLAIMED
     connection.execute(
         sa.update(leads)
-        .where(
-            leads.c.id == lead.lead_id,
-            leads.c.state == LeadState.CLAIMED.value,
-            leads.c.claimed_by == context.boot,
-        )
+        .where(*ours)
         .values(state=LeadState.DONE.value, why="do not call", claimed_by=None)
     )
+    return SUPPRESSED
 
 
-def _give_back(connection: Connection, command: RecordAttempt, now_ms: int) -> str:
+def _give_back(connection: Connection, one: Told) -> str:
     """The unique indexes would not have it: the lead waits as if nothing had been tried."""
+    command: RecordAttempt = one.command
     used = connection.scalar(sa.select(attempts.c.id).where(attempts.c.id == command.attempt))
     connection.execute(
         sa.update(leads)
@@ -164,7 +160,7 @@ def _give_back(connection: Connection, command: RecordAttempt, now_ms: int) -> s
         .values(
             state=LeadState.WAITING.value,
             attempts=leads.c.attempts - 1,
-            next_at_ms=now_ms + int(NUMBER_BUSY_S * 1000),
+            next_at_ms=one.at_ms + int(NUMBER_BUSY_S * 1000),
         )
     )
     return NUMBER_OPEN if used is None else ID_USED
@@ -196,7 +192,9 @@ _FOLLOW = (
 )
 
 
-def follow_attempts(connection: Connection, context: Context, told: Sequence[Told]) -> None:
+def follow_attempts(
+    connection: Connection, context: Context, told: Sequence[Told]
+) -> list[crm.Event]:
     """Write how far attempts came. What comes after the end of an attempt changes nothing."""
     connection.execute(
         _FOLLOW,
@@ -210,15 +208,15 @@ def follow_attempts(connection: Connection, context: Context, told: Sequence[Tol
             for one in told
         ],
     )
-    happened = []
-    for one in told:
-        command: RecordProgress = one.command
-        make = _TOLD.get(command.progress)
-        if make is not None:
-            part = call_part(command.attempt, command.campaign, command.lead, command.agent)
-            happened.append(make(part, from_ms(one.at_ms)))
-    if happened:
-        context.tell_crm(connection, happened)
+    happened: list[crm.Event] = []
+    if context.follows_calls:
+        for one in told:
+            command: RecordProgress = one.command
+            make = _TOLD.get(command.progress)
+            if make is not None:
+                part = call_part(command.attempt, command.campaign, command.lead, command.agent)
+                happened.append(make(part, from_ms(one.at_ms)))
+    return happened
 
 
 _TOLD = {Progress.ANSWERED: crm.call_answered, Progress.CONNECTED: crm.call_connected}

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
+from crm_bridge import events as crm
 from dialer.core.commands import (
     RecordAttempt,
     RecordDisposition,
@@ -48,13 +49,17 @@ def apply_batch(
     `again`: these were written once before and the answer of that commit was lost.
     """
     refused: Refusals = {}
+    happened: list[crm.Event] = []
     for kinds in rounds(told):
         for kind in _ORDER:
             indices = kinds.get(kind)
             if indices:
                 some = [told[i] for i in indices]
-                for at, why in _write(connection, context, kind, some, again).items():
+                not_written, told_crm = _write(connection, context, kind, some, again)
+                happened += told_crm
+                for at, why in not_written.items():
                     refused[indices[at]] = why
+    context.tell_crm(connection, happened)
     return refused
 
 
@@ -90,7 +95,8 @@ def _keys(command: StoreCommand) -> Sequence[str | int]:
 
 def _write(
     connection: Connection, context: Context, kind: type, told: Sequence[Told], again: bool
-) -> Refusals:
+) -> tuple[Refusals, list[crm.Event]]:
+    """Write commands of one kind: what was refused, and what the CRM must hear."""
     if kind is RecordAttempt:
         return open_attempts(connection, context, told, again=again)
     if kind is RecordOutcome:
@@ -98,12 +104,12 @@ def _write(
     if kind is RecordDisposition:
         return record_dispositions(connection, context, told, again=again)
     if kind is RecordProgress:
-        follow_attempts(connection, context, told)
-    elif kind is RecordSession:
+        return {}, follow_attempts(connection, context, told)
+    if kind is RecordSession:
         record_sessions(connection, context, told)
     else:
         _return_leads(connection, context, told)
-    return {}
+    return {}, []
 
 
 _RETURN = (

@@ -33,6 +33,8 @@ CRM_TYPES: frozenset[str] = frozenset(
     }
 )
 
+_ON_THE_WAY = {Type.CALL_STARTED, Type.CALL_ANSWERED, Type.CALL_CONNECTED}
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -44,6 +46,11 @@ def to_ms(moment: datetime) -> int:
 
 def from_ms(ms: int) -> datetime:
     return _EPOCH + ms * _MS
+
+
+def insert_for(dialect: str) -> Callable[[sa.Table], Any]:
+    """The dialect's own INSERT, which knows ON CONFLICT."""
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert
 
 
 @dataclass(slots=True)
@@ -70,8 +77,7 @@ class Context:
 
     def insert(self, table: sa.Table) -> Any:
         """The dialect's own INSERT, which knows ON CONFLICT."""
-        make = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
-        return make(table)
+        return insert_for(self.dialect)(table)
 
     def moment_ms(self, at: float | None) -> int | None:
         return None if at is None else to_ms(self.utc_at(at))
@@ -79,6 +85,11 @@ class Context:
     def tell_crm(self, connection: Connection, happened: Iterable[Event]) -> None:
         """Put events into the outbox, in the transaction of what they tell."""
         outbox.append_sync(connection, [e for e in happened if e.type in self.crm_types])
+
+    @property
+    def follows_calls(self) -> bool:
+        """Whether the CRM hears how far a call came, before its end."""
+        return not self.crm_types.isdisjoint(_ON_THE_WAY)
 
     def learn_zones(self, connection: Connection, names: Sequence[str]) -> None:
         """See to it that all of `names` have an id."""

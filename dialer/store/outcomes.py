@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from crm_bridge import events as crm
 from dialer.core.commands import RecordOutcome
 from dialer.core.outcomes import Outcome
 from dialer.store.attempts import Refusals, Told, call_part, lead_part
-from dialer.store.context import Context, from_ms, to_ms
+from dialer.store.context import Context, from_ms, insert_for, to_ms
 from dialer.store.policy import NextStep
 from dialer.store.schema import (
     LeadState,
@@ -82,7 +83,7 @@ _MOVE = (
 
 def close_attempts(
     connection: Connection, context: Context, told: Sequence[Told], *, again: bool
-) -> Refusals:
+) -> tuple[Refusals, list[crm.Event]]:
     """Close attempts, each exactly once; one that is closed or unknown is refused.
 
     `again`: the answer of a commit of these was lost; one that is closed was closed by it.
@@ -103,16 +104,13 @@ def close_attempts(
         elif not (again and standing[attempt] == outcome):
             refused[i] = CLOSED
     if not closing:
-        return refused
+        return refused, []
 
     result = connection.execute(_CLOSE, [_closing_row(context, one) for one in closing])
     if result.rowcount not in (-1, len(closing)):  # -1: the driver does not count
         raise AssertionError("an attempt was closed by somebody else inside our transaction")
 
-    ended: dict[int, dict[str, int]] = {}
-    ids = [one.command.lead.lead_id for one in closing]
-    for lead_id, ended_as, count in connection.execute(_ENDED, {"ids": ids}):
-        ended.setdefault(lead_id, {})[ended_as] = count
+    ended = _tally(connection, closing)
     steps = [_next_step(context, one, ended) for one in closing]
     _turn_phones(connection, closing, steps)
     connection.execute(
@@ -120,8 +118,23 @@ def close_attempts(
         [move(one.command.lead.lead_id, step) for one, step in zip(closing, steps, strict=True)],
     )
     _count(connection, context, closing)
-    context.tell_crm(connection, _events(context, closing, steps, ended))
-    return refused
+    return refused, list(_events(context, closing, steps, ended))
+
+
+def _tally(connection: Connection, closing: Sequence[Told]) -> dict[int, dict[str, int]]:
+    """Each lead's ended attempts by outcome, those just closed included."""
+    ended: dict[int, dict[str, int]] = {}
+    again: list[int] = []
+    for one in closing:
+        lead = one.command.lead
+        if lead.attempt_no == 1:
+            ended[lead.lead_id] = {one.command.outcome.value: 1}
+        else:
+            again.append(lead.lead_id)
+    if again:
+        for lead_id, outcome, count in connection.execute(_ENDED, {"ids": again}):
+            ended.setdefault(lead_id, {})[outcome] = count
+    return ended
 
 
 def move(lead_id: int, step: NextStep) -> dict[str, Any]:
@@ -201,6 +214,27 @@ def _turn_phones(connection: Connection, closing: Sequence[Told], steps: list[Ne
         connection.execute(sa.update(leads).where(leads.c.id == lead_id).values(position=following))
 
 
+@cache
+def _add_to_account(dialect: str) -> Any:
+    insert = insert_for(dialect)(abandon_account)
+    return insert.on_conflict_do_update(
+        index_elements=["campaign_id", "minute"],
+        set_={
+            "live": abandon_account.c.live + insert.excluded.live,
+            "abandoned": abandon_account.c.abandoned + insert.excluded.abandoned,
+        },
+    )
+
+
+@cache
+def _add_to_counts(dialect: str) -> Any:
+    insert = insert_for(dialect)(outcome_counts)
+    return insert.on_conflict_do_update(
+        index_elements=["campaign_id", "outcome"],
+        set_={"count": outcome_counts.c["count"] + insert.excluded["count"]},
+    )
+
+
 def _count(connection: Connection, context: Context, closing: Sequence[Told]) -> None:
     """Keep the account of abandons and the counts of outcomes."""
     account: dict[tuple[int, int], list[int]] = {}
@@ -215,26 +249,15 @@ def _count(connection: Connection, context: Context, closing: Sequence[Told]) ->
             share[0] += 1
             share[1] += command.unserved or command.outcome is Outcome.ABANDONED
     if account:
-        insert = context.insert(abandon_account)
         connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["campaign_id", "minute"],
-                set_={
-                    "live": abandon_account.c.live + insert.excluded.live,
-                    "abandoned": abandon_account.c.abandoned + insert.excluded.abandoned,
-                },
-            ),
+            _add_to_account(context.dialect),
             [
                 {"campaign_id": c, "minute": minute, "live": live, "abandoned": abandoned}
                 for (c, minute), (live, abandoned) in sorted(account.items())
             ],
         )
-    insert = context.insert(outcome_counts)
     connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["campaign_id", "outcome"],
-            set_={"count": outcome_counts.c.count + insert.excluded.count},
-        ),
+        _add_to_counts(context.dialect),
         [
             {"campaign_id": c, "outcome": outcome, "count": count}
             for (c, outcome), count in sorted(outcomes.items())

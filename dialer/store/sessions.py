@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from dialer.core.commands import RecordSession
 from dialer.store.attempts import Told
-from dialer.store.context import Context
+from dialer.store.context import Context, insert_for
 from dialer.store.schema import agent_sessions
 
 LOGGED_OUT = "logged out"
@@ -20,16 +21,17 @@ def record_sessions(connection: Connection, context: Context, told: Sequence[Tol
 
     A second open session of one agent is refused by the unique index (IntegrityError).
     """
-    rows = [_row(context, one) for one in told]
-    insert = context.insert(agent_sessions)
+    connection.execute(_upsert(context.dialect), [_row(context, one) for one in told])
+
+
+@cache
+def _upsert(dialect: str) -> Any:
+    insert = insert_for(dialect)(agent_sessions)
     changed = ("phone", "campaigns", "status", "reason", "state", "changed_ms", "closed_ms")
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["leg"],
-            set_={name: insert.excluded[name] for name in changed},
-            where=agent_sessions.c.closed_ms.is_(None),
-        ),
-        rows,
+    return insert.on_conflict_do_update(
+        index_elements=["leg"],
+        set_={name: insert.excluded[name] for name in changed},
+        where=agent_sessions.c.closed_ms.is_(None),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -86,7 +87,7 @@ class Store:
         """Commit what is queued, then let go of the database."""
         try:
             if self._writer is not None and self._tasks is not None:
-                if len(self._tasks):  # a writer that failed commits nothing more
+                with contextlib.suppress(StoreClosed):  # it died, and `on_failure` was told so
                     await self._writer.finish()
                 await self._tasks.close()
         finally:

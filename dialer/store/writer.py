@@ -20,7 +20,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from dialer.clock import Clock
-from dialer.core.commands import RecordAttempt, RecordOutcome, RecordSession, ReturnLeads
+from dialer.core.commands import RecordAttempt, RecordSession, ReturnLeads
 from dialer.store.attempts import Refusals, Told
 from dialer.store.batch import StoreCommand, apply_batch
 from dialer.store.context import Context, to_ms
@@ -28,13 +28,13 @@ from dialer.store.database import Database
 
 QUEUE_MAX = 20_000  # commands; some 15 s of work at 200 calls/s
 BATCH_MAX = 1_000  # commands in one transaction, so that a backlog does not make giant ones
-LINGER_S = 0.004  # what a waiting attempt may cost in exchange for company
-LINGER_LAZY_S = 0.02  # what nobody waits for may wait longer
+LINGER_S = 0.015  # what a waiting attempt may cost in exchange for company
+LINGER_LAZY_S = 0.05  # what nobody waits for may wait longer; a crash loses no more than that
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 5.0
 
-# Somebody waits for these: the Originate, and an outcome (the line is free for the next call).
-_URGENT = (RecordAttempt, RecordOutcome)
+# Somebody waits for this: the Originate.
+_URGENT = (RecordAttempt,)
 
 
 class StoreFull(Exception):
@@ -83,6 +83,7 @@ class Writer:
         self._idle = asyncio.Event()  # all that was submitted is committed and told
         self._idle.set()
         self._closing = False
+        self._ended = False  # `run` is over: nothing more will be committed
 
     @property
     def depth(self) -> int:
@@ -90,8 +91,8 @@ class Writer:
 
     def submit(self, command: StoreCommand) -> None:
         """Queue a command; it is committed soon and in order."""
-        if self._closing:
-            raise StoreClosed("the store is closing")
+        if self._closing or self._ended:
+            raise StoreClosed("the store takes no more")
         if len(self._queue) >= self._queue_max:
             raise StoreFull(
                 f"{self._queue_max} writes wait for the database: it is down or too slow"
@@ -107,9 +108,11 @@ class Writer:
             self._hurry.set()
 
     async def flush(self) -> None:
-        """Wait until all that was submitted is committed."""
+        """Wait until all that was submitted is committed; `StoreClosed` if it never will be."""
         self._hurry.set()
         await self._idle.wait()
+        if self._ended:
+            raise StoreClosed("the store's writer ended before everything was committed")
 
     async def finish(self) -> None:
         """Take no more, commit what is queued."""
@@ -118,6 +121,13 @@ class Writer:
 
     async def run(self) -> None:
         """Commit for ever; cancelled by the owner."""
+        try:
+            await self._commit_for_ever()
+        finally:
+            self._ended = True
+            self._idle.set()
+
+    async def _commit_for_ever(self) -> None:
         while True:
             await self._work.wait()
             await self._linger()
