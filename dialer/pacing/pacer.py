@@ -240,12 +240,19 @@ class ErlangC:
                 self._live, self._abandoned = live, abandoned
 
 
+def _forward(account: Account | None = None, **options: Any) -> Pacer:
+    from dialer.pacing.forward import Forward  # compiled: loaded when asked for
+
+    return Forward(account, **options)
+
+
 PACERS: dict[str, Callable[..., Pacer]] = {
+    "forward": _forward,
     "erlang_c": ErlangC,
     "ratio": Ratio,
     "progressive": Progressive,
 }
-DEFAULT_PACER = "erlang_c"
+DEFAULT_PACER = "forward"
 
 
 def make_pacer(

@@ -1,0 +1,482 @@
+"""The forward policy: launch a line while its marginal risk is worth its price.
+
+For the line that would be launched next, the look-ahead says how likely its answer would find
+nobody: the mean, over the moments it would be answered at, of the chance that the callers there
+before it take every agent free by then. The line is launched while that risk is at most theta.
+On floors whose exact optimum is known this rule, with the best constant theta, comes within 0.1 %
+of it; what is left is to know the floor (`hazards`) and to find theta.
+
+Theta is the shadow price of an abandon. It is steered so that the mean risk of the lines launched,
+times the calibration K (abandons seen / forecast), is the rate that may still be spent: the limit,
+plus what the account of abandons has in hand beyond a cushion, spread over the answers to come.
+Near the end of the account theta is drawn to zero in proportion, and with the account spent
+nothing is left but one line per free agent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dialer.pacing.compiled import compiled
+from dialer.pacing.gate import agents_on_floor, progressive_lines
+from dialer.pacing.hazards import (
+    DT,
+    INSTANTS,
+    S_ANSWER_DUE,
+    S_ANSWER_SEEN,
+    S_BUILT,
+    S_CALLERS,
+    S_FACTS,
+    S_FREE,
+    S_K_DUE,
+    S_K_SEEN,
+    S_LAST,
+    S_LAUNCHED,
+    S_LOG_THETA,
+    S_MODE,
+    S_P_NEW,
+    S_PENDING,
+    S_RATE,
+    S_RISK,
+    S_TALK_DUE,
+    S_TALK_SEEN,
+    Array,
+    State,
+    learn_line,
+    learn_ringing,
+    learn_talk,
+    learn_wrap,
+    line_bin,
+    new_state,
+    talk_bin,
+    wrap_bin,
+)
+from dialer.pacing.lookahead import EXACT_MAX, convolve, exact_risk, normal_risk, rebuild
+from dialer.pacing.windows import Account
+from dialer.snapshot import (
+    Bound,
+    CallAbandoned,
+    CallerLeft,
+    CallServed,
+    Decision,
+    FloorSnapshot,
+    LineEnd,
+    LineEnded,
+    LineRang,
+    Observation,
+    TalkEnded,
+    WrapUpEnded,
+)
+
+# places in State.setting
+(
+    P_PATIENCE,  # s a caller may wait
+    P_GAIN,  # of theta, per expected answer
+    P_CUSHION,  # abandons the account keeps in hand
+    P_HORIZON,  # answers over which more or less than the cushion is spent
+    P_K_MEMORY,  # forecast abandons after which K forgets half
+    P_HOLD,  # slack (abandons) at which risk is no longer taken
+    P_THETA_MAX,
+    P_STARTED,  # time of the first decision
+    P_HORIZON_LIVE,  # and so many more per live answer of the window
+    P_CUSHION_LEAST,
+    P_HOLD_RAMP,
+) = range(11)
+
+FAST_MEMORY = 80.0  # expected events the fast corrections remember
+K_PRIOR = 4.0
+PENDING_S = 12.0  # a forecast abandon is pending for about so long
+REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
+THETA_START = 0.02
+THETA_MIN = 2e-3
+RISK_FREE = 1e-12
+
+
+@compiled
+def prepare(state: State, patience: float) -> None:
+    """Settings every floor shares; there is nothing to tune per site."""
+    setting = state.setting
+    setting[P_PATIENCE] = patience
+    setting[P_GAIN] = 0.01
+    setting[P_CUSHION_LEAST] = 1.5
+    setting[P_HOLD_RAMP] = 1.0
+    setting[P_CUSHION] = 0.3
+    setting[P_HORIZON] = 100.0
+    setting[P_HORIZON_LIVE] = 0.1
+    setting[P_K_MEMORY] = 60.0
+    setting[P_HOLD] = 0.9
+    setting[P_THETA_MAX] = 0.6
+    setting[P_STARTED] = -1e18
+    state.scalar[S_LOG_THETA] = math.log(THETA_START)
+
+
+@compiled
+def count_abandon(state: State) -> None:
+    """A caller found nobody: for the calibration. The account is kept elsewhere."""
+    state.scalar[S_K_SEEN] += 1.0
+
+
+@compiled
+def calibration(state: State) -> float:
+    scalar = state.scalar
+    return min(4.0, max(0.3, (scalar[S_K_SEEN] + K_PRIOR) / (scalar[S_K_DUE] + K_PRIOR)))
+
+
+@compiled
+def slack_of(state: State) -> tuple[float, float]:
+    """Abandons that may still happen in the window nearest to its limit, pending ones deducted,
+    and that window's live answers."""
+    least = 1e18
+    live = 0.0
+    for w in range(state.account.shape[0]):
+        limit = state.account[w, 2]
+        left = limit * state.account[w, 0] - state.account[w, 1]
+        if limit > 0.0 and left < least:
+            least = left
+            live = state.account[w, 0]
+    return least - state.scalar[S_PENDING], live
+
+
+@compiled
+def limit_of(state: State) -> float:
+    least = 1.0
+    for w in range(state.account.shape[0]):
+        if state.account[w, 2] > 0.0:
+            least = min(least, state.account[w, 2])
+    return least
+
+
+@compiled
+def _pass_time(state: State, now: float, talking: Array, ringing: Array) -> None:
+    """Let the expected events of the time since the last decision fall due."""
+    scalar = state.scalar
+    passed = min(5.0, max(0.0, now - scalar[S_LAST]))
+    if scalar[S_LAST] < -1e17:
+        passed = 0.0
+        state.setting[P_STARTED] = now
+    scalar[S_LAST] = now
+    if passed > 0.0:
+        due = 0.0
+        for i in range(ringing.size):
+            due += state.ring_hazard[line_bin(ringing[i])]
+        scalar[S_ANSWER_DUE] += due * passed
+        due = 0.0
+        for i in range(talking.size):
+            due += state.talk_hazard[talk_bin(talking[i])]
+        scalar[S_TALK_DUE] += due * passed
+        if scalar[S_ANSWER_DUE] > FAST_MEMORY:
+            keep = FAST_MEMORY / scalar[S_ANSWER_DUE]
+            scalar[S_ANSWER_DUE] *= keep
+            scalar[S_ANSWER_SEEN] *= keep
+        if scalar[S_TALK_DUE] > FAST_MEMORY:
+            keep = FAST_MEMORY / scalar[S_TALK_DUE]
+            scalar[S_TALK_DUE] *= keep
+            scalar[S_TALK_SEEN] *= keep
+        scalar[S_PENDING] *= math.exp(-passed / PENDING_S)
+
+
+@compiled
+def decide_lines(
+    state: State,
+    now: float,
+    idle: int,
+    talking: Array,
+    wrapping: Array,
+    setting_up: Array,
+    ringing: Array,
+    detecting: Array,
+    waiting: int,
+    most: int,
+    share: float,
+) -> int:
+    """Lines to launch now, at most `most`. Ages in seconds; see `FloorSnapshot`."""
+    scalar = state.scalar
+    setting = state.setting
+    _pass_time(state, now, talking, ringing)
+    patience = setting[P_PATIENCE]
+    age = now - setting[P_STARTED]
+    pause = min(REBUILD_MOST_S, max(REBUILD_LEAST_S, 0.05 * age))
+    if scalar[S_BUILT] < -1e17 or (scalar[S_FACTS] > 0.0 and now - scalar[S_BUILT] >= pause):
+        rebuild(state, talking, wrapping, setting_up, ringing, detecting, patience)
+        scalar[S_BUILT] = now
+        scalar[S_FACTS] = 0.0
+
+    # --- the price: what the account still bears
+    limit = limit_of(state)
+    k = calibration(state)
+    slack, live = slack_of(state)
+    spendable = slack - setting[P_HOLD]
+    cushion = setting[P_CUSHION_LEAST] + setting[P_CUSHION] * math.sqrt(limit * live)
+    horizon = setting[P_HORIZON] + setting[P_HORIZON_LIVE] * live
+    rate = limit + (spendable - cushion) / horizon
+    rate = min(2.0 * limit, max(0.0, rate))
+    hold = min(1.0, max(0.0, spendable / setting[P_HOLD_RAMP]))
+    theta = hold * rate / limit * math.exp(scalar[S_LOG_THETA])
+    scalar[S_RATE] = rate
+    scalar[S_MODE] = 1.0 if hold <= 0.0 else 0.0
+
+    coming = setting_up.size + ringing.size + detecting.size + waiting
+    sure = max(0, min(most, int(idle * share) - coming))
+    if most <= 0:
+        scalar[S_LAUNCHED] = 0.0
+        return 0
+
+    # --- agents who will be free, callers who will hold one
+    agents = idle + talking.size + wrapping.size
+    mean_f = np.zeros(INSTANTS)
+    var_f = np.zeros(INSTANTS)
+    mean_a = np.zeros(INSTANTS)
+    var_a = np.zeros(INSTANTS)
+    for j in range(INSTANTS):
+        mean_f[j] = idle * share
+        var_f[j] = idle * share * (1.0 - share)
+    for i in range(talking.size):
+        row = state.talk_frees[talk_bin(talking[i])]
+        for j in range(INSTANTS):
+            p = row[j] * share
+            mean_f[j] += p
+            var_f[j] += p * (1.0 - p)
+    for i in range(wrapping.size):
+        row = state.wrap_frees[wrap_bin(wrapping[i])]
+        for j in range(INSTANTS):
+            p = row[j] * share
+            mean_f[j] += p
+            var_f[j] += p * (1.0 - p)
+    for i in range(setting_up.size):
+        row = state.setup_asks[line_bin(setting_up[i])]
+        for j in range(INSTANTS):
+            mean_a[j] += row[j]
+            var_a[j] += row[j] * (1.0 - row[j])
+    for i in range(ringing.size):
+        row = state.ring_asks[line_bin(ringing[i])]
+        for j in range(INSTANTS):
+            mean_a[j] += row[j]
+            var_a[j] += row[j] * (1.0 - row[j])
+    for i in range(detecting.size):
+        row = state.detect_asks[line_bin(detecting[i])]
+        for j in range(INSTANTS):
+            mean_a[j] += row[j]
+            var_a[j] += row[j] * (1.0 - row[j])
+    for j in range(INSTANTS):
+        mean_a[j] += waiting
+    scalar[S_FREE] = mean_f[INSTANTS // 2]
+    scalar[S_CALLERS] = mean_a[INSTANTS // 2]
+
+    new = state.setup_asks[0]
+    answer = scalar[S_P_NEW]
+    lines = 0
+    risks = 0.0
+    risk = normal_risk(mean_a, var_a, mean_f, var_f, new, 0.0, state.weight)
+    if agents > EXACT_MAX:
+        # Risk rises with every line: double the step, then halve it.
+        if risk <= theta or sure > 0:
+            step = 1
+            while lines < most:
+                after = min(most, lines + step)
+                r = normal_risk(mean_a, var_a, mean_f, var_f, new, after - 1.0, state.weight)
+                if r <= theta or after <= sure:
+                    middle = normal_risk(
+                        mean_a, var_a, mean_f, var_f, new, 0.5 * (lines + after - 1), state.weight
+                    )
+                    risks += middle * (after - lines)
+                    lines = after
+                    risk = r
+                    step *= 2
+                elif step == 1:
+                    risk = r
+                    break
+                else:
+                    step = max(1, step // 4)
+    elif risk <= 20.0 * theta + 0.05 or sure > 0:
+        fpmf = np.zeros((EXACT_MAX + 1, INSTANTS))
+        apmf = np.zeros((EXACT_MAX + 1, INSTANTS))
+        fpmf[0] = 1.0
+        apmf[0] = 1.0
+        ones = np.ones(INSTANTS)
+        f_top = 0
+        a_top = 0
+        if share >= 1.0:
+            fpmf[0] = 0.0
+            fpmf[idle] = 1.0
+            f_top = idle
+        else:
+            for _ in range(idle):
+                f_top = convolve(fpmf, f_top, ones, share)
+        for i in range(talking.size):
+            f_top = convolve(fpmf, f_top, state.talk_frees[talk_bin(talking[i])], share)
+        for i in range(wrapping.size):
+            f_top = convolve(fpmf, f_top, state.wrap_frees[wrap_bin(wrapping[i])], share)
+        for i in range(setting_up.size):
+            a_top = convolve(apmf, a_top, state.setup_asks[line_bin(setting_up[i])], 1.0)
+        for i in range(ringing.size):
+            a_top = convolve(apmf, a_top, state.ring_asks[line_bin(ringing[i])], 1.0)
+        for i in range(detecting.size):
+            a_top = convolve(apmf, a_top, state.detect_asks[line_bin(detecting[i])], 1.0)
+        while lines < most:
+            risk = exact_risk(apmf, a_top, fpmf, f_top, waiting, state.weight)
+            if risk > theta and lines >= sure:
+                break
+            risks += risk
+            lines += 1
+            a_top = convolve(apmf, a_top, new, 1.0)
+
+    # --- steer the price by what was just risked
+    if lines > 0:
+        scalar[S_K_DUE] += answer * risks
+        if scalar[S_K_DUE] > setting[P_K_MEMORY]:
+            keep = setting[P_K_MEMORY] / scalar[S_K_DUE]
+            scalar[S_K_DUE] *= keep
+            scalar[S_K_SEEN] *= keep
+        scalar[S_PENDING] += answer * risks * k
+        push = setting[P_GAIN] * answer * (hold * rate * lines - k * risks) / limit
+        price = scalar[S_LOG_THETA] + min(0.5, max(-0.5, push))
+        scalar[S_LOG_THETA] = min(math.log(setting[P_THETA_MAX]), max(math.log(THETA_MIN), price))
+    scalar[S_RISK] = risk
+    scalar[S_LAUNCHED] = lines
+    return lines
+
+
+class Forward:
+    """The default pacer. It has no options to tune: `limit` (0.03 for 3 %) only matters without
+    an account, `patience_s` is the law's."""
+
+    name = "forward"
+
+    def __init__(
+        self, account: Account | None = None, *, limit: float = 0.03, patience_s: float = 2.0
+    ) -> None:
+        from dialer.pacing.pacer import PacerError
+
+        if not 0 < limit < 1:
+            raise PacerError(f"pacer forward: option limit must lie between 0 and 1, not {limit}")
+        if not 0 <= patience_s <= 10:
+            raise PacerError(
+                f"pacer forward: option patience_s must lie between 0 and 10, not {patience_s}"
+            )
+        self.account = account
+        self.patience_s = patience_s
+        self.learned: State = new_state()
+        prepare(self.learned, patience_s)
+        self.learned.account[0, 2] = limit
+
+    def _read_account(self) -> None:
+        if self.account is None:
+            return
+        self.learned.account[:] = 0.0
+        standings = sorted(self.account.standings(), key=lambda s: s.left)
+        for row, standing in zip(self.learned.account, standings, strict=False):
+            row[:] = (standing.live, standing.abandoned, standing.window.limit)
+
+    def decide(self, snapshot: FloorSnapshot) -> Decision:
+        if agents_on_floor(snapshot) == 0:
+            return Decision(0, Bound.NO_AGENTS)
+        self._read_account()
+        most = min(snapshot.lines_free, snapshot.leads_ready)
+        lines = int(
+            decide_lines(
+                self.learned,
+                float(snapshot.now),
+                int(snapshot.idle),
+                np.asarray(snapshot.talking, dtype=np.float64),
+                np.asarray(snapshot.wrapping, dtype=np.float64),
+                np.asarray(snapshot.setting_up, dtype=np.float64),
+                np.asarray(snapshot.ringing, dtype=np.float64),
+                np.asarray(snapshot.detecting, dtype=np.float64),
+                len(snapshot.waiting),
+                int(most),
+                float(snapshot.share),
+            )
+        )
+        scalar = self.learned.scalar
+        bound = Bound.POLICY
+        if scalar[S_MODE] > 0.0 and lines == progressive_lines(snapshot):
+            live = float(self.learned.account[:, 0].max())
+            bound = Bound.CAUTION if live < 1.0 / limit_of(self.learned) else Bound.PROGRESSIVE
+        elif lines >= most:
+            few = snapshot.leads_ready <= snapshot.lines_free
+            bound = Bound.NO_LEADS if few else Bound.TRUNK
+        return Decision(lines, bound, self._inputs())
+
+    def _inputs(self) -> dict[str, float]:
+        scalar = self.learned.scalar
+        return {
+            "theta": math.exp(scalar[S_LOG_THETA]),
+            "risk": float(scalar[S_RISK]),
+            "rate": float(scalar[S_RATE]),
+            "slack": float(slack_of(self.learned)[0]),
+            "calibration": float(calibration(self.learned)),
+            "answer_rate": float(scalar[S_P_NEW]),
+            "agents_free_ahead": float(scalar[S_FREE]),
+            "callers_ahead": float(scalar[S_CALLERS]),
+            "ahead_s": float(self.learned.instant[INSTANTS // 2]),
+        }
+
+    def observe(self, fact: Observation) -> None:
+        state = self.learned
+        match fact:
+            case LineRang(setup_s=setup_s):
+                learn_ringing(state, float(setup_s))
+            case LineEnded(end=end, setup_s=setup_s, ring_s=ring_s, detect_s=detect_s):
+                learn_line(
+                    state,
+                    float(setup_s),
+                    -1.0 if ring_s is None else float(ring_s),
+                    -1.0 if detect_s is None else float(detect_s),
+                    end is LineEnd.LIVE,
+                    end is LineEnd.MACHINE,
+                )
+            case TalkEnded(talk_s=talk_s):
+                learn_talk(state, float(talk_s))
+            case WrapUpEnded(wrap_s=wrap_s, to_break=to_break):
+                learn_wrap(state, float(wrap_s), bool(to_break))
+            case CallServed(waited_s=waited_s):
+                self._count(1 if waited_s > self.patience_s else 0)
+            case CallerLeft():
+                self._count(0)
+            case CallAbandoned():
+                self._count(1)
+
+    def _count(self, abandoned: int) -> None:
+        if abandoned:
+            count_abandon(self.learned)
+        if self.account is None:
+            self.learned.account[0, 0] += 1
+            self.learned.account[0, 1] += abandoned
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "version": 1,
+            "dt": DT,
+            **{name: getattr(self.learned, name).tolist() for name in _KEPT},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        if state.get("version") != 1 or state.get("dt") != DT:
+            return
+        taken = {}
+        for name in _KEPT:
+            mine = getattr(self.learned, name)
+            given = np.asarray(state.get(name, ()), dtype=np.float64)
+            if given.shape != mine.shape or not np.isfinite(given).all():
+                return
+            taken[name] = given
+        for name, given in taken.items():
+            getattr(self.learned, name)[:] = given
+        scalar = self.learned.scalar
+        scalar[S_LAST] = scalar[S_BUILT] = -1e18  # another clock, and nobody on the floor yet
+        scalar[S_PENDING] = 0.0
+
+
+_KEPT = (
+    "scalar",
+    "line_exposure",
+    "line_exits",
+    "talk_exposure",
+    "talk_exits",
+    "wrap_exposure",
+    "wrap_exits",
+)

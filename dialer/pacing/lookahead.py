@@ -1,0 +1,361 @@
+"""The tables of the look-ahead, and the comparison of callers with agents at its instants.
+
+With `patience` the time a caller may wait, an instant `tau` is bad for a caller who then comes
+when callers before him, still holding an agent at tau + patience, are as many as the agents who
+could be free by then. Both are sums of independent yes-or-no events, one per line and per agent
+(Poisson-binomial): convolved exactly on small floors, normal with continuity correction on large.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dialer.pacing.compiled import compiled
+from dialer.pacing.hazards import (
+    ANSWERED,
+    BINS,
+    DETECT,
+    DT,
+    ENDED,
+    INSTANTS,
+    ONWARD,
+    RING,
+    S_ANSWER_DUE,
+    S_ANSWER_SEEN,
+    S_ANSWERS,
+    S_BREAKS,
+    S_DETECTED,
+    S_P_NEW,
+    S_TALK_DUE,
+    S_TALK_SEEN,
+    S_WRAPS,
+    SETUP,
+    STEPS,
+    TALK_BINS,
+    WRAP_BINS,
+    WRAP_DT,
+    Array,
+    State,
+    line_bin,
+    smoothed,
+    talk_bin,
+    talk_edge,
+    wrap_bin,
+)
+
+FAST_PRIOR = 20.0  # expected events that the fast corrections must outweigh
+TALK_STEP = 1.0  # s
+TALK_STEPS = 52  # reach of the lines' tables and the longest patience
+EXACT_MAX = 48  # agents up to which sums are convolved exactly
+RING_PRIOR = 0.035  # per s, each of answered and ended: cautious, half of the lines answered
+
+
+@compiled
+def correction(seen: float, due: float) -> float:
+    return min(4.0, max(0.25, (seen + FAST_PRIOR) / (due + FAST_PRIOR)))
+
+
+@compiled
+def with_open(exposure: Array, ages: Array, stage_weight: float) -> Array:
+    """Exposure with that of lines still in the stage added."""
+    total = exposure.copy()
+    open_from = np.zeros(BINS + 1)
+    for i in range(ages.size):
+        b = line_bin(ages[i])
+        open_from[b] += 1.0
+        total[b] += stage_weight * max(0.0, ages[i] - b * DT)
+    above = 0.0
+    for b in range(BINS - 1, -1, -1):
+        total[b] += stage_weight * DT * above
+        above += open_from[b]
+    return total
+
+
+@compiled
+def rebuild(
+    state: State,
+    talking: Array,
+    wrapping: Array,
+    setting_up: Array,
+    ringing: Array,
+    detecting: Array,
+    patience: float,
+) -> None:
+    """Make the tables anew from what was learned and from who is where right now."""
+    scalar = state.scalar
+    line_w = scalar[11]
+    talk_w = scalar[12]
+    wrap_w = scalar[13]
+
+    # --- agents: chance that a conversation or wrap-up of some age is over by a time
+    exposure = state.talk_exposure.copy()
+    for i in range(talking.size):
+        last = talk_bin(talking[i])
+        for b in range(last):
+            exposure[b] += talk_w * (talk_edge(b + 1) - talk_edge(b))
+        exposure[last] += talk_w * max(0.0, talking[i] - talk_edge(last))
+    talk_hazard = smoothed(exposure / talk_w, state.talk_exits / talk_w, 4, 1.0 / 120.0, 60.0)
+    state.talk_hazard[:] = talk_hazard
+    talk_hazard = talk_hazard * correction(scalar[S_TALK_SEEN], scalar[S_TALK_DUE])
+
+    exposure = state.wrap_exposure.copy()
+    for i in range(wrapping.size):
+        last = wrap_bin(wrapping[i])
+        for b in range(last):
+            exposure[b] += wrap_w * WRAP_DT
+        exposure[last] += wrap_w * max(0.0, wrapping[i] - last * WRAP_DT)
+    wrap_hazard = smoothed(exposure / wrap_w, state.wrap_exits / wrap_w, 3, 1.0 / 15.0, 8.0)
+    stays = 1.0 - (scalar[S_BREAKS] + 0.1) / (scalar[S_WRAPS] + 10.0)
+
+    wrap_cumulative = np.zeros(WRAP_BINS + 1)
+    for b in range(WRAP_BINS):
+        wrap_cumulative[b + 1] = wrap_cumulative[b] + wrap_hazard[b] * WRAP_DT
+
+    wrap_done = np.empty(TALK_STEPS + 1)  # wrap-up of age 0 over within k steps, and back
+    for k in range(TALK_STEPS + 1):
+        wrap_done[k] = stays * (1.0 - math.exp(-cumulative_at(wrap_cumulative, k * TALK_STEP)))
+    talk_over = np.empty((TALK_BINS, TALK_STEPS + 1))
+    for b in range(TALK_BINS):
+        age = 0.5 * (talk_edge(b) + talk_edge(b + 1))
+        if b == 0:
+            age = 0.0
+        alive = 1.0
+        talk_over[b, 0] = 0.0
+        for k in range(TALK_STEPS):
+            at = talk_bin(age + (k + 0.5) * TALK_STEP)
+            stay = math.exp(-talk_hazard[at] * TALK_STEP)
+            talk_over[b, k + 1] = alive * (1.0 - stay)
+            alive *= stay
+    new_call_free = np.empty(TALK_STEPS + 1)
+    for k in range(TALK_STEPS + 1):
+        total = 0.0
+        for u in range(1, k + 1):
+            total += talk_over[0, u] * 0.5 * (wrap_done[k - u] + wrap_done[k - u + 1])
+        new_call_free[k] = total
+
+    # --- lines: chance per step to leave each stage
+    answer_fix = correction(scalar[S_ANSWER_SEEN], scalar[S_ANSWER_DUE])
+    leave = np.empty((3, BINS))
+    onward = np.empty((3, BINS))
+    direct = np.zeros(BINS)
+    for stage in range(3):
+        if stage == SETUP:
+            exposure = with_open(state.line_exposure[stage], setting_up, line_w)
+        elif stage == RING:
+            exposure = with_open(state.line_exposure[stage], ringing, line_w)
+        else:
+            exposure = with_open(state.line_exposure[stage], detecting, line_w)
+        exposure /= line_w
+        if stage == SETUP:
+            go_prior, end_prior, width, worth = 0.5, 0.02, 1, 1.0
+        elif stage == RING:
+            go_prior, end_prior, width, worth = RING_PRIOR, RING_PRIOR, 3, 8.0
+        else:
+            go_prior, end_prior, width, worth = 0.4, 0.1, 1, 1.0
+        go = smoothed(exposure, state.line_exits[stage, :, ONWARD] / line_w, width, go_prior, worth)
+        end = smoothed(
+            exposure, state.line_exits[stage, :, ENDED] / line_w, width, end_prior, worth
+        )
+        if stage == RING:
+            state.ring_hazard[:] = go
+            go = go * answer_fix
+            both = go + end
+            straight = np.zeros(BINS)
+        elif stage == SETUP:
+            straight = smoothed(
+                exposure, state.line_exits[stage, :, ANSWERED] / line_w, width, 0.0, worth
+            )
+            both = go + end + straight
+        else:
+            both = go + end
+            straight = np.zeros(BINS)
+        for b in range(BINS):
+            gone = 1.0 - math.exp(-both[b] * DT)
+            leave[stage, b] = gone
+            onward[stage, b] = gone * go[b] / both[b]
+            if stage == SETUP:
+                direct[b] = gone * straight[b] / both[b]
+
+    under_amd = (scalar[S_DETECTED] + (0.5 if detecting.size > 0 else 0.0)) / (
+        scalar[S_ANSWERS] + 0.5
+    )
+    under_amd = min(1.0, under_amd)
+
+    # --- a new line's moment of asking for an agent, forwards
+    asks = asking_times(leave, onward, direct, under_amd)
+    total = asks.sum()
+    scalar[S_P_NEW] = total
+    spread_instants(state, asks, total)
+
+    # --- chance to hold an agent at step t + patience, by stage and age, backwards
+    holds = np.empty(STEPS)
+    for t in range(STEPS):
+        k = min(TALK_STEPS, int((t * DT + patience) / TALK_STEP))
+        holds[t] = 1.0 - new_call_free[k]
+    detect_row = np.empty((BINS, STEPS))
+    fill_rows(detect_row, leave[DETECT], onward[DETECT], holds, np.zeros(BINS), holds)
+    answered = under_amd * detect_row[0] + (1.0 - under_amd) * holds
+    ring_row = np.empty((BINS, STEPS))
+    fill_rows(ring_row, leave[RING], onward[RING], answered, np.zeros(BINS), answered)
+    setup_row = np.empty((BINS, STEPS))
+    fill_rows(setup_row, leave[SETUP], onward[SETUP], ring_row[0], direct, answered)
+    for j in range(INSTANTS):
+        t = min(STEPS - 1, int(state.instant[j] / DT))
+        for b in range(BINS):
+            state.setup_asks[b, j] = setup_row[b, t]
+            state.ring_asks[b, j] = ring_row[b, t]
+            state.detect_asks[b, j] = detect_row[b, t]
+        k = min(TALK_STEPS, int((state.instant[j] + patience) / TALK_STEP + 0.5))
+        for b in range(TALK_BINS):
+            free = 0.0
+            for u in range(1, k + 1):
+                free += talk_over[b, u] * 0.5 * (wrap_done[k - u] + wrap_done[k - u + 1])
+            state.talk_frees[b, j] = free
+        for b in range(WRAP_BINS):
+            from_age = b * WRAP_DT + 0.5 * WRAP_DT
+            through = cumulative_at(
+                wrap_cumulative, from_age + state.instant[j] + patience
+            ) - cumulative_at(wrap_cumulative, from_age)
+            state.wrap_frees[b, j] = stays * (1.0 - math.exp(-through))
+
+
+@compiled
+def cumulative_at(cumulative: Array, age: float) -> float:
+    """The cumulative wrap-up hazard at an age, linear between bins, going on beyond the last."""
+    place = age / WRAP_DT
+    b = int(place)
+    if b >= WRAP_BINS:
+        step = cumulative[WRAP_BINS] - cumulative[WRAP_BINS - 1]
+        return cumulative[WRAP_BINS] + step * (place - WRAP_BINS)
+    return cumulative[b] + (cumulative[b + 1] - cumulative[b]) * (place - b)
+
+
+@compiled
+def asking_times(leave: Array, onward: Array, direct: Array, under_amd: float) -> Array:
+    """Chance per step that a line launched now then asks for an agent."""
+    detect = np.zeros(STEPS)
+    alive = 1.0
+    for t in range(STEPS):
+        b = min(t, BINS - 1)
+        detect[t] = alive * onward[DETECT, b]
+        alive *= 1.0 - leave[DETECT, b]
+    answered = under_amd * detect
+    answered[0] += 1.0 - under_amd
+    ring = np.zeros(STEPS)
+    alive = 1.0
+    for u in range(STEPS):
+        b = min(u, BINS - 1)
+        going = alive * onward[RING, b]
+        if going > 1e-9:
+            for t in range(STEPS - u):
+                ring[u + t] += going * answered[t]
+        alive *= 1.0 - leave[RING, b]
+    asks = np.zeros(STEPS)
+    alive = 1.0
+    for u in range(STEPS):
+        b = min(u, BINS - 1)
+        going = alive * onward[SETUP, b]
+        straight = alive * direct[b]
+        if going + straight > 1e-9:
+            for t in range(STEPS - u):
+                asks[u + t] += going * ring[t] + straight * answered[t]
+        alive *= 1.0 - leave[SETUP, b]
+        if alive < 1e-9:
+            break
+    return asks
+
+
+@compiled
+def spread_instants(state: State, asks: Array, total: float) -> None:
+    """Put the instants at the middles of equal parts of the asking times."""
+    cumulative = 0.0
+    j = 0
+    for t in range(STEPS):
+        cumulative += asks[t]
+        while j < INSTANTS and cumulative >= total * (j + 0.5) / INSTANTS:
+            state.instant[j] = (t + 0.5) * DT
+            j += 1
+    while j < INSTANTS:
+        state.instant[j] = (STEPS - 0.5) * DT
+        j += 1
+    state.weight[:] = 1.0 / INSTANTS
+
+
+@compiled
+def fill_rows(
+    rows: Array, leave: Array, onward: Array, then: Array, direct: Array, straight: Array
+) -> None:
+    """rows[b, t]: chance that a line of age bin b in this stage holds an agent t steps from now."""
+    for b in range(BINS - 1, -1, -1):
+        after = min(b + 1, BINS - 1)
+        for t in range(STEPS):
+            later = 0.0
+            if t > 0:
+                if after == b:  # the open last bin: it stays as it is
+                    later = rows[b, t - 1]
+                else:
+                    later = rows[after, t - 1]
+            rows[b, t] = onward[b] * then[t] + direct[b] * straight[t] + (1.0 - leave[b]) * later
+
+
+@compiled
+def convolve(pmf: Array, size: int, chance: Array, share: float) -> int:
+    """Add a yes-or-no event to the sums pmf[k, j]; the last row gathers what lies beyond."""
+    rows = pmf.shape[0]
+    top = min(size + 1, rows - 1)
+    if top == size:  # full: mass that would leave the last row stays there
+        for j in range(INSTANTS):
+            p = chance[j] * share
+            kept = pmf[size, j]
+            pmf[size, j] = kept + pmf[size - 1, j] * p
+        start = size - 1
+    else:
+        start = top
+    for k in range(start, 0, -1):
+        for j in range(INSTANTS):
+            p = chance[j] * share
+            pmf[k, j] = pmf[k, j] * (1.0 - p) + pmf[k - 1, j] * p
+    for j in range(INSTANTS):
+        pmf[0, j] *= 1.0 - chance[j] * share
+    return top
+
+
+@compiled
+def exact_risk(
+    callers: Array, callers_top: int, agents: Array, agents_top: int, ahead: int, weight: Array
+) -> float:
+    """Chance that callers + ahead >= agents, averaged over the instants by weight."""
+    risk = 0.0
+    for j in range(INSTANTS):
+        below = 0.0  # P(callers + ahead < f)
+        bad = 0.0
+        a = 0
+        for f in range(agents_top + 1):
+            while a + ahead < f and a <= callers_top:
+                below += callers[a, j]
+                a += 1
+            bad += agents[f, j] * (1.0 - below)
+        risk += weight[j] * bad
+    return risk
+
+
+@compiled
+def normal_risk(
+    mean_callers: Array,
+    var_callers: Array,
+    mean_agents: Array,
+    var_agents: Array,
+    chance: Array,
+    more: float,
+    weight: Array,
+) -> float:
+    """The same with both sums normal, `more` further new lines among the callers."""
+    risk = 0.0
+    for j in range(INSTANTS):
+        p = chance[j]
+        mean = mean_callers[j] + more * p - mean_agents[j] + 0.5
+        spread = math.sqrt(var_callers[j] + more * p * (1.0 - p) + var_agents[j] + 1e-9)
+        risk += weight[j] * 0.5 * math.erfc(-mean / spread * 0.7071067811865476)
+    return risk
