@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from dialer.server.face import AgentView
 from dialer.web.models import (
     AgentAnswer,
@@ -13,12 +15,15 @@ from dialer.web.models import (
 from dialer.web.problems import ProblemError
 from dialer.web.routes import Call, Site
 
+_OPENING_LOOK_S = 0.005  # of the loop's clock
+_OPENING_LOOKS_MAX = 400
+
 
 async def log_in(site: Site, call: Call) -> LoginAnswer:
     body: LoginRequest = call.body
     token = await site.face.log_in(body.agent, body.password.get_secret_value())
     site.hub.agent_heard(body.agent)
-    return LoginAnswer(token=token, agent=_view(site, body.agent))
+    return LoginAnswer(token=token, agent=await _opened(site, body.agent))
 
 
 async def show(site: Site, call: Call) -> AgentAnswer:
@@ -37,6 +42,16 @@ async def hang_up(site: Site, call: Call) -> None:
 async def dispose(site: Site, call: Call) -> None:
     body: DispositionRequest = call.body
     await site.face.dispose(call.caller.name, body.attempt, body.code, body.callback_at, body.note)
+
+
+async def _opened(site: Site, agent: str) -> AgentView:
+    """The picture of a session that was just opened: the core may still have to take the event."""
+    for _ in range(_OPENING_LOOKS_MAX):
+        view = site.face.agent_view(agent)
+        if view is not None:
+            return view
+        await asyncio.sleep(_OPENING_LOOK_S)
+    raise ProblemError(503, "The server is too busy to open the session.", "Try again in a moment.")
 
 
 def _view(site: Site, agent: str) -> AgentView:

@@ -86,7 +86,7 @@ ROUTES: tuple[Route, ...] = (
         "Open an agent's session, or join the one that is open",
         takes=LoginRequest,
         gives=LoginAnswer,
-        problems=(401, 409, 429),
+        problems=(401, 409, 429, 503),
     ),
     Route("GET", "/v1/agent", agents.show, "The agent's picture", Access.AGENT, gives=AgentAnswer),
     Route(

@@ -6,6 +6,7 @@ that a test of the web is a conversation and not a list of return values.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 from collections.abc import Mapping
@@ -62,6 +63,7 @@ class FakeFace:
     now: float = 100.0
     speed: float = 1.0
     boot: str = "b3f1c2"
+    opens_late: bool = False
 
     def __post_init__(self) -> None:
         self.changes = Changes()
@@ -120,20 +122,27 @@ class FakeFace:
         if self.passwords.get(agent) != password:
             raise Refused("Agent or password is wrong.", 401, "Check both and try again.")
         if agent not in self.views:
-            self.views[agent] = AgentView(
-                agent,
-                self.names.get(agent, agent),
-                Status.BREAK,
-                AgentState.BREAK,
-                self.now,
-                phone="101",
-                campaigns=("spring",),
-                break_reasons=("lunch", "training", "coaching"),
-            )
+            if self.opens_late:  # as the real server: the core takes the event a little later
+                asyncio.get_running_loop().call_later(0.02, self._open, agent)
+            else:
+                self._open(agent)
         token = f"token-of-{agent}-{next(self._numbers)}"
         self._tokens[hashlib.sha256(token.encode()).digest()] = agent
         self.heard.append(("logged in", agent))
         return token
+
+    def _open(self, agent: str) -> None:
+        self.views[agent] = AgentView(
+            agent,
+            self.names.get(agent, agent),
+            Status.BREAK,
+            AgentState.BREAK,
+            self.now,
+            phone="101",
+            campaigns=("spring",),
+            break_reasons=("lunch", "training", "coaching"),
+        )
+        self.changes.mark(agent)
 
     def agent_of(self, token: str) -> str | None:
         return self._tokens.get(hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest())

@@ -68,6 +68,12 @@ async def test_a_wrong_password_and_an_unknown_agent_look_the_same(desk: Desk) -
     assert answers[0][0] == 401
 
 
+async def test_a_session_that_opens_a_moment_later_is_waited_for(desk: Desk) -> None:
+    desk.face.opens_late = True
+    token = await desk.log_in()
+    assert (await _ask(desk, "GET", "/v1/agent", token))[0] == 200
+
+
 async def test_a_refusal_becomes_a_problem_with_its_mend(desk: Desk) -> None:
     token = await desk.log_in()
     status, body = await _ask(desk, "POST", "/v1/agent/hangup", token)
