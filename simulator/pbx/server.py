@@ -271,11 +271,21 @@ class AmiServer:
                 continue
             session.send_event(data)
 
+    def _tell_shutdown(self, how: str) -> None:
+        self.publish("Shutdown", "system", f"Shutdown: {how}\r\nRestart: False\r\n")
+
     async def shut_down(self) -> None:
-        """An orderly stop (SIGTERM): every call hung up, everybody told, then gone."""
+        """An orderly stop (SIGTERM): every call hung up, everybody told, then gone.
+
+        Which comes first, and whether it is called clean, differs from stop to stop (recorded).
+        """
+        cleanly = self.exchange.rng.random() < 0.5
+        if not cleanly:
+            self._tell_shutdown("Uncleanly")
         for channel in list(self.exchange.channels.values()):
             self.exchange.hang_up(channel, NORMAL_CLEARING)
-        self.publish("Shutdown", "system", "Shutdown: Cleanly\r\nRestart: False\r\n")
+        if cleanly:
+            self._tell_shutdown("Cleanly")
         for session in list(self._sessions):
             session.close()
         await self._down()
