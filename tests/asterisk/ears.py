@@ -1,27 +1,31 @@
 """What customers and agents really hear: RTP ends that speak marked audio and note whose they get.
 
 SIPp does the signalling; its SDP names the ports of this module. Each end answers an Asterisk leg
-that sends to it with A-law frames that carry a mark: the word AGENT or CUSTOMER and the UDP port of
-that leg (told from the packet's source). Asterisk passes A-law through a bridge unchanged, so a
-frame with a mark proves who was heard by whom. Frames without one are silence (all one value) or
-sound (the safe-harbour message). Ten frames a second are enough to tell and cheap at 100 legs.
+that sends to it with A-law frames that carry a mark: agent or customer, and the serial number of
+that leg here. Asterisk passes A-law through a bridge unchanged, so a frame with a mark proves who
+was heard by whom. Frames without one are silence (all one value) or sound (the safe-harbour
+message). Ten frames a second are enough to tell and cheap at 100 legs.
 
-Asterisk may use a port again for a later leg, so a leg here ends with three seconds of nothing.
+A leg is told by the UDP port it sends from. Asterisk uses a port again for a later leg; SIPp's logs
+say when (an INVITE that names the port), and there the old leg ends here too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import struct
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 FRAME = 160  # bytes, 20 ms of A-law
 EVERY_S = 0.1
-QUIET_S = 3.0  # no packet for so long: that leg is over
+QUIET_S = 3.0  # no packet for so long: nobody is there to speak to
 PCMA = 8
-_MARK = struct.Struct("!4s1sHI")
+_MARK = struct.Struct("!4s1sI")
+INVITE_LOGGED = re.compile(r"peer (\d+) at .*?(\d+\.\d+)\s*$", re.MULTILINE)
 _MAGIC = b"\xd5OD1"
 
 
@@ -38,11 +42,12 @@ class Heard:
 class Leg:
     """One Asterisk leg as its far end hears it. Times are Unix time, as Asterisk's Timestamp."""
 
+    serial: int
     who: str  # a phone's name, or "customer"
     port: int  # Asterisk's RTP port of the leg; the SDP in its INVITE named it
     began: float
     last: float
-    voices: dict[tuple[str, int], Heard] = field(default_factory=dict)  # kind and port of the other
+    voices: dict[tuple[str, int], Heard] = field(default_factory=dict)  # "A" or "C" and serial
     silence: Heard = field(default_factory=Heard)
     sound: Heard = field(default_factory=Heard)  # neither silence nor a mark: a message
 
@@ -64,13 +69,13 @@ class _End(asyncio.DatagramProtocol):
         now = time.time()
         leg = self.peers.get(addr)
         if leg is None:
-            leg = self.peers[addr] = Leg(self.who, addr[1], now, now)
+            leg = self.peers[addr] = Leg(len(self.ears.legs) + 1, self.who, addr[1], now, now)
             self.ears.legs.append(leg)
         leg.last = now
         payload = data[12:]
         if payload.startswith(_MAGIC):
-            _, kind, port, _ = _MARK.unpack_from(payload)
-            heard = leg.voices.setdefault((kind.decode(), port), Heard(first=now))
+            _, kind, serial = _MARK.unpack_from(payload)
+            heard = leg.voices.setdefault((kind.decode(), serial), Heard(first=now))
         elif payload.count(payload[:1]) == len(payload):
             heard = leg.silence
         else:
@@ -90,7 +95,7 @@ class _End(asyncio.DatagramProtocol):
             head = struct.pack(
                 "!BBHII", 0x80, PCMA, self.sequence & 0xFFFF, stamp, 0x0D000000 | leg.port
             )
-            mark = _MARK.pack(_MAGIC, self.kind, leg.port, self.sequence)
+            mark = _MARK.pack(_MAGIC, self.kind, leg.serial)
             self.transport.sendto(head + mark.ljust(FRAME, b"\x2a"), addr)
 
 
@@ -101,9 +106,12 @@ class Ears:
         self.ports: dict[str, int] = {}
         self.legs: list[Leg] = []
         self._ends: list[_End] = []
+        self._logs: dict[Path, int] = {}
         self._speaker: asyncio.Task[None] | None = None
 
-    async def start(self, phones: list[str]) -> None:
+    async def start(self, phones: list[str], logs: list[Path]) -> None:
+        """`logs` are SIPp's, with a line `call ID user USER peer PORT at ... SECONDS` an INVITE."""
+        self._logs = dict.fromkeys(logs, 0)
         loop = asyncio.get_running_loop()
         for who in ["customer", *phones]:
             transport, end = await loop.create_datagram_endpoint(
@@ -116,10 +124,28 @@ class Ears:
 
     async def _speak(self) -> None:
         while True:
+            self._end_old_legs()
             now = time.time()
             for end in self._ends:
                 end.speak(now)
             await asyncio.sleep(EVERY_S)
+
+    def _end_old_legs(self) -> None:
+        for log, offset in self._logs.items():
+            if not log.exists():
+                continue
+            with log.open("rb") as lines:
+                lines.seek(offset)
+                new = lines.read()
+            whole = new[: new.rfind(b"\n") + 1]
+            self._logs[log] = offset + len(whole)
+            for port, at in INVITE_LOGGED.findall(whole.decode()):
+                for end in self._ends:
+                    end.peers = {
+                        addr: leg
+                        for addr, leg in end.peers.items()
+                        if addr[1] != int(port) or leg.began >= float(at)
+                    }
 
     def stop(self) -> None:
         if self._speaker is not None:

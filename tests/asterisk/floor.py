@@ -97,10 +97,11 @@ class Floor:
         ]
         return entered[-1]
 
-    async def connect(self, agent_leg: str, agent_channel: str, leg: str, **call: str) -> str:
+    async def connect(
+        self, agent_leg: str, agent_channel: str, leg: str, behaviour: str = "talk", n: int = 0
+    ) -> str:
         """Dial, wait for the parked customer, bridge; the customer's channel."""
-        behaviour = call.pop("behaviour", "talk")
-        await self.call(leg, behaviour, **call)
+        await self.call(leg, behaviour, n)
         channel = (await self.parked(leg))["Channel"]
         await self.bridge(agent_channel, channel)
         await self.talking(agent_leg, leg)

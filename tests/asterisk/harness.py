@@ -100,7 +100,9 @@ class AsteriskBench:
             raise BenchFailed(why)
         self.work = Path(tempfile.mkdtemp(prefix="overdial-asterisk-"))
         try:
-            await self.ears.start(self.phones)
+            await self.ears.start(
+                self.phones, [self.work / name / "calls.log" for name in ("carrier", "phones")]
+            )
             await self._configure()
             await self._start_sipp("carrier", sipp.carrier_scenario(), self.carrier_port)
             await self._start_sipp("phones", sipp.phones_scenario(), self.phones_port)
@@ -157,9 +159,8 @@ class AsteriskBench:
     async def pause(self) -> None:
         """SIGSTOP: the process is there, its links are up, and it says nothing any more."""
         self._processes["asterisk"].send_signal(signal.SIGSTOP)
-        stat = Path(f"/proc/{self.pid}/stat")
         async with asyncio.timeout(5.0):
-            while stat.read_text().rpartition(")")[2].split()[0] != "T":
+            while process_state(self.pid) != "T":  # noqa: ASYNC110 (a process, not a task)
                 await asyncio.sleep(0.002)
 
     def resume(self) -> None:
@@ -216,12 +217,7 @@ class AsteriskBench:
         out = []
         for leg in (leg for leg in self.ears.legs if leg.who == "customer"):
             invites = [call for call in calls if call[1] == leg.port and call[0] <= leg.began]
-            listeners = [
-                agent.who
-                for agent in agents
-                if (voice := agent.voices.get(("C", leg.port)))
-                and leg.began <= voice.first <= leg.last + 0.5
-            ]
+            listeners = [agent.who for agent in agents if ("C", leg.serial) in agent.voices]
             out.append(Conversation(max(invites)[2] if invites else "", leg, listeners))
         return out
 
@@ -319,6 +315,14 @@ class AsteriskBench:
         """The end of what a process of the bench said: "asterisk", "carrier" or "phones"."""
         texts = [self.work / f"{name}.out", self.work / name / "errors.log"]
         return "\n".join(p.read_text(errors="replace")[-2000:] for p in texts if p.exists())
+
+
+def process_state(pid: int) -> str:
+    """The letter of ps(1): "S" sleeping, "T" stopped, "Z" dead and not waited for, "" gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:

@@ -19,7 +19,7 @@ LIMIT_S = 10.0  # no answer of a healthy Asterisk on loopback takes so long
 class RawAmi:
     """One AMI session. `async with RawAmi(port, user, secret) as ami:` logs in and off."""
 
-    def __init__(self, port: int, user: str, secret: str, *, events: str = "") -> None:
+    def __init__(self, port: int, user: str, secret: str, *, events: str = "on") -> None:
         self.port, self.user, self.secret, self.events_mask = port, user, secret, events
         self.raw = bytearray()
         self.sent = bytearray()  # every action but the Login
@@ -37,10 +37,9 @@ class RawAmi:
         self.banner = first.decode().strip()
         self.raw += first
         self._reader = asyncio.create_task(self._read(reader), name=f"raw-ami-{self.user}")
-        login: dict[str, str] = {"Username": self.user, "Secret": self.secret}
-        if self.events_mask:
-            login["Events"] = self.events_mask
-        (answer,) = await self.action("Login", **login)
+        (answer,) = await self.action(
+            "Login", Username=self.user, Secret=self.secret, Events=self.events_mask
+        )
         if answer["Response"] != "Success":
             await self.close()
             raise PermissionError(answer.get("Message", ""))

@@ -70,7 +70,7 @@ async def test_actions_beyond_a_links_work_are_denied(floor: Floor) -> None:
     for user, actions in FORBIDDEN.items():
         link = floor.cmd if user == "cmd" else floor.evt
         for action, headers in actions.items():
-            (response,) = await link.action(action, **headers)
+            (response,) = await link.action(action, **headers)  # type: ignore[arg-type]
             if (response["Response"], response["Message"]) != ("Error", "Permission denied"):
                 allowed.append((user, action, response))
     assert not allowed

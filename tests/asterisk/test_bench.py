@@ -11,16 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.asterisk.floor import Floor
-from tests.asterisk.harness import REPO, AsteriskBench, missing
+from tests.asterisk.harness import REPO, AsteriskBench, missing, process_state
 
 pytestmark = pytest.mark.asterisk
 
 
 def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return process_state(pid) not in ("", "Z")
 
 
 def mounts() -> str:

@@ -74,7 +74,7 @@ async def test_an_agent_parks_again_after_each_of_many_calls(floor: Floor) -> No
     agent = await floor.log_in(AGENT, "agent01")
     for n in range(5):
         leg = f"od-t-c{n}"
-        await floor.connect(AGENT, agent, leg, n=n)  # type: ignore[arg-type]
+        await floor.connect(AGENT, agent, leg, n=n)
         start = len(floor.evt.messages)
         assert (await floor.hang_up(leg))["Response"] == "Success"  # by Uniqueid
         await floor.gone(leg)
