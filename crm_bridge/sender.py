@@ -109,6 +109,8 @@ def describe(error: BaseException) -> str:
     inner = getattr(error, "os_error", None)
     if isinstance(error, ForbiddenAddress) or isinstance(inner, ForbiddenAddress):
         return str(inner or error)
+    if isinstance(error, aiohttp.InvalidURL):
+        return "refused: the URL's host is neither a name nor an address"
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
