@@ -161,9 +161,9 @@ class Link:
         if action is PING:
             limit_s = self._limits.ping_s
         sent.limit = self._loop.call_later(limit_s, self._give_up, sent, limit_s)
+        sent.on_end = self._count
         self.counters.sent += 1
         future: asyncio.Future[Result] = self._session.send_action(sent, as_list=action.as_list)
-        future.add_done_callback(self._count)
         return future
 
     def pause_reading(self) -> None:
@@ -217,8 +217,8 @@ class Link:
         self._session.protocol.responses.pop(sent.action_id, None)
         sent.end(Lost(f"no answer to {sent['Action']} in {limit_s:g} s"))
 
-    def _count(self, future: asyncio.Future[Result]) -> None:
-        match future.result():
+    def _count(self, result: Result) -> None:
+        match result:
             case Refused():
                 self.counters.refused += 1
             case Lost():

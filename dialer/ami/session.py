@@ -41,6 +41,7 @@ class SentAction(BareAction):  # type: ignore[misc]  # panoramisk has no types
         super().__init__({"Action": name, "ActionID": action_id}, as_list=as_list)
         self.wire = wire
         self.limit: asyncio.TimerHandle | None = None
+        self.on_end: Callable[[Result], None] | None = None  # at once, before the future's waiters
         self.gathered: list[Message] = []
         self.response: Message | None = None
 
@@ -49,6 +50,8 @@ class SentAction(BareAction):  # type: ignore[misc]  # panoramisk has no types
             self.limit.cancel()
         if not self.future.done():
             self.future.set_result(result)
+            if self.on_end is not None:
+                self.on_end(result)
 
     def add_message(self, message: Message) -> bool:
         """Take a message that bears our ActionID; True when it was the last one.

@@ -398,12 +398,11 @@ class Pbx:
             self._tell(LinkLost(self.name, why))
 
     def _take_down(self) -> None:
-        self._counters += self._counted()
-        cmd, evt, self._cmd, self._evt = self._cmd, self._evt, None, None
-        self._held = None
-        for link in (cmd, evt):
+        for link in (self._cmd, self._evt):
             if link is not None:
                 link.close()
+        self._counters += self._counted()
+        self._cmd = self._evt = self._held = None
 
     def _counted(self) -> Counter[str]:
         counted: Counter[str] = Counter()
