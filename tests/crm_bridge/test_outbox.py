@@ -174,3 +174,17 @@ async def test_backlog_counts_pending_dead_and_fresh(world: World) -> None:
         found = await outbox.backlog(connection)
     assert found["crm"] == outbox.Backlog(1, NOW + 3, 1)
     assert found[""] == outbox.Backlog(1, NOW + 4)
+
+
+async def test_what_is_put_off_is_not_overtaken_by_what_comes_later(world: World) -> None:
+    await world.happens("a")
+    await world.route()
+    assert await world.claim() == [1]
+    world.tails["a"] = 1
+    await world.happens("a", first=2)
+    await world.route()
+    assert await world.claim(owner="other") == []  # puts 2 off for a second
+    await world.happens("a", first=3)
+    await world.route()
+    assert await world.claim() == []
+    assert await world.claim(NOW + 2) == [2, 3]
