@@ -1,0 +1,140 @@
+"""The `dialer` command."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dialer.campaigns.cli import campaigns_app, lists_app
+
+app = typer.Typer(
+    name="dialer",
+    help="A predictive dialer for Asterisk.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+agents_app = typer.Typer(help="Agents of the site.", no_args_is_help=True)
+app.add_typer(lists_app, name="lists")
+app.add_typer(campaigns_app, name="campaigns")
+app.add_typer(agents_app, name="agents")
+errors = Console(stderr=True)
+
+
+@app.command()
+def serve(
+    config: Annotated[Path, typer.Argument(help="The site's settings, dialer.yaml.")],
+    log_format: Annotated[str, typer.Option(help="json, or console for people.")] = "json",
+) -> None:
+    """Run the dialer until it is ended (SIGTERM or Ctrl-C). Live calls go on in Asterisk."""
+    from dialer.logs import set_up_logs
+    from dialer.server.app import Server, serve_for_ever
+    from dialer.server.load import load_site
+
+    set_up_logs(log_format)
+    site, campaigns, crm = load_site(config)
+
+    async def main() -> None:
+        await serve_for_ever(Server(site, campaigns, crm), config)
+
+    asyncio.run(_until_signalled(main()))
+
+
+@app.command()
+def check(config: Annotated[Path, typer.Argument(help="The site's settings.")]) -> None:
+    """Check the site's settings and everything they name, and start nothing."""
+    from dialer.server.load import load_site
+
+    site, campaigns, crm = load_site(config)
+    endpoints = 0 if crm is None else len(crm.endpoints)
+    typer.echo(
+        f"{config}: right. {len(campaigns)} campaigns, {len(site.agents)} agents, "
+        f"{len(site.pbxes)} PBX, {endpoints} CRM endpoints."
+    )
+
+
+@agents_app.command("hash-password")
+def hash_password(
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)
+    ],
+) -> None:
+    """Print the hash of a password, for dialer.yaml."""
+    from dialer.server.credentials import hash_password as make
+
+    typer.echo(make(password))
+
+
+@app.command()
+def demo(
+    minutes: Annotated[float, typer.Option(help="Simulated minutes to play.", min=1)] = 60.0,
+    speed: Annotated[str, typer.Option(help="Times real time, or max.")] = "30",
+    agents: Annotated[int, typer.Option(help="Simulated agents.", min=1, max=500)] = 20,
+    seed: Annotated[int, typer.Option(help="Of the simulated world.")] = 1,
+    port: Annotated[int, typer.Option(help="Of the web page; 0: any free one.")] = 8080,
+    data: Annotated[Path | None, typer.Option(help="Keep the database here.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it up at the end.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON report, nothing else.")] = False,
+) -> None:
+    """Show the whole dialer at work: simulated PBX, people, agents and CRM, on this machine."""
+    from dialer.demo import DemoOptions, run_demo
+
+    raise typer.Exit(
+        run_demo(
+            DemoOptions(
+                minutes=minutes,
+                speed=_speed(speed),
+                agents=agents,
+                seed=seed,
+                web_port=port,
+                data=data,
+                keep=keep,
+                json=json,
+            )
+        )
+    )
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1_000:
+        raise typer.BadParameter("give a number above 0, at most 1000, or max", param_hint="--speed")
+    return speed
+
+
+async def _until_signalled(work: object) -> None:
+    """Run `work` until done or SIGINT/SIGTERM, then let it end in order."""
+    import signal
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # noqa: TID251 - the main task
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+
+
+def main() -> None:
+    """Errors meant for people are one message and exit code 1, never a traceback."""
+    from dialer.errors import PeopleError
+
+    try:
+        app()
+    except PeopleError as error:
+        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,367 @@
+"""The composition root: one dialer from its settings, started and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import crm_bridge.config
+import crm_bridge.events
+from crm_bridge.bridge import Bridge
+from dialer.ami.link import Limits
+from dialer.ami.supervisor import Pbx, PbxConfig
+from dialer.campaigns.model import CampaignFile
+from dialer.clock import Clock, outside_work
+from dialer.core import commands as cmd
+from dialer.core import events as ev
+from dialer.core.floor import Floor
+from dialer.pacing.governor import Governor
+from dialer.pacing.windows import Account, us_windows
+from dialer.server.changes import Changes
+from dialer.server.engine import Engine
+from dialer.server.face import LinkView, WebhooksView
+from dialer.server.histogram import Histogram
+from dialer.server.pacing import TICK_S, civil_seconds
+from dialer.server.reception import Reception, Watched
+from dialer.server.site import CampaignDesk, PbxSettings, SiteSettings
+from dialer.server.watch import TRACE_EVERY_S, TraceFile, every, watch_lag
+from dialer.store.store import Store
+from dialer.store.writer import Commit
+from dialer.tasks import Tasks
+from dialer.web.app import WebServer
+from dialer.web.settings import WebSettings
+
+log = structlog.get_logger()
+
+LEADS_EVERY_S = 5.0  # between counts of the leads left
+HISTORY_DAYS = 60  # of the abandon account, read at the start: two 30-day blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a start may set beyond the site's own settings (tests, demo)."""
+
+    ami_limits: Limits = field(default_factory=Limits)
+    durable: bool = True  # False: a power cut may cost the last moments; for the demo only
+    bind_web: bool = True
+
+
+class Server:
+    """One dialer. `start` returns when it serves; whether it dials, its health says."""
+
+    def __init__(
+        self,
+        site: SiteSettings,
+        campaigns: Sequence[CampaignFile],
+        crm: crm_bridge.config.Config | None = None,
+        launch: Launch | None = None,
+    ) -> None:
+        self.site = site
+        self.clock = Clock()
+        self.url = ""
+        self._campaigns = {campaign.name: campaign for campaign in campaigns}
+        self._crm = crm
+        self._launch = launch or Launch()
+        self._tasks = Tasks(self._task_failed)
+        self._watched = Watched()
+        self._lag, self._commits = Histogram(), Histogram()
+        self._zone = ZoneInfo(site.zone)
+        self._pbxes: dict[str, Pbx] = {}
+        self._links_since: dict[str, tuple[bool, float]] = {}
+        self._web: WebServer | None = None
+        self.bridge: Bridge | None = None
+        self.store: Store
+        self.engine: Engine
+        self.reception: Reception
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take over what a former life left, connect, serve. Raises with a text for people
+        (StoreError, WebStartError) and leaves nothing half-started."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self) -> None:
+        boot = secrets.token_hex(3)
+        self.store = await Store.open(
+            self.site.database, boot=boot, clock=self.clock, durable=self._launch.durable
+        )
+        for campaign in self._campaigns.values():
+            await self.store.add_campaign(campaign)
+        attempts, agents = await self.store.recover()
+        self.engine = Engine(Floor(boot), self.clock, self, Changes(), self)
+        self.store.start_writer(
+            self._committed,
+            on_failure=self._task_failed,
+            on_commit=self._commit,
+            on_trouble=self._store_trouble,
+        )
+        for campaign in self._campaigns.values():
+            await self._add_pacing(campaign)
+        self.reception = Reception(
+            self.engine,
+            self.clock,
+            {agent.name: agent for agent in self.site.agents},
+            {name: campaign.desk() for name, campaign in self._campaigns.items()},
+            self._watched,
+        )
+        self._watch()
+        await self._start_bridge()
+        await self._start_web()
+        self._set_the_floor(attempts, agents)
+        for settings in self.site.pbxes:
+            pbx = Pbx(
+                settings.name,
+                _pbx_config(settings, self._launch.ami_limits),
+                self.engine.post,
+                self.clock,
+                self._tasks,
+                random.Random(boot),
+            )
+            self._pbxes[settings.name] = self.engine.pbxes[settings.name] = pbx
+            await pbx.start()
+        self._tasks.start("pacing tick", every(TICK_S, self._tick))
+
+    def _set_the_floor(
+        self, attempts: list[ev.AttemptRecovered], agents: list[ev.AgentRecovered]
+    ) -> None:
+        for pbx in self.site.pbxes:
+            for trunk in pbx.trunks:
+                self.engine.post(
+                    ev.TrunkConfigured(
+                        pbx.name, trunk.name, trunk.channels_max, trunk.originates_per_s
+                    )
+                )
+        for campaign in self._campaigns.values():
+            self.engine.post(ev.CampaignStarted(campaign.rules()))
+        for agent in agents:
+            self.engine.post(agent)
+        for attempt in attempts:
+            self.engine.post(attempt)
+
+    async def close(self) -> None:
+        """End in order: screens, pacing, links, then the last writes. Calls go on in Asterisk."""
+        if self._web is not None:
+            await self._web.close()
+        for pbx in self._pbxes.values():
+            await pbx.close()
+        if hasattr(self, "engine"):
+            self.engine.door.close()
+        if self.bridge is not None:
+            await self.bridge.close()
+            await self._bridge_engine.dispose()
+        await self._tasks.close()
+        if hasattr(self, "store"):
+            await self.store.close()
+
+    # --- parts ------------------------------------------------------------------------------
+
+    async def _add_pacing(self, campaign: CampaignFile) -> None:
+        now = self.clock.utc()
+        began = await self.store.started_at(campaign.name) or now
+        anchor = civil_seconds(began, self._zone)
+        account = Account(
+            us_windows(anchor, campaign.abandon_limit), civil_seconds(now, self._zone)
+        )
+        history = await self.store.abandon_history(
+            campaign.name, max(began, now - timedelta(days=HISTORY_DAYS))
+        )
+        account.restore(
+            (civil_seconds(minute, self._zone), live, lost) for minute, live, lost in history
+        )
+        rules = campaign.rules()
+        governor = Governor(
+            campaign.pacer, account, campaign.pacer_options, patience_s=rules.patience_s
+        )
+        self.engine.pacing.add(campaign.name, governor, self._zone)
+
+    async def _start_bridge(self) -> None:
+        if self._crm is None or not self._crm.endpoints:
+            return
+        url = make_url(self.site.database)
+        driver = "sqlite+aiosqlite" if url.get_backend_name() == "sqlite" else "postgresql+asyncpg"
+        self._bridge_engine = create_async_engine(url.set(drivername=driver))
+        self.bridge = Bridge(
+            self._bridge_engine,
+            self._crm,
+            self.clock,
+            self._tasks,
+            outside=outside_work,
+            warn=lambda text, fields: log.warning("CRM bridge", text=text, **fields),
+        )
+        await self.bridge.start()
+
+    async def _start_web(self) -> None:
+        if not self._launch.bind_web:
+            return
+        section = self.site.web
+        settings = WebSettings(
+            section.host,
+            section.port,
+            section.supervisors,
+            section.viewers,
+            section.hosts,
+            section.origins,
+        )
+        self._web = WebServer(self.reception, settings, self._task_failed)
+        self.url = await self._web.start()
+
+    def _watch(self) -> None:
+        watched = self._watched
+        watched.links = self._links
+        watched.webhooks = self._webhooks
+        watched.loop_lag = self._lag.view
+        watched.store_commit = self._commits.view
+        watched.ami_events = lambda: {
+            (name, "all"): int(pbx.status().counters.get("events", 0))
+            for name, pbx in self._pbxes.items()
+        }
+        watched.ami_actions = lambda: {
+            (name, "all"): int(pbx.status().counters.get("sent", 0))
+            for name, pbx in self._pbxes.items()
+        }
+        self._tasks.start("loop lag", watch_lag(self._lag))
+        self._tasks.start("leads left", every(LEADS_EVERY_S, self._count_leads))
+        if self.site.trace is not None:
+            trace = TraceFile(self.site.trace, self._drain_traces)
+            self._tasks.start("pacing trace", every(TRACE_EVERY_S, trace.write))
+
+    def _drain_traces(self) -> list[dict[str, object]]:
+        governors = (self.engine.pacing.governor(name) for name in self._campaigns)
+        return [record.as_json() for one in governors for record in one.trace.drain()]
+
+    def _tick(self) -> None:
+        self.engine.pacing.tick(self.engine.busy)
+
+    async def _count_leads(self) -> None:
+        for name in self._campaigns:
+            counts = await self.store.list_counts(name, self.clock.utc())
+            self._watched.leads[name] = {
+                "dialable now": counts.due,
+                "later": counts.later,
+                "on the line": counts.busy,
+                "held for a person": counts.held,
+                "done": counts.done,
+            }
+
+    def _links(self) -> tuple[LinkView, ...]:
+        views = []
+        for name, pbx in self._pbxes.items():
+            status = pbx.status()
+            up, since = self._links_since.get(name, (not status.connected, 0.0))
+            if up is not status.connected:
+                up, since = status.connected, self.clock.now()
+                self._links_since[name] = (up, since)
+            trunks = [t for (on, _), t in self.engine.floor.trunks.items() if on == name]
+            views.append(
+                LinkView(
+                    name,
+                    up,
+                    since,
+                    status.why or status.warning,
+                    sum(t.in_use for t in trunks),
+                    sum(t.channels_max for t in trunks),
+                )
+            )
+        return tuple(views)
+
+    def _webhooks(self) -> WebhooksView:
+        if self.bridge is None:
+            return WebhooksView()
+        stats = self.bridge.stats()
+        failing = [one.name for one in stats.endpoints if one.circuit != "closed"]
+        return WebhooksView(
+            stats.backlog, stats.oldest_age_s, stats.delivered, ", ".join(failing), stats.dead
+        )
+
+    # --- what the engine needs of us (StorePort, PopPort) -----------------------------------
+
+    def submit(self, command: object) -> None:
+        self.store.submit(command)  # type: ignore[arg-type]  # the engine sends its kinds only
+
+    @property
+    def writer_depth(self) -> int:
+        return self.store.writer_depth
+
+    def fetch(self, command: cmd.FetchLeads) -> None:
+        self._tasks.start("fetch leads", self._fetch(command))
+
+    async def _fetch(self, command: cmd.FetchLeads) -> None:
+        self.engine.post(
+            await self.store.claim_leads(command.campaign, command.count, self.clock.utc())
+        )
+
+    def pop(self, command: cmd.PopScreen) -> None:
+        if self.bridge is not None:
+            lead = command.lead
+            part = crm_bridge.events.CallPart(
+                command.attempt,
+                command.campaign,
+                crm_bridge.events.LeadPart(
+                    lead.lead_id, lead.phone, lead.external_id, lead.name, lead.fields
+                ),
+                lead.attempt_no,
+                command.agent,
+            )
+            self.bridge.pop(crm_bridge.events.screen_pop(part, self.clock.utc()))
+
+    def _committed(self, command: object, refused: str) -> None:
+        if refused:
+            self.engine.refused(command, refused)
+        else:
+            self.engine.committed(command)
+
+    def _commit(self, commit: Commit) -> None:
+        self._commits.observe(commit.seconds)
+        if self.bridge is not None:
+            self.bridge.wake()
+
+    def _store_trouble(self, why: str) -> None:
+        if why:
+            log.error("the database does not answer", why=why)
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        log.error("a task of the server failed", task=name, exc_info=error)
+        if hasattr(self, "engine"):
+            self.engine.stop_dialling(f"the task {name!r} failed; see the log")
+
+
+def _pbx_config(settings: PbxSettings, limits: Limits) -> PbxConfig:
+    return PbxConfig(
+        host=settings.host,
+        port=settings.port,
+        cmd_user=settings.cmd_user,
+        cmd_secret=settings.cmd_secret,
+        evt_user=settings.evt_user,
+        evt_secret=settings.evt_secret,
+        tls=ssl.create_default_context() if settings.tls else None,
+        limits=limits,
+    )
+
+
+async def serve_for_ever(server: Server, path: Path) -> None:
+    """Start and run until cancelled."""
+    await server.start()
+    log.info("the dialer serves", url=server.url, config=str(path))
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.close()
+
+
+__all__ = ["CampaignDesk", "Launch", "Server", "serve_for_ever"]
