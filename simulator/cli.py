@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from simulator.experiments.cli import app as experiments
+
 main = typer.Typer(
     name="simulator",
     help="Simulated PBX, floor and experiments for Overdial.",
     no_args_is_help=True,
     add_completion=False,
 )
+main.add_typer(experiments)
 
 
 @main.callback()

@@ -27,6 +27,7 @@ from dialer.snapshot import (
     TalkEnded,
     WrapUpEnded,
 )
+from simulator.history import CallRecord, Fate
 from simulator.results import CURVE_STEP_S, CurveRow, DayResult
 from simulator.scenario import Scenario
 from simulator.world import ROW_S, CallPlan, Kind, World, plan_agents
@@ -51,6 +52,7 @@ class _Call:
     since: float  # began its present stage
     setup_s: float = 0.0
     waiting: bool = False
+    record: CallRecord | None = None  # only when the day is written down
 
 
 @dataclass(slots=True, eq=False)
@@ -106,11 +108,15 @@ class FloorDay:
         start_s: float = 0.0,
         tick_s: float = TICK_S,
         label: str = "",
+        world: World | None = None,
+        journal: list[CallRecord] | None = None,
     ) -> None:
+        """`world` stands in for that of (scenario, seed); every call is noted in `journal`."""
         self.scenario, self.seed, self.driver = scenario, seed, driver
         self.start_s = start_s
         self.label = label
-        self.world = World(scenario, seed)
+        self.world = world or World(scenario, seed)
+        self._journal = journal
         self.now = 0.0
         self._tick_s = driver.every_s or tick_s
         self._on_change = driver.every_s is None
@@ -205,6 +211,9 @@ class FloorDay:
         held = max(0.0, self._carrier_free_at - self.now)
         self._carrier_free_at = self.now + held + 1.0 / self.scenario.carrier.launches_per_s_max
         call = _Call(plan, self.now, held + plan.setup_s)
+        if self._journal is not None:
+            call.record = CallRecord(self.now, plan.kind, attempt=plan.attempt, open="setup")
+            self._journal.append(call.record)
         self._setting_up[call] = self.now
         if plan.ring_s is None:
             self._at(self.now + call.setup_s + plan.fail_s, self._fail, call)
@@ -218,6 +227,7 @@ class FloorDay:
     def _ring(self, call: _Call) -> None:
         del self._setting_up[call]
         self._ringing[call] = self.now
+        self._note(call, setup_s=call.setup_s, open="ring")
         self._tell(LineRang(call.setup_s))
         self._at(self.now + (call.plan.ring_s or 0.0), self._ring_over, call)
 
@@ -233,6 +243,7 @@ class FloorDay:
             self._live(call)
         else:
             self._detecting[call] = self.now
+            self._note(call, ring_s=call.plan.ring_s, open="detect")
             self._at(self.now + call.plan.detect_s, self._detected, call)
 
     def _detected(self, call: _Call) -> None:
@@ -242,11 +253,20 @@ class FloorDay:
             return
         if call.plan.kind is Kind.PERSON:
             self._tally.rejected += 1
+        self._note(call, fate=Fate.REJECTED)
         self._line_ended(LineEnd.MACHINE, call)
 
     def _line_ended(self, end: LineEnd, call: _Call) -> None:
         plan = call.plan
         detect = plan.detect_s if plan.amd is not None else None
+        self._note(
+            call,
+            setup_s=call.setup_s,
+            ring_s=plan.ring_s,
+            detect_s=detect,
+            amd=plan.amd,
+            open="wait" if end is LineEnd.LIVE else "",
+        )
         self._tell(LineEnded(end, call.setup_s, plan.ring_s, detect))
         self._changed = True
 
@@ -278,6 +298,7 @@ class FloorDay:
             self._keep(self._tally.waits, waited)
         if call.plan.patience_s < self.scenario.law.wait_limit_s:
             self._tally.left += person
+            self._note(call, fate=Fate.LEFT, waited_s=waited, open="")
             self._tell(CallerLeft(waited))
             return
         if person:
@@ -285,6 +306,7 @@ class FloorDay:
             self._row().abandoned += 1
         else:
             self._tally.machines_abandoned += 1
+        self._note(call, fate=Fate.ABANDONED, waited_s=waited, open="")
         self._tell(CallAbandoned())
 
     def _serve(self, agent: _Agent, call: _Call) -> None:
@@ -297,6 +319,8 @@ class FloorDay:
             self._tally.machines_served += 1
         self._keep(self._tally.gaps, self.now - agent.idle_since)
         self._talking[agent] = self.now
+        who = f"agent-{agent.number + 1}"
+        self._note(call, fate=Fate.SERVED, waited_s=waited, agent=who, open="talk")
         self._changed = True
         self._tell(CallServed(waited))
         self._at(self.now + call.plan.talk_s * agent.speed, self._talk_over, (agent, call))
@@ -308,6 +332,7 @@ class FloorDay:
         began = self._talking.pop(agent)
         self._tally.talk_s += self.now - began
         self._spread("busy_s", began, self.now)
+        self._note(call, talk_s=self.now - began, open="wrap")
         self._tell(TalkEnded(self.now - began))
         self._wrapping[agent] = self.now
         self._at(self.now + call.plan.wrap_s * agent.speed, self._wrap_over, subject)
@@ -318,6 +343,7 @@ class FloorDay:
         began = self._wrapping.pop(agent)
         self._tally.wrap_s += self.now - began
         self._spread("busy_s", began, self.now)
+        self._note(call, wrap_s=self.now - began, open="")
         pause = call.plan.break_s
         leaves = self.now >= agent.until
         self._tell(WrapUpEnded(self.now - began, to_break=pause > 0 or leaves))
@@ -375,6 +401,12 @@ class FloorDay:
         if len(kept) < KEPT_MAX:
             kept.append(value)
 
+    @staticmethod
+    def _note(call: _Call, **what: object) -> None:
+        if call.record is not None:
+            for name, value in what.items():
+                setattr(call.record, name, value)
+
     def _row(self) -> _Curve:
         return self._curve[min(int(self.now / CURVE_STEP_S), len(self._curve) - 1)]
 
@@ -392,6 +424,8 @@ class FloorDay:
         self._spread("staffed_s", agent.since, self.now)
 
     def _count_unfinished(self, end: float) -> None:
+        for call, began in self._ringing.items():
+            self._note(call, ring_s=end - began)
         for began in self._talking.values():
             self._tally.talk_s += end - began
             self._spread("busy_s", began, end)

@@ -194,6 +194,7 @@ class CallPlan:
     talk_s: float
     wrap_s: float
     break_s: float
+    attempt: int = 1
 
     @property
     def answered(self) -> bool:
@@ -398,7 +399,8 @@ class World:
         if attempt is not None:
             by_attempt = self.scenario.list.by_attempt
             factor = by_attempt[min(attempt, len(by_attempt)) - 1]
-        return _resolve(self.scenario, self.tables, plans, place, index, t_s, factor)
+        which = int(plans.attempt[place]) if attempt is None else attempt
+        return _resolve(self.scenario, self.tables, plans, place, index, t_s, factor, which)
 
 
 def _resolve(
@@ -409,6 +411,7 @@ def _resolve(
     index: int,
     t_s: float,
     factor: float,
+    attempt: int,
 ) -> CallPlan:
     row = min(max(0, int(t_s / ROW_S)), len(tables.congestion) - 1)
     kind = Kind(
@@ -454,6 +457,7 @@ def _resolve(
         wrap_s=float((plans.wrap_machine_s if machine else plans.wrap_person_s)[i])
         * float(tables.wrap_factor[row]),
         break_s=float(plans.break_s[i]),
+        attempt=attempt,
     )
 
 

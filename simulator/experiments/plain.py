@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from dialer.pacing.governor import Governor
 from dialer.pacing.pacer import PACERS, Pacer, PacerError, make_pacer
@@ -10,6 +11,7 @@ from dialer.pacing.trace import DecisionTrace
 from dialer.pacing.windows import DAY_S, Account, us_windows
 from dialer.snapshot import Decision, FloorSnapshot, Observation
 from simulator.floor import FloorDay
+from simulator.history import CallRecord, write_calls
 from simulator.peers import PEERS
 from simulator.results import DayResult, PacerSpec
 from simulator.scenario import Scenario
@@ -87,3 +89,17 @@ class PlainRunner:
             floor = FloorDay(scenario, seed, driver, start_s=start_s, label=pacer.label)
             results.append(floor.run())
         return results
+
+
+def write_day(scenario: Scenario, pacer: PacerSpec, seed: int, path: Path) -> int:
+    """Every call of one day as CSV (`simulator.history`); how many there were."""
+    journal: list[CallRecord] = []
+    FloorDay(
+        scenario,
+        seed,
+        make_driver(pacer, scenario),
+        start_s=FIRST_DAY_S + OPENING_S,
+        label=pacer.label,
+        journal=journal,
+    ).run()
+    return write_calls(path, journal)

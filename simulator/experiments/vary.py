@@ -139,10 +139,10 @@ def option_value(text: str) -> Any:
 
 
 def pacer_of(text: str) -> PacerSpec:
-    """`ratio` or `ratio:ratio=2.5,other=1`. Raises BadChange."""
-    name, _, rest = text.partition(":")
+    """`ratio` or `ratio:ratio=2.5`, more options after more colons. Raises BadChange."""
+    name, *rest = text.split(":")
     options = {}
-    for part in filter(None, rest.split(",")):
+    for part in filter(None, rest):
         key, value = split(part)
         options[key] = option_value(value)
     return PacerSpec.of(name.strip(), options)
