@@ -225,18 +225,22 @@ class Link:
                 self.counters.lost += 1
 
     def _ping(self) -> None:
-        if self._session.protocol.clogged:
+        """Ask, and judge when the answer is due. Asterisk answers in turn, so that a long queue
+        of actions delays Pong: any answer since shows that the other side lives."""
+        protocol = self._session.protocol
+        if protocol.clogged:
             self._session.fail("the PBX does not read what it is sent")
             return
-        asked = self._loop.time()
+        asked, answers = self._loop.time(), protocol.answers
 
-        def answered(future: asyncio.Future[Result]) -> None:
+        def judge(future: asyncio.Future[Result]) -> None:
             if not self._up:
                 return
-            if isinstance(future.result(), Lost) and self._reading:
+            if not isinstance(future.result(), Lost):
+                self.counters.ping_s = self._loop.time() - asked
+            elif self._reading and protocol.answers == answers:
                 self._session.fail(f"no answer to Ping in {self._limits.ping_s:g} s")
                 return
-            self.counters.ping_s = self._loop.time() - asked
             self._ping_timer = self._loop.call_later(self._limits.ping_every_s, self._ping)
 
-        self.send(PING).add_done_callback(answered)
+        self.send(PING).add_done_callback(judge)

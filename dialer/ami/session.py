@@ -86,7 +86,8 @@ class SessionProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no t
     def __init__(self, session: Session) -> None:
         self.session = session
         self.decoder = Decoder(banner=True)
-        self.orphans = 0  # answers to actions that were given up
+        self.answers = 0
+        self.orphans = 0  # of these, those to actions that had been given up
         self.clogged = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -135,6 +136,7 @@ class SessionProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no t
 
     def handle_message(self, message: Message) -> None:
         """A response. Late ones, for actions given up meanwhile, are counted and dropped."""
+        self.answers += 1
         action = self.responses.get(message.get("ActionID", ""))
         if action is None:
             self.orphans += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -26,6 +27,7 @@ def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
         with asyncio.Runner(loop_factory=ScaledLoop) as runner:
             runner.run(main())
 
-    del run.__wrapped__  # pytest-asyncio would take the coroutine function and run it itself
-    run.__signature__ = __import__("inspect").signature(test)  # type: ignore[attr-defined]
+    # pytest must see the parameters, and must not see a coroutine function to run by itself.
+    del run.__wrapped__
+    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
     return run
