@@ -18,11 +18,11 @@ from dialer.store.outcomes import UNKNOWN, move
 from dialer.store.schema import LeadState, attempts, dispositions, leads, suppression
 
 # A lead in the hopper or on the line meanwhile stays there; its own outcome decides then.
-# (Spelt out: IN with a list cannot be executed for many rows at once.)
-_MOVABLE = (LeadState.WAITING.value, LeadState.HELD.value, LeadState.DONE.value)
+# (Spelt out below: IN with a list cannot be executed for many rows at once.)
+_STAYS = (LeadState.CLAIMED.value, LeadState.DIALLING.value)
 _MOVE = (
     sa.update(leads)
-    .where(leads.c.id == bindparam("lead"), sa.or_(*(leads.c.state == state for state in _MOVABLE)))
+    .where(leads.c.id == bindparam("lead"), *(leads.c.state != state for state in _STAYS))
     .values(
         state=bindparam("to"),
         why=bindparam("because"),
@@ -33,7 +33,7 @@ _MOVE = (
 
 def record_dispositions(
     connection: Connection, context: Context, told: Sequence[Told], *, again: bool
-) -> Refusals:
+) -> tuple[Refusals, list[crm.Event]]:
     """Write dispositions and carry out what each means; an unknown attempt or code is refused.
 
     `again`: the answer of a commit of these was lost; what stands there is not written twice.
@@ -111,8 +111,7 @@ def record_dispositions(
         connection.execute(_MOVE, moves)
     if stopped:
         connection.execute(context.insert(suppression).on_conflict_do_nothing(), stopped)
-    context.tell_crm(connection, happened)
-    return refused
+    return refused, happened
 
 
 def parse_callback(text: str) -> datetime | None:

@@ -1,0 +1,399 @@
+"""A campaign as its YAML file says it. One class: what the file may hold, and what it means."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import phonenumbers
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from dialer.campaigns.retry import DEFAULTS, RetryRule, next_step
+from dialer.campaigns.window import DAYS, CallingWindow, Hours
+from dialer.campaigns.yamlfile import FileError, YamlFile
+from dialer.core.events import CampaignRules
+from dialer.core.outcomes import Outcome
+from dialer.store.policy import NextStep, Verdict
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])\Z")
+_CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)\Z")
+RING_LEAST_S = 15.0  # 16 CFR 310.4(b)(4)(ii); Ofcom; 47 CFR 64.1200(a)(6)
+
+
+def _duration(value: object) -> object:
+    """Seconds of `15m`, `4h`, `1.5d`, `90s`."""
+    match = _DURATION.match(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a number and its unit: 90s, 15m, 4h or 3d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _minutes(value: object) -> object:
+    """Minutes of the day of `08:00`."""
+    match = _CLOCK.match(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) * 60 + int(match[2]) > 1440:
+        raise ValueError("write a time of day, 00:00 to 24:00")
+    return int(match[1]) * 60 + int(match[2])
+
+
+def _days(value: object) -> object:
+    """Weekdays of `mon-fri`, `sat`, or a list of such."""
+    parts = value if isinstance(value, list) else str(value).split(",")
+    found: set[int] = set()
+    for part in parts:
+        first, _, last = str(part).strip().lower().partition("-")
+        if first not in DAYS or (last and last not in DAYS):
+            raise ValueError("write days as mon-fri, sat, or a list of mon tue wed thu fri sat sun")
+        start, end = DAYS.index(first), DAYS.index(last or first)
+        if end < start:
+            raise ValueError("a range of days goes forward through the week: mon-sat")
+        found.update(range(start, end + 1))
+    if not found:
+        raise ValueError("name at least one day")
+    return frozenset(found)
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration, json_schema_input_type=str),
+    Field(ge=0, le=366 * 86400, description="A number and its unit: 90s, 15m, 4h, 3d."),
+]
+DayTime = Annotated[int, BeforeValidator(_minutes, json_schema_input_type=str)]
+Weekdays = Annotated[frozenset[int], BeforeValidator(_days, json_schema_input_type=str | list[str])]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True
+    )
+
+
+class Mode(StrEnum):
+    PROGRESSIVE = "progressive"  # a line for each free agent
+    PREDICTIVE = "predictive"  # more, within the limit on abandoned calls
+
+
+class Purpose(StrEnum):
+    """Which laws apply depends on it."""
+
+    SALES = "sales"
+    COLLECTIONS = "collections"
+    SERVICE = "service"
+    SURVEY = "survey"
+    CHARITY = "charity"
+    POLITICAL = "political"
+
+
+def _again(value: object) -> object:
+    return {"after": "0s", "max": 0} if value == "never" else value
+
+
+class Again(_Part):
+    """When a lead is called again after an outcome, and how many attempts may end so."""
+
+    after: Duration
+    max: Annotated[int, Field(ge=0, le=100)]  # 0: never
+    next_phone: bool = False
+
+
+Retry = Annotated[Again, BeforeValidator(_again, json_schema_input_type=Again | Literal["never"])]
+
+
+class WindowPart(_Part):
+    """Wall time at the called party."""
+
+    days: Weekdays
+    start: DayTime = Field(validation_alias=AliasChoices("from", "start"))
+    end: DayTime = Field(validation_alias=AliasChoices("to", "end"))
+
+    @model_validator(mode="after")
+    def _forward(self) -> WindowPart:
+        if self.start >= self.end:
+            raise ValueError("from must be before to, within one day")
+        return self
+
+    def hours(self) -> Hours:
+        return Hours(self.days, self.start, self.end)
+
+
+class Next(StrEnum):
+    OUTCOME = "outcome"  # what the retry rules say
+    DONE = "done"
+    RETRY = "retry"  # after `after`
+    CALLBACK = "callback"  # at the time the agent gave
+    DO_NOT_CALL = "do_not_call"  # never this number again, by no campaign
+
+
+class Disposition(_Part):
+    """A button under a call, and what pressing it means for the lead."""
+
+    code: Name
+    label: str = Field(min_length=1, max_length=40)
+    category: Literal["right_party", "wrong_party", "no_contact", "system"] = "right_party"
+    next: Next = Next.DONE
+    after: Duration | None = None
+    requires: tuple[Literal["callback_at", "note"], ...] = ()
+    hot_key: Annotated[str, Field(pattern=r"^[1-9]?$")] = ""
+    confirm: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Disposition:
+        if (self.next is Next.RETRY) != (self.after is not None):
+            raise ValueError("next: retry and after go together: give both or neither")
+        if self.next is Next.CALLBACK and "callback_at" not in self.requires:
+            raise ValueError("next: callback needs requires: [callback_at]")
+        return self
+
+
+_DISPOSITIONS = (
+    Disposition(code="done", label="Done", hot_key="1"),
+    Disposition(
+        code="callback",
+        label="Call back",
+        next=Next.CALLBACK,
+        requires=("callback_at",),
+        hot_key="2",
+    ),
+    Disposition(
+        code="wrong_time",
+        label="Bad moment",
+        category="no_contact",
+        next=Next.RETRY,
+        after="2h",  # type: ignore[arg-type]  # as in the file; the validator reads it
+        hot_key="3",
+    ),
+    Disposition(
+        code="wrong_number",
+        label="Wrong number",
+        category="wrong_party",
+        next=Next.DO_NOT_CALL,
+        hot_key="4",
+        confirm=True,
+    ),
+    Disposition(
+        code="do_not_call",
+        label="Do not call",
+        next=Next.DO_NOT_CALL,
+        hot_key="9",
+        confirm=True,
+    ),
+)
+_MON_SAT = WindowPart.model_validate({"days": "mon-sat", "from": "08:00", "to": "20:00"})
+
+
+class CampaignFile(_Part):
+    """A campaign. Implements the store's `Policy`."""
+
+    name: Name
+    title: str = Field(default="", max_length=80)
+    purpose: Purpose
+    pbx: Name = "main"
+    trunk: Name
+    caller_id: Annotated[str, Field(pattern=r"^\+?[0-9]{3,15}$")]
+    default_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    mode: Mode = Mode.PREDICTIVE
+    pacer: str = ""
+    pacer_options: dict[str, float | int | bool | str] = Field(default_factory=dict)
+    abandon_limit: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    ring_limit_s: Annotated[float, Field(ge=RING_LEAST_S, le=120)] = 25.0
+    patience_s: Annotated[float, Field(gt=0, le=2.0)] = 2.0
+    wrap_up_limit_s: Annotated[float, Field(ge=0, le=3600)] = 120.0
+    amd: bool = False
+    record: bool = False
+    attempts_max: Annotated[int, Field(ge=1, le=100)] = 8
+    retry: dict[str, Retry] = Field(default_factory=dict)
+    calling_window: tuple[WindowPart, ...] = Field(default=(_MON_SAT,), min_length=1)
+    dispositions: tuple[Disposition, ...] = Field(default=_DISPOSITIONS, min_length=1)
+
+    @field_validator("default_region")
+    @classmethod
+    def _region(cls, value: str) -> str:
+        if value not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError("is no region of the telephone world: US, GB, DE, ...")
+        return value
+
+    @field_validator("retry")
+    @classmethod
+    def _outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for key in value:
+            if key not in OUTCOME_KEYS:
+                raise ValueError(f"there is no outcome {key}{_close(key, OUTCOME_KEYS)}")
+        return value
+
+    @field_validator("dispositions")
+    @classmethod
+    def _distinct(cls, value: tuple[Disposition, ...]) -> tuple[Disposition, ...]:
+        for what, given in (
+            ("code", [one.code for one in value]),
+            ("hot_key", [one.hot_key for one in value if one.hot_key]),
+        ):
+            twice = {one for one in given if given.count(one) > 1}
+            if twice:
+                raise ValueError(f"{what} {', '.join(sorted(twice))} is given twice")
+        return value
+
+    @model_validator(mode="after")
+    def _paced(self) -> CampaignFile:
+        if self.mode is Mode.PROGRESSIVE:
+            if self.pacer not in ("", "progressive"):
+                raise ValueError("mode: progressive has a pacer of its own: leave pacer out")
+            object.__setattr__(self, "pacer", "progressive")
+        elif not self.pacer:
+            object.__setattr__(self, "pacer", "forward")
+        return self
+
+    # --- what it means ------------------------------------------------------------------------
+
+    def rules(self) -> CampaignRules:
+        """What the core must know."""
+        return CampaignRules(
+            name=self.name,
+            pbx=self.pbx,
+            trunk=self.trunk,
+            caller_id=self.caller_id,
+            ring_limit_s=self.ring_limit_s,
+            patience_s=self.patience_s,
+            wrap_up_limit_s=self.wrap_up_limit_s,
+            amd=self.amd,
+            record=self.record,
+        )
+
+    @cached_property
+    def window(self) -> CallingWindow:
+        return CallingWindow(tuple(part.hours() for part in self.calling_window))
+
+    @cached_property
+    def retry_rules(self) -> Mapping[Outcome, RetryRule]:
+        rules = dict(DEFAULTS)
+        for key, again in self.retry.items():
+            outcome = OUTCOME_KEYS[key]
+            bad = DEFAULTS[outcome].phone_bad  # what the network says of a number stays true
+            rules[outcome] = RetryRule(again.after, again.max, again.next_phone or bad, bad)
+        return rules
+
+    @cached_property
+    def _by_code(self) -> Mapping[str, Disposition]:
+        return {one.code: one for one in self.dispositions}
+
+    def definition(self) -> dict[str, Any]:
+        return self.model_dump(
+            mode="json", exclude_computed_fields=True, exclude={"pacer_options"}
+        ) | {"pacer_options": dict(self.pacer_options)}
+
+    def after_outcome(self, outcome: Outcome, ended: Mapping[str, int], now: datetime) -> NextStep:
+        return next_step(self.retry_rules, self.attempts_max, outcome, ended, now)
+
+    def after_disposition(self, code: str, callback_at: datetime | None, now: datetime) -> Verdict:
+        chosen = self._by_code.get(code)
+        if chosen is None:
+            raise ValueError("the campaign has no such disposition")
+        match chosen.next:
+            case Next.OUTCOME:
+                return Verdict(chosen.category)
+            case Next.DONE:
+                return Verdict(chosen.category, NextStep(None, chosen.code))
+            case Next.DO_NOT_CALL:
+                return Verdict(chosen.category, NextStep(None, "do not call"), suppress=True)
+            case Next.CALLBACK:
+                if callback_at is None:
+                    raise ValueError("this disposition needs the time of the callback")
+                return Verdict(chosen.category, NextStep(max(now, callback_at)))
+            case Next.RETRY:
+                after = timedelta(seconds=chosen.after or 0.0)
+                return Verdict(chosen.category, NextStep(now + after))
+
+    def open_at(self, zones: str, moment: datetime) -> bool:
+        return self.window.open_at(zones, moment)
+
+    def next_open(self, zones: str, moment: datetime) -> datetime | None:
+        return self.window.next_open(zones, moment)
+
+
+OUTCOME_KEYS = {outcome.name.lower(): outcome for outcome in Outcome}
+
+
+def _close(name: str, known: Mapping[str, object] | list[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f": did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(known))}"
+
+
+def load_campaign(path: Path) -> CampaignFile:
+    """Read a campaign's file. Raises `FileError` with every fault: `file:line: field: mend`."""
+    file = YamlFile(path)
+    if not isinstance(file.value, dict):
+        raise FileError([f"{path}:1: a campaign is a table of fields: name: ..., trunk: ..."])
+    try:
+        return CampaignFile.model_validate(file.value)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+    # A sequence with a faulty member counts as shorter than it is: that is no fault of its own.
+    told = [f for f in faults if f["type"] != "too_short" or not _deeper(f["loc"], faults)]
+    raise FileError([_fault(file, one) for one in told])
+
+
+def _deeper(where: tuple[object, ...], faults: Sequence[Any]) -> bool:
+    return any(len(f["loc"]) > len(where) and f["loc"][: len(where)] == where for f in faults)
+
+
+def _fault(file: YamlFile, error: Any) -> str:
+    where = tuple(error["loc"])
+    match error["type"]:
+        case "missing":
+            return file.fault(where, "is missing")
+        case "extra_forbidden":
+            *outer, name = where
+            known = list(CampaignFile.model_fields) if not outer else _fields_near(outer)
+            return file.fault(where, f"is not a field of a campaign{_close(str(name), known)}")
+        case "greater_than_equal" if where == ("ring_limit_s",):
+            return file.fault(where, f"must be {RING_LEAST_S:g} or more: the law's least ring")
+        case "string_pattern_mismatch" if where in _SPELLING:
+            return file.fault(where, _SPELLING[where])
+        case "value_error":
+            return file.fault(where, str(error["ctx"]["error"]))
+    message = str(error["msg"])
+    return file.fault(where, message[:1].lower() + message[1:])
+
+
+_PLAIN = "is written with letters, digits, dot, hyphen and underscore, 64 at most"
+_SPELLING: Mapping[tuple[Any, ...], str] = {
+    ("name",): _PLAIN,
+    ("pbx",): _PLAIN,
+    ("trunk",): _PLAIN,
+    ("caller_id",): "is a number, best with its country: +12125550100",
+    ("default_region",): "is two capital letters: US, GB, DE",
+}
+
+
+def _fields_near(outer: list[Any]) -> list[str]:
+    match outer[0]:
+        case "retry":
+            return list(Again.model_fields)
+        case "calling_window":
+            return ["days", "from", "to"]
+        case _:
+            return list(Disposition.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a campaign's file, for editors."""
+    return CampaignFile.model_json_schema(mode="validation")
+
+
+__all__ = ["CampaignFile", "FileError", "json_schema", "load_campaign"]

@@ -1,0 +1,107 @@
+"""A YAML file read so that every complaint can name its line.
+
+Plain scalars are read by the few rules people expect: `true`/`false`, `null`, whole and decimal
+numbers, everything else is text. So `10:00` stays a time of day (YAML 1.1 makes it 600) and `no`
+a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+BYTES_MAX = 1_000_000  # a campaign has a few hundred lines; more is a mistake
+_DEPTH_MAX = 20
+_INT = re.compile(r"-?(0|[1-9]\d*)\Z")
+_FLOAT = re.compile(r"-?\d+\.\d+\Z")
+_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+Path_ = tuple[str | int, ...]
+
+
+class FileError(Exception):
+    """What is wrong with a file, one line of text for each fault: `file:line: field: mend`."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+class YamlFile:
+    """The file's `value`, and the line each part of it stands on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: dict[Path_, int] = {(): 1}
+        self._faults: list[str] = []
+        node = self._compose()
+        self.value: Any = None if node is None else self._read(node, ())
+        if self._faults:
+            raise FileError(self._faults)
+
+    def line(self, where: Path_) -> int:
+        """The line of a part, or of the nearest part around it."""
+        while where not in self._lines:
+            where = where[:-1]
+        return self._lines[where]
+
+    def fault(self, where: Path_, text: str) -> str:
+        name = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in where
+        ).lstrip(".")
+        return f"{self.path}:{self.line(where)}: {f'{name}: ' if name else ''}{text}"
+
+    def _compose(self) -> yaml.Node | None:
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise FileError([f"{self.path}: cannot be read: {error.strerror}"]) from None
+        if len(data) > BYTES_MAX:
+            raise FileError(
+                [f"{self.path}: is larger than {BYTES_MAX} bytes: is it the right file?"]
+            )
+        try:
+            node: yaml.Node | None = yaml.compose(data, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise FileError([f"{self.path}:{line}: is not YAML: {error.problem}"]) from None
+        except yaml.YAMLError:  # characters that cannot be in YAML; the text would quote them
+            raise FileError([f"{self.path}: is not YAML: save it as UTF-8 text"]) from None
+        return node
+
+    def _read(self, node: yaml.Node, where: Path_) -> Any:
+        self._lines.setdefault(where, node.start_mark.line + 1)
+        if len(where) > _DEPTH_MAX:
+            raise FileError([self.fault(where[:4], "is nested too deep (an alias to itself?)")])
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._read(part, (*where, i)) for i, part in enumerate(node.value)]
+        read: dict[str, Any] = {}
+        for key, part in node.value:
+            name = str(key.value)
+            inner = (*where, name)
+            if name in read:
+                self._lines[inner] = key.start_mark.line + 1
+                self._faults.append(self.fault(inner, "is given twice: remove one"))
+                continue
+            self._lines[inner] = key.start_mark.line + 1
+            read[name] = self._read(part, inner)
+        return read
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text = str(node.value)
+    if node.style is not None:  # quoted or a block: text as it stands
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.match(text):
+        return int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    return text
