@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from dialer.campaigns.cli import campaigns_app, lists_app
 
@@ -28,14 +31,16 @@ errors = Console(stderr=True)
 @app.command()
 def serve(
     config: Annotated[Path, typer.Argument(help="The site's settings, dialer.yaml.")],
-    log_format: Annotated[str, typer.Option(help="json, or console for people.")] = "json",
+    log_format: Annotated[
+        Literal["json", "console"], typer.Option(help="json, or console for people.")
+    ] = "json",
 ) -> None:
     """Run the dialer until it is ended (SIGTERM or Ctrl-C). Live calls go on in Asterisk."""
-    from dialer.logs import set_up_logs
+    from dialer.logs import configure
     from dialer.server.app import Server, serve_for_ever
     from dialer.server.load import load_site
 
-    set_up_logs(log_format)
+    configure(log_format)
     site, campaigns, crm = load_site(config)
 
     async def main() -> None:
@@ -59,9 +64,7 @@ def check(config: Annotated[Path, typer.Argument(help="The site's settings.")]) 
 
 @agents_app.command("hash-password")
 def hash_password(
-    password: Annotated[
-        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)
-    ],
+    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)],
 ) -> None:
     """Print the hash of a password, for dialer.yaml."""
     from dialer.server.credentials import hash_password as make
@@ -107,32 +110,33 @@ def _speed(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not 0 < speed <= 1_000:
-        raise typer.BadParameter("give a number above 0, at most 1000, or max", param_hint="--speed")
+        raise typer.BadParameter(
+            "give a number above 0, at most 1000, or max", param_hint="--speed"
+        )
     return speed
 
 
 async def _until_signalled(work: object) -> None:
     """Run `work` until done or SIGINT/SIGTERM, then let it end in order."""
-    import signal
-
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # noqa: TID251 - the main task
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, task.cancel)
-    try:
+    with contextlib.suppress(asyncio.CancelledError):
         await task
-    except asyncio.CancelledError:
-        pass
 
 
 def main() -> None:
     """Errors meant for people are one message and exit code 1, never a traceback."""
-    from dialer.errors import PeopleError
+    from crm_bridge.config import ConfigError
+    from dialer.campaigns.yamlfile import FileError
+    from dialer.store.database import StoreError
+    from dialer.web.app import WebStartError
 
     try:
         app()
-    except PeopleError as error:
-        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+    except (ConfigError, FileError, StoreError, WebStartError) as error:
+        errors.print("[bold red]error:[/]", Text(str(error)), soft_wrap=True)
         sys.exit(1)
 
 

@@ -32,6 +32,7 @@ from dialer.server.changes import Changes
 from dialer.server.engine import Engine
 from dialer.server.face import LinkView, WebhooksView
 from dialer.server.histogram import Histogram
+from dialer.server.load import desk_of
 from dialer.server.pacing import TICK_S, civil_seconds
 from dialer.server.reception import Reception, Watched
 from dialer.server.site import CampaignDesk, PbxSettings, SiteSettings
@@ -117,7 +118,7 @@ class Server:
             self.engine,
             self.clock,
             {agent.name: agent for agent in self.site.agents},
-            {name: campaign.desk() for name, campaign in self._campaigns.items()},
+            {name: desk_of(campaign) for name, campaign in self._campaigns.items()},
             self._watched,
         )
         self._watch()

@@ -24,7 +24,6 @@ from dialer.server.face import (
     CampaignAction,
     CampaignView,
     ClockView,
-    DispositionOffer,
     HealthView,
     LeadCard,
     LinesView,
@@ -381,18 +380,4 @@ def _abandon(standing: Standing) -> AbandonView:
         standing.window.limit,
         int(standing.left // 1),
         standing.window.name,
-    )
-
-
-def offers(dispositions: tuple[DispositionOffer, ...]) -> tuple[DispositionOffer, ...]:
-    """The offers with hot keys 1 to 9 given to those that have none."""
-    taken = {offer.hot_key for offer in dispositions}
-    free = iter(key for key in "123456789" if key not in taken)
-    return tuple(
-        offer
-        if offer.hot_key
-        else DispositionOffer(
-            offer.code, offer.label, next(free, ""), offer.requires, offer.confirm
-        )
-        for offer in dispositions
     )
