@@ -54,6 +54,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "Overdial",  # which versions of what serve here is nobody's business
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 

@@ -15,7 +15,7 @@ HELLO_LIMIT_S = 5.0
 STUCK_LIMIT_S = 20.0  # a peer that reads nothing for so long is not worth its buffer
 
 SCREENS_PER_AGENT_MAX = 8  # tabs; more is a client gone wild
-STRANGERS_MAX = 256  # sockets that have not said hello
+STRANGERS_MAX = 1024  # sockets without hello; a whole floor may come back at once
 WALLBOARDS_MAX = 200
 BROKEN_MESSAGES_MAX = 20  # per socket
 

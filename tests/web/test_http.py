@@ -207,6 +207,7 @@ async def test_every_answer_is_dressed(desk: Desk) -> None:
             assert "frame-ancestors 'none'" in policy
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert answer.headers["Server"] == "Overdial"
     async with desk.http.get("/v1/wallboard", headers=_with(VIEWER)) as answer:
         assert answer.headers["Cache-Control"] == "no-store"
 

@@ -88,10 +88,13 @@ function reconcile(parent, items, keyOf, make, drawOne) {
 
 function drawAlerts(m) {
   const alerts = [];
-  for (const link of m.links) if (!link.up) alerts.push(["bad", `PBX ${link.pbx}: ${link.why || "no connection"}`]);
+  for (const link of m.links) {
+    if (!link.up) alerts.push(["bad", `PBX ${link.pbx}: ${link.why || "no connection"}`]);
+    else if (link.why) alerts.push(["warm", `PBX ${link.pbx}: ${link.why}`]);
+  }
   for (const c of m.campaigns) if (c.why_not_dialling) alerts.push(["warm", `${c.title || c.name} is not dialling: ${c.why_not_dialling}`]);
-  if (m.webhooks.failing) alerts.push(["warm", `CRM: ${m.webhooks.failing} (${count(m.webhooks.backlog)} events wait)`]);
-  if (m.webhooks.dead) alerts.push(["bad", `CRM: ${count(m.webhooks.dead)} events were given up after all retries`]);
+  if (m.webhooks.failing) alerts.push(["warm", `Webhooks fail: ${m.webhooks.failing} (${count(m.webhooks.backlog)} events wait)`]);
+  if (m.webhooks.dead) alerts.push(["bad", `Webhooks: ${count(m.webhooks.dead)} events were given up after all retries`]);
   const wanted = JSON.stringify(alerts);
   if ($("alerts").dataset.now === wanted) return;
   $("alerts").dataset.now = wanted;
