@@ -84,7 +84,7 @@ class Reception:
         self._sessions = Sessions()
         self._session_count = 0
         self._notices: dict[str, str] = {}
-        self._chosen: dict[str, str] = {}  # attempt -> disposition, of calls not yet left
+        self._chosen: dict[str, tuple[str, str]] = {}  # agent -> the last (attempt, disposition)
 
     @property
     def changes(self) -> Changes:
@@ -139,7 +139,7 @@ class Reception:
         self, agent: str, attempt: str, code: str, callback_at: str, note: str
     ) -> None:
         present = self._present(agent)
-        if self._chosen.get(attempt) == code:
+        if self._chosen.get(agent) == (attempt, code):
             return
         if present.attempt != attempt or not attempt or present.disposed:
             raise Refused("This is not your call (any more).", 409, "Look at the screen again.")
@@ -150,7 +150,8 @@ class Reception:
         for name in offer.requires:
             if not given.get(name, "").strip():
                 raise Refused(f"This disposition asks for {name}.", 409, f"Fill in {name}.")
-        self._chosen[attempt] = code
+        self._chosen[agent] = (attempt, code)
+        self.changes.mark(agent)
         self._engine.post(ev.DispositionChosen(agent, attempt, code, callback_at, note))
 
     def screen_connected(self, agent: str) -> None:
@@ -201,6 +202,7 @@ class Reception:
         popped = self._engine.popped.get(agent.name)
         began = popped is not None and popped.attempt == agent.attempt
         talking = call is not None and call.parted is None
+        attempt, chosen = self._chosen.get(agent.name, ("", ""))
         return CallView(
             attempt=agent.attempt,
             campaign=agent.campaign,
@@ -214,7 +216,7 @@ class Reception:
             ),
             connected_at=agent.since if began and talking else None,
             ended_at=None if talking else (agent.wrap_began or agent.since),
-            disposition=self._chosen.get(agent.attempt, ""),
+            disposition=chosen if attempt == agent.attempt else "",
             dispositions=desk.dispositions,
             wrap_up_limit_s=desk.wrap_up_limit_s,
         )
