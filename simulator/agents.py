@@ -67,6 +67,7 @@ class Manners:
     hangs_up_share: float = 0.4  # of conversations that the agent is the one to end
     disposes_early_share: float = 0.15  # chooses the code while still talking
     login_spread_s: float = 20.0
+    goodbye_s: float = 30.0  # at the end of the shift, to end a conversation
     machine_codes: tuple[str, ...] = ("answering_machine", "machine", "voicemail", "am")
     weights: dict[str, float] = field(default_factory=dict)  # by code; others weigh 1
 
@@ -131,7 +132,8 @@ class SimulatedAgents:
             self._tasks.start(f"agent {account.agent}", person.work())
 
     async def log_out(self) -> None:
-        """Every agent ends the shift: at once when free, after the call otherwise."""
+        """Every agent ends the shift: at once when free, else the call is brought to its end
+        within `Manners.goodbye_s`, written up, and then."""
         await asyncio.gather(*(person.leave() for person in self._people))
 
     async def close(self) -> None:
@@ -171,6 +173,7 @@ class _Person:
         self._leaving = False
         self._due: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=100)
         self._break_due_s = 0.0
+        self._talking = False
         self._reasons: list[str] = []  # break codes to choose from
 
     async def work(self) -> None:
@@ -199,6 +202,9 @@ class _Person:
     async def leave(self) -> None:
         """Choose to log out; the screen closes when the server says that the session ended."""
         self._leaving = True
+        if self._talking:
+            self._stop_timer()
+            self._after(self._rng.uniform(0.2, 1.0) * self._manners.goodbye_s, self._hang_up)
         self._say({"type": "status", "status": "logged out"})
 
     # --- the screen -----------------------------------------------------------------------------
@@ -254,6 +260,7 @@ class _Person:
     def _look(self, picture: dict[str, Any]) -> None:
         call = picture["call"]
         self._reasons = picture["break_reasons"]
+        self._talking = call is not None and call["ended_at"] is None
         if call is None:
             self._attempt = ""
             if picture["state"] == "break" and self._timer is None and not self._leaving:
