@@ -17,7 +17,7 @@ from tests.web.fake_face import FakeFace
 
 SUPERVISOR = "supervisors-token-0001"
 VIEWER = "viewers-token-000000001"
-_PATIENCE_S = 5.0  # for an answer over loopback; never waited for when all is well
+_PATIENCE_S = 15.0  # for an answer over loopback; never waited for when all is well
 
 
 class RealClock:

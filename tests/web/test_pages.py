@@ -31,6 +31,8 @@ FLAGS = [
     "--disable-sync",
 ]
 
+expect.set_options(timeout=15_000)  # a busy machine; nothing waits so long when all is well
+
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium here: apt-get install chromium enables the page tests"
 )
@@ -70,7 +72,7 @@ async def _tab(browser: Browser) -> Tab:
     context = await browser.new_context(
         viewport={"width": 1280, "height": 800}, timezone_id="Europe/Berlin"
     )
-    context.set_default_timeout(8000)
+    context.set_default_timeout(15_000)
     return Tab(await context.new_page())
 
 
