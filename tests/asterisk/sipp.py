@@ -267,6 +267,9 @@ def _steps(w: _Writer, label: str, steps: tuple[Step, ...]) -> None:
                 if ms == 0:
                     w.recv("ACK", 'next="hangup"')
                 else:
+                    # An order to hang up, or Asterisk's own BYE, may be faster than its ACK.
+                    w.recv("INFO", 'optional="true" next="hangup"')
+                    w.recv("BYE", 'optional="true" next="bye"')
                     w.recv("ACK")
                     if play:
                         w.out.append(

@@ -86,14 +86,24 @@ async def test_an_agent_parks_again_after_each_of_many_calls(floor: Floor) -> No
     assert not floor.evt.events("Hangup", Uniqueid=AGENT)
 
 
-async def test_a_customer_whose_agent_is_lost_is_hung_up_not_left(floor: Floor) -> None:
+async def test_a_customer_whose_agent_is_lost_in_talk_is_hung_up(floor: Floor) -> None:
     agent = await floor.log_in(AGENT, "agent01")
     await floor.connect(AGENT, agent, CUSTOMER)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(4.1)  # a talk, by the dialplan's whole seconds
     await floor.bench.hang_up("agent01")
     lost, gone = await floor.gone(AGENT), await floor.gone(CUSTOMER)
     assert stamp(gone) - stamp(lost) < 0.2
     assert not floor.evt.events("UserEvent", UserEvent="OverdialHarbour")
+
+
+async def test_a_customer_whose_agent_is_lost_at_once_hears_the_message(floor: Floor) -> None:
+    agent = await floor.log_in(AGENT, "agent01")
+    await floor.connect(AGENT, agent, CUSTOMER)
+    await floor.bench.hang_up("agent01")
+    await floor.gone(AGENT)
+    gone = await floor.gone(CUSTOMER)
+    (harbour,) = floor.evt.events("UserEvent", UserEvent="OverdialHarbour")
+    assert stamp(gone) - stamp(harbour) > 1.5
 
 
 async def test_the_customer_may_leave_at_any_moment(floor: Floor) -> None:

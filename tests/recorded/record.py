@@ -87,7 +87,16 @@ async def talk_we_hang_up_customer(floor: Floor) -> None:
 async def talk_agent_leg_lost(floor: Floor) -> None:
     agent = await floor.log_in(AGENT, floor.bench.phones[0])
     await floor.connect(AGENT, agent, CUSTOMER)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(4.1)
+    await floor.bench.hang_up(floor.bench.phones[0])
+    await floor.gone(AGENT)
+    await floor.gone(CUSTOMER)
+
+
+@scene
+async def agent_leg_lost_at_once(floor: Floor) -> None:
+    agent = await floor.log_in(AGENT, floor.bench.phones[0])
+    await floor.connect(AGENT, agent, CUSTOMER)
     await floor.bench.hang_up(floor.bench.phones[0])
     await floor.gone(AGENT)
     await floor.gone(CUSTOMER)
@@ -120,6 +129,21 @@ async def redirect_abandon(floor: Floor) -> None:
         "Redirect", Channel=channel, Context="overdial-customer", Exten="s", Priority="abandon"
     )
     await floor.gone(CUSTOMER)
+
+
+@scene
+async def bridge_after_the_timer(floor: Floor) -> None:
+    """A Bridge that comes too late takes the customer out of the message."""
+    agent = await floor.log_in(AGENT, floor.bench.phones[0])
+    await floor.call(CUSTOMER, "talk")
+    harbour = await floor.evt.event("UserEvent", UserEvent="OverdialHarbour")
+    await floor.bridge(agent, harbour["Channel"])
+    await floor.talking(AGENT, CUSTOMER)
+    await asyncio.sleep(0.5)
+    await floor.hang_up(CUSTOMER)
+    await floor.gone(CUSTOMER)
+    await floor.hang_up(AGENT)
+    await floor.gone(AGENT)
 
 
 @scene
