@@ -124,9 +124,7 @@ def run(
 ) -> None:
     """Simulate days of one world under one pacer."""
     with _complaints():
-        from rich.console import Console
-
-        from simulator.experiments.output import results_json, summary_table
+        from simulator.experiments.output import print_table, results_json, summary_table
         from simulator.experiments.vary import pacer_of
 
         world = _scenario(scenario, agents, changes)
@@ -138,7 +136,7 @@ def run(
             count = write_day(world, spec, seed, calls)
             typer.echo(f"{count} calls written to {calls}", err=True)
         if not as_json:
-            Console().print(summary_table(summaries))
+            print_table(summary_table(summaries))
         _deliver(results_json("run", summaries, seed=seed), as_json, out, report)
 
 
@@ -158,14 +156,13 @@ def compare(
     as_json: JsonOption = False,
     out: OutOption = None,
     report: ReportOption = Path("compare.html"),
+    picture: Annotated[Path | None, typer.Option(help="Also write the overview as SVG.")] = None,
 ) -> None:
     """Every pacer on every world, the same people for all: a table and a report."""
     with _complaints():
-        from rich.console import Console
-
         from simulator.bounds import clairvoyant
         from simulator.experiments.jobs import BEST_RATIO
-        from simulator.experiments.output import results_json, summary_table
+        from simulator.experiments.output import print_table, results_json, summary_table
         from simulator.experiments.plain import known_pacers
         from simulator.experiments.vary import pacer_of
         from simulator.scenario_file import shipped_names
@@ -180,7 +177,7 @@ def compare(
             specs = [pacer_of(p) for p in pacers.split(",")]
         summaries = _run(worlds, specs, days, seed, engine, jobs, as_json)
         if not as_json:
-            Console().print(summary_table(summaries, specs[0].label))
+            print_table(summary_table(summaries, specs[0].label))
         bounds = {w.name: clairvoyant(w, seed).utilisation for w in worlds}
         notes = {w.name: w.note for w in worlds}
         what = results_json(
@@ -192,6 +189,10 @@ def compare(
             notes=notes,
         )
         _deliver(what, as_json, out, report)
+        if picture is not None:
+            from simulator.report import write_picture
+
+            write_picture(picture, what)
 
 
 def _axes(changes: list[str] | None, options: list[str] | None) -> list[Any]:
@@ -238,11 +239,10 @@ def sweep(
 ) -> None:
     """Every combination of some values of the world and of the pacer's options."""
     with _complaints():
-        from rich.console import Console
         from rich.table import Table
 
         from simulator.experiments.jobs import plan_jobs
-        from simulator.experiments.output import percent, plain, progress, results_json
+        from simulator.experiments.output import percent, plain, print_table, progress, results_json
         from simulator.experiments.sweep import combinations
         from simulator.experiments.sweep import sweep as sweep_over
         from simulator.experiments.vary import pacer_of
@@ -267,7 +267,7 @@ def sweep(
                     f"{s.days_over}/{len(s.days)}",
                     plain(s.connects_per_hour),
                 )
-            Console().print(table)
+            print_table(table)
         what = results_json(
             "sweep",
             [row.summary for row in rows],
@@ -353,7 +353,8 @@ def tune(
             typer.echo(
                 f"{settings}: utilisation {percent(best.summary.utilisation)}, abandoned"
                 f" {percent(best.summary.abandon_rate, 2)}, chance of a {window} over the limit at"
-                f" most {100 * at_most:.1f} % ({confidence:.0%} sure, {len(best.summary.days)} days)"
+                f" most {100 * at_most:.1f} % ({confidence:.0%} sure,"
+                f" {len(best.summary.days)} days)"
             )
         if best is None:
             if not as_json:
@@ -408,11 +409,9 @@ def replay(
 ) -> None:
     """The people of a history once more, under other pacers."""
     with _complaints():
-        from rich.console import Console
-
         from simulator.experiments.fit import fit as fit_world
         from simulator.experiments.jobs import check
-        from simulator.experiments.output import results_json, summary_table
+        from simulator.experiments.output import print_table, results_json, summary_table
         from simulator.experiments.replay import day_of
         from simulator.experiments.replay import replay as replay_people
         from simulator.experiments.stats import Summary
@@ -436,7 +435,7 @@ def replay(
             for spec in specs
         ]
         if not as_json:
-            Console().print(summary_table(summaries, specs[0].label))
+            print_table(summary_table(summaries, specs[0].label))
         _deliver(results_json("replay", summaries, seed=seed), as_json, out, report)
 
 
@@ -460,9 +459,12 @@ def what_if(
     with _complaints():
         from dataclasses import replace
 
-        from rich.console import Console
-
-        from simulator.experiments.output import difference, results_json, summary_table
+        from simulator.experiments.output import (
+            difference,
+            print_table,
+            results_json,
+            summary_table,
+        )
         from simulator.experiments.vary import pacer_of
 
         now = _scenario(scenario, agents)
@@ -471,7 +473,7 @@ def what_if(
         )
         before, after = _run([now, then], [pacer_of(pacer)], days, seed, engine, jobs, as_json)
         if not as_json:
-            Console().print(summary_table([before, after]))
+            print_table(summary_table([before, after]))
             typer.echo(f"utilisation: {difference(after, before)} points")
         _deliver(results_json("what-if", [before, after], seed=seed), as_json, out, report)
 

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dialer.pacing.pacer import PacerError
 from simulator.experiments.stats import Summary
@@ -105,7 +105,7 @@ def _best_ratio(job: Job) -> list[DayResult]:
             low, best = middle, days
         else:
             high = middle
-    return [replace(day, pacer=BEST_RATIO) for day in best]
+    return best
 
 
 def run_jobs(

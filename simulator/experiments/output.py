@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -66,14 +67,14 @@ def progress(jobs: Sequence[Job], quiet: bool) -> Iterator[Callable[[Job], None]
 
 def summary_table(summaries: Sequence[Summary], reference: str | None = None) -> Table:
     """One row for each summary; a paired difference to `reference` where it ran the same world."""
-    table = Table(title=None, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("scenario")
     table.add_column("agents", justify="right")
     table.add_column("pacer")
     for name in ("utilisation", "abandoned", "days over", "connects/h", "lines/connect"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     if reference:
-        table.add_column(f"less {reference}", justify="right")
+        table.add_column(f"less {reference}", justify="right", no_wrap=True)
     known = {s.scenario: s for s in summaries if s.pacer == reference}
     last = ""
     for s in summaries:
@@ -83,7 +84,7 @@ def summary_table(summaries: Sequence[Summary], reference: str | None = None) ->
         row = [
             s.scenario if s.scenario != last else "",
             str(s.agents) if s.scenario != last else "",
-            s.pacer,
+            s.pacer if s.made == s.pacer else f"{s.pacer}: {s.made}",
             percent(s.utilisation),
             f"[red]{percent(s.abandon_rate, 2)}[/red]" if over else percent(s.abandon_rate, 2),
             f"{s.days_over}/{len(s.days)}",
@@ -105,6 +106,12 @@ def results_json(experiment: str, summaries: Sequence[Summary], **more: Any) -> 
         **more,
         "results": [s.as_dict() for s in summaries],
     }
+
+
+def print_table(table: Table) -> None:
+    """To the terminal in its width, to a pipe or file as wide as the table likes."""
+    console = Console()
+    (console if console.is_terminal else Console(width=140)).print(table)
 
 
 def print_json(what: dict[str, Any]) -> None:

@@ -85,6 +85,11 @@ class Summary:
     block_days: int
 
     @property
+    def made(self) -> str:
+        """What the pacer came out as: `best_ratio` says here which ratio was best."""
+        return self.days[0].pacer
+
+    @property
     def utilisation(self) -> Estimate:
         return mean_of([d.utilisation for d in self.days])
 
@@ -134,6 +139,7 @@ class Summary:
         return {
             "scenario": self.scenario,
             "pacer": self.pacer,
+            "made": self.made,
             "agents": self.agents,
             "days": len(self.days),
             "limit": self.limit,
