@@ -21,6 +21,7 @@ from dialer.store.context import Context, from_ms, to_ms
 from dialer.store.schema import (
     LEADS_APART,
     LeadState,
+    campaigns,
     leads,
     lists,
     outcome_counts,
@@ -273,3 +274,37 @@ def count_list(
     )
     done = int(total or 0) - due - later - busy - held
     return ListCounts(int(total or 0), due, later, busy, held, done, outcomes)
+
+
+def overview(connection: Connection) -> list[tuple[str, tuple[int, ...]]]:
+    """Every campaign with its leads: total, waiting, busy, held, done; and ended attempts.
+
+    Reads all leads: for a person at a terminal, not for a screen.
+    """
+    leads_by: dict[int, dict[str, int]] = {}
+    for campaign_id, state, count in connection.execute(
+        sa.select(leads.c.campaign_id, leads.c.state, sa.func.count()).group_by(
+            leads.c.campaign_id, leads.c.state
+        )
+    ):
+        leads_by.setdefault(campaign_id, {})[state] = count
+    ended: dict[int, int] = dict(
+        connection.execute(
+            sa.select(
+                outcome_counts.c.campaign_id, sa.func.sum(outcome_counts.c["count"])
+            ).group_by(outcome_counts.c.campaign_id)
+        )
+        .tuples()
+        .all()
+    )
+    rows = []
+    for campaign_id, name in connection.execute(
+        sa.select(campaigns.c.id, campaigns.c.name).order_by(campaigns.c.name)
+    ):
+        found = leads_by.get(campaign_id, {})
+        busy = found.get(LeadState.CLAIMED.value, 0) + found.get(LeadState.DIALLING.value, 0)
+        rest = (found.get(s.value, 0) for s in (LeadState.HELD, LeadState.DONE))
+        waiting = found.get(LeadState.WAITING.value, 0)
+        attempts_made = int(ended.get(campaign_id, 0))
+        rows.append((name, (sum(found.values()), waiting, busy, *rest, attempts_made)))
+    return rows

@@ -124,6 +124,10 @@ class Store:
         )
         return None if ms is None else from_ms(ms)
 
+    async def overview(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Every campaign with its leads: total, waiting, busy, held, done; and ended attempts."""
+        return await self.database.read(claims.overview)
+
     # --- the batching writer ------------------------------------------------------------------
 
     def start_writer(
