@@ -60,6 +60,7 @@ class Link:
     ) -> None:
         self.login = login
         self.counters = Counters()
+        self.refusing = ""  # why the PBX does nothing at all for now, in its own words
         self._limits = limits or Limits()
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
@@ -181,10 +182,6 @@ class Link:
             self._reading = True
             self._session.protocol.transport.resume_reading()
 
-    def fail(self, why: str) -> None:
-        """Give the link up as lost, with `on_lost`."""
-        self._session.fail(why)
-
     def close(self) -> None:
         """Final and at once: what is under way ends as `Lost`, and no callback follows."""
         self._stop("the link was closed")
@@ -236,7 +233,9 @@ class Link:
         def judge(future: asyncio.Future[Result]) -> None:
             if not self._up:
                 return
-            if not isinstance(future.result(), Lost):
+            result = future.result()
+            self.refusing = result.message if isinstance(result, Refused) else ""
+            if not isinstance(result, Lost):
                 self.counters.ping_s = self._loop.time() - asked
             elif self._reading and protocol.answers == answers:
                 self._session.fail(f"no answer to Ping in {self._limits.ping_s:g} s")

@@ -241,6 +241,8 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk has no types
         return self.authenticated
 
     def dispatch(self, event: Message) -> None:
+        if self._over:  # the handler of an event before it, in the same segment, ended the link
+            return
         self.events += 1
         try:
             self._on_event(event)

@@ -147,9 +147,10 @@ class Pbx:
         if self._cmd is not None:
             counters["ping_s"] = self._cmd.counters.ping_s
         up = self._state is PbxState.UP
-        return PbxStatus(
-            up, "" if up else self._why, self._version, counters, self._state, self._warning
-        )
+        warning = self._warning
+        if self._cmd is not None and self._cmd.refusing:
+            warning = f"the PBX refuses everything: {self._cmd.refusing}"
+        return PbxStatus(up, "" if up else self._why, self._version, counters, self._state, warning)
 
     def pause_events(self) -> None:
         """Back-pressure: leave events in the socket until `resume_events`."""

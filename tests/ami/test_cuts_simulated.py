@@ -116,7 +116,10 @@ async def test_a_pbx_that_drains_refuses_and_is_not_lost() -> None:
         assert failed.refused == "Asterisk is shutting down"
         await asyncio.sleep(10)
         assert it.pbx.status().connected
+        assert it.pbx.status().warning == "the PBX refuses everything: Asterisk is shutting down"
         bench.pbx.faults.clear()
+        await asyncio.sleep(2)
+        assert it.pbx.status().warning == ""
 
 
 @virtual

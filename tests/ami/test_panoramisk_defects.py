@@ -7,6 +7,7 @@ the test is known to be able to fail.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 import panoramisk
@@ -513,6 +514,23 @@ async def test_t11_split_characters_arrive_whole() -> None:
 
 
 @virtual
+async def test_t10_no_event_follows_a_close_from_inside_a_handler() -> None:
+    async with ScriptedAmi(three_events_at_once) as ami:
+
+        class Leaving(Ours):
+            def on_event(self, message: Message) -> None:
+                super().on_event(message)
+                if message["Event"] == "Two":
+                    self.link.close()
+
+        ours = Leaving(ami)
+        await ours.link.open()
+        ours.link.send(actions.CORE_STATUS)
+        await asyncio.sleep(3)
+        assert ours.names() == ["FullyBooted", "One", "Two"]
+
+
+@virtual
 async def test_nobody_there() -> None:
     async with ScriptedAmi(stays) as ami:
         port = ami.port
@@ -543,18 +561,44 @@ async def test_a_port_that_says_nothing() -> None:
 
 
 @virtual
+async def test_a_port_that_takes_the_connection_and_no_more() -> None:
+    async def mute(talk: Talk) -> None:
+        await asyncio.sleep(100)
+
+    async with ScriptedAmi(mute) as ami:
+        login = Login("127.0.0.1", ami.port, "u", "s", tls=ssl.create_default_context())
+        link = Link(login, lambda _: None, lambda _: None, Limits(connect_s=5))
+        with pytest.raises(Unreachable, match="no answer in 5 s"):
+            await link.open()
+
+
+@virtual
+async def test_a_secret_that_cannot_be_sent_is_not_shown() -> None:
+    async with ScriptedAmi(stays) as ami:
+        login = Login("127.0.0.1", ami.port, "u", "se\ncret")
+        link = Link(login, lambda _: None, lambda _: None)
+        with pytest.raises(LoginRefused) as refused:
+            await link.open()
+        assert "Secret holds a control character" in str(refused.value)
+        assert "cret" not in str(refused.value).replace("Secret", "")
+        assert "cret" not in repr(login)
+
+
+@virtual
 async def test_a_pbx_that_does_not_read_gets_nothing_more() -> None:
     async def stops_reading(talk: Talk) -> None:
         await talk.log_in()
         await asyncio.sleep(100)
 
     async with ScriptedAmi(stops_reading) as ami:
-        ours = Ours(ami, Limits(in_flight_max=1_000_000, ping_every_s=1000))
+        ours = Ours(ami, Limits(in_flight_max=1_000_000, ping_every_s=50))
         await ours.link.open()
         names = tuple((f"X-{n}", "y" * 900) for n in range(100))
         sent = [ours.link.send(actions.Action("Filler", names)) for _ in range(200)]
         assert any(f.done() and isinstance(f.result(), NotSent) for f in sent)
-        ours.link.close()
+        while not ours.lost:  # noqa: ASYNC110 - virtual time
+            await asyncio.sleep(100)
+        assert ours.lost == ["the PBX does not read what it is sent"]
         assert all([not (await f).success for f in sent])
 
 

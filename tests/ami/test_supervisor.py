@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dialer.ami import actions
+from dialer.ami import actions, supervisor
 from dialer.ami.codec import Message
 from dialer.ami.link import Limits
 from dialer.ami.supervisor import Pbx, PbxConfig, PbxState
@@ -242,6 +242,41 @@ async def test_missing_rights_are_named() -> None:
         (lost,) = it.told
         assert "refuses CoreSettings to overdial-evt: Permission denied" in lost.why  # type: ignore[union-attr]
         assert "write=reporting" in lost.why  # type: ignore[union-attr]
+
+
+@virtual
+async def test_a_storm_of_events_during_the_listing_has_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "HELD_EVENTS_MAX", 10)
+
+    async def storm(talk: Talk, action: Message) -> None:
+        for _ in range(20):
+            talk.event("Newstate", **ANSWERED)
+        await asyncio.sleep(1)
+
+    async with ScriptedAmi(Script(answers={"CoreShowChannels": storm})) as ami, Watched(ami) as it:
+        await asyncio.sleep(1)
+        (lost,) = it.told
+        assert "more events came during the resync than can be kept" in lost.why  # type: ignore[union-attr]
+
+
+@virtual
+async def test_a_fault_of_our_own_stops_dialling_and_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(supervisor, "ask_channels", broken)
+    async with ScriptedAmi(Script()) as ami:
+        it = Watched(ami)
+        await it.pbx.start()
+        await asyncio.sleep(1)
+        assert it.told == [LinkLost("main", "a fault of the dialer's own; see its log")]
+        assert [type(fault) for fault in it.faults] == [ZeroDivisionError]
+        await it.pbx.close()
+        await it.tasks.close()
 
 
 # --- losing ---------------------------------------------------------------------------------------

@@ -238,7 +238,6 @@ def test_recorded_calls_that_were_not_answered(scene: str) -> None:
         ("redirect-abandon", ["HarbourStarted", "LegHungUp 16/-"]),
         ("caller-leaves-in-message", ["HarbourStarted", "LegHungUp 16/-"]),
         ("caller-leaves-waiting", ["LegHungUp 16/-"]),
-        ("answer-then-bye-at-once", ["LegHungUp 16/-"]),
         ("early-media-then-answer", ["LegHungUp 16/-"]),
         ("talk-customer-hangs-up", ["LegBridged", "LegUnbridged", "LegHungUp 16/-"]),
         ("talk-we-hang-up-customer", ["LegBridged", "LegUnbridged", "LegHungUp 16/-"]),
@@ -248,6 +247,15 @@ def test_recorded_calls_that_were_answered(scene: str, then: list[str]) -> None:
     facts = recorded(scene, "od-rec1-c1")
     assert set(facts[:4]) == ANSWERED
     assert facts[4:] == then
+
+
+def test_recorded_answer_and_bye_at_once() -> None:
+    """Now and then the call is over before the dialplan runs: no announcement, and Cause 0."""
+    facts = recorded("answer-then-bye-at-once", "od-rec1-c1")
+    ran = "PersonDetected" in facts
+    assert facts[0] == "LegRinging"
+    assert set(facts[:-1]) == (ANSWERED if ran else {"LegRinging", "LegAnswered"})
+    assert facts[-1] in (("LegHungUp 16/-",) if ran else ("LegHungUp 0/-", "LegHungUp 16/-"))
 
 
 def test_recorded_agent_leg_through_two_talks() -> None:
