@@ -180,7 +180,7 @@ function drawCampaign(at, c) {
   figure(at.use.big, c.utilisation == null ? "–" : percent(c.utilisation, 0));
   const waits = [];
   if (c.agent_wait_mean_s != null) waits.push(`agents wait ${c.agent_wait_mean_s.toFixed(1)} s`);
-  if (c.caller_wait_mean_s != null) waits.push(`callers ${c.caller_wait_mean_s.toFixed(2)} s`);
+  if (c.caller_wait_mean_s != null) waits.push(`callers ${Math.max(0, c.caller_wait_mean_s).toFixed(2)} s`);
   text(at.use.more, waits.join(" · ") || "nothing measured yet");
 
   const total = STAGES.reduce((sum, stage) => sum + c.lines[stage], 0);
@@ -191,9 +191,9 @@ function drawCampaign(at, c) {
   }
 
   const verdicts = Object.entries(c.leads);
-  const [first, ...others] = verdicts;
-  figure(at.left.big, count(verdicts.reduce((sum, [, number]) => sum + number, 0)));
-  text(at.left.more, verdicts.length ? [first, ...others].map(([verdict, number]) => `${count(number)} ${verdict}`).join(" · ") : "no list");
+  const left = verdicts.reduce((sum, [verdict, number]) => (verdict === "done" ? sum : sum + number), 0);
+  figure(at.left.big, count(left));
+  text(at.left.more, verdicts.length ? verdicts.map(([verdict, number]) => `${count(number)} ${verdict}`).join(" · ") : "no list");
 
   show(at.pacing, c.pacing != null);
   if (c.pacing) text(at.pacing, `Pacing: ${c.pacing.reason}`);
@@ -206,7 +206,7 @@ function drawAgents() {
   reconcile($("states"), known, (s) => s, (s) => ({ node: el("li", { class: tint(s) }) }), ({ node }, s) => text(node, `${byState.get(s)} ${s}`));
 
   const order = new Map(known.map((state, at) => [state, at]));
-  const sorted = [...rows.values()].sort((x, y) => x.name.localeCompare(y.name) || order.get(x.state) - order.get(y.state)).slice(0, SHOWN_MAX);
+  const sorted = [...rows.values()].sort((x, y) => x.name.localeCompare(y.name, undefined, { numeric: true }) || order.get(x.state) - order.get(y.state)).slice(0, SHOWN_MAX);
   tiles.clear();
   reconcile($("agents"), sorted, (row) => row.agent, makeAgent, (made, row) => {
     made.node.className = `agent ${tint(row.state)}`;
