@@ -30,6 +30,9 @@ from crm_bridge.routing import Router
 
 MEASURE_S = 5.0  # between counts of the backlog
 MEASURE_QUIET_S = 300.0
+KEEP_S = 30 * 86400.0  # how long events are kept for replay; they hold personal data
+PRUNE_EVERY_S = 3600.0
+PRUNE_MAX = 500  # events in one transaction, so that writers do not wait long
 GRACE_S = 3.0  # for requests under way when closing
 
 
@@ -85,7 +88,9 @@ class Bridge:
         outside: Outside = nullcontext,
         warn: Warn = _quiet,
         poll_s: float = 60.0,
+        keep_s: float = KEEP_S,
     ) -> None:
+        self._keep_s = keep_s
         self._clock = clock
         self._tasks = tasks
         self._warn = warn
@@ -124,6 +129,7 @@ class Bridge:
         self._running = [
             self._tasks.start("crm router", self._router.run()),
             self._tasks.start("crm measure", self._measure_often()),
+            self._tasks.start("crm prune", self._prune_often()),
             *(self._tasks.start(f"crm lane {one.endpoint.name}", one.run()) for one in self._lanes),
         ]
 
@@ -232,6 +238,20 @@ class Bridge:
             except (SQLAlchemyError, OSError) as error:
                 self._warn("the CRM backlog cannot be counted", {"error": type(error).__name__})
             await asyncio.sleep(MEASURE_S)
+
+    async def _prune_often(self) -> None:
+        while True:
+            try:
+                await self._prune()
+            except (SQLAlchemyError, OSError) as error:
+                self._warn("old CRM events cannot be removed", {"error": type(error).__name__})
+            await asyncio.sleep(PRUNE_EVERY_S)
+
+    async def _prune(self) -> None:
+        count = PRUNE_MAX
+        while count == PRUNE_MAX:
+            async with self._database.transaction() as connection:
+                count = await outbox.prune(connection, self._utc() - self._keep_s, limit=PRUNE_MAX)
 
     def _utc(self) -> float:
         return self._clock.utc().timestamp()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 
@@ -37,18 +37,16 @@ Warn = Callable[[str, dict[str, object]], None]
 
 
 class LoopClock:
-    """The running loop's time, and UTC as it was at the start plus what the loop has run."""
+    """The running loop's time, and the machine's UTC, which may be set right meanwhile."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._t0 = self._loop.time()
-        self._utc0 = datetime.now(UTC)  # noqa: TID251 - the bridge's own shell, when it runs alone
 
     def now(self) -> float:
         return self._loop.time()
 
     def utc(self) -> datetime:
-        return self._utc0 + timedelta(seconds=self._loop.time() - self._t0)
+        return datetime.now(UTC)  # noqa: TID251 - the bridge's own shell, when it runs alone
 
 
 class OwnTasks:

@@ -9,7 +9,6 @@ newest wins); an event older than its limit is dropped; every drop is counted wi
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import aiohttp
 
 from crm_bridge.config import Endpoint
 from crm_bridge.events import Event
+from crm_bridge.outbox import encode
 from crm_bridge.ports import Clock, Outside, Tasks
 from crm_bridge.sender import Sender
 
@@ -74,7 +74,7 @@ class FastLane:
         if len(self._queue) >= QUEUE_MAX:
             self._queue.popleft()
             self.counts.crowded_out += 1
-        data = json.dumps(event.data, separators=(",", ":"), ensure_ascii=False)
+        data = encode(event.data)
         self._queue.append(_Pop(event, data, now, now + LIFE_S - age_s))
         if self._workers < WORKERS_MAX:
             self._workers += 1

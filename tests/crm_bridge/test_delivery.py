@@ -16,11 +16,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from crm_bridge import outbox
 from crm_bridge.bridge import Bridge
 from crm_bridge.config import Config, Endpoint
+from crm_bridge.database import open_engine
 from crm_bridge.events import CallPart, Event, LeadPart, call_completed, event_id, screen_pop
 from crm_bridge.net import Network
 from crm_bridge.receiver import Receiver
@@ -37,7 +37,7 @@ def loopback() -> tuple[Network, ...]:
 
 class World:
     def __init__(self, path: Path) -> None:
-        self.engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+        self.engine = open_engine(f"sqlite:///{path}")
         self.clock = Clock()
         self.errors: list[tuple[str, BaseException]] = []
         self.tasks = Tasks(lambda name, error: self.errors.append((name, error)))
@@ -59,7 +59,6 @@ class World:
     async def start(self, poll_s: float = 60.0) -> Bridge:
         with outside_work():
             async with self.engine.begin() as connection:
-                await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 await connection.run_sync(outbox.metadata.create_all)
         self.bridge = Bridge(
             self.engine,

@@ -6,8 +6,10 @@ import asyncio
 import socket
 import ssl
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
@@ -107,8 +109,6 @@ async def server() -> Any:
 
 
 async def send(url: str, **fields: Any) -> Answer:
-    import aiohttp
-
     sender = Sender(
         Endpoint("crm", url, (KEY,), **fields),
         LoopClock(),
@@ -173,8 +173,8 @@ async def test_a_large_answer_is_not_read_to_its_end(server: Server) -> None:
     assert (await send(f"http://127.0.0.1:{port}/", allow_networks=LOOPBACK)).ok
 
 
-async def test_a_certificate_nobody_vouches_for_is_refused(server: Server, tmp_path: Any) -> None:
-    context, _ = certificate(tmp_path)
+async def test_a_certificate_nobody_vouches_for_is_refused(server: Server) -> None:
+    context, _ = certificate()
     port = await server.start(context)
     answer = await send(f"https://127.0.0.1:{port}/", allow_networks=LOOPBACK)
     assert answer.status is None
@@ -182,33 +182,19 @@ async def test_a_certificate_nobody_vouches_for_is_refused(server: Server, tmp_p
     assert server.paths == []
 
 
-async def test_a_site_can_bring_its_own_authority(server: Server, tmp_path: Any) -> None:
-    context, authority = certificate(tmp_path)
+async def test_a_site_can_bring_its_own_authority(server: Server) -> None:
+    context, authority = certificate()
     port = await server.start(context)
     answer = await send(f"https://127.0.0.1:{port}/", allow_networks=LOOPBACK, ca_file=authority)
     assert answer.ok
 
 
-def certificate(folder: Any) -> tuple[ssl.SSLContext, str]:
-    """A self-signed certificate for 127.0.0.1, made by the openssl command."""
-    import shutil
-    import subprocess
-
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl command: apt-get install openssl")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=test",
-            "-addext", "subjectAltName=IP:127.0.0.1",
-        ],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
+def certificate() -> tuple[ssl.SSLContext, str]:
+    """A self-signed certificate for 127.0.0.1, good until 2126 and for nothing but this test."""
+    path = str(Path(__file__).with_name("loopback.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return context, str(cert)
+    context.load_cert_chain(path)
+    return context, path
 
 
 def test_a_url_with_a_forbidden_address_opens_no_session() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from crm_bridge import outbox
+from crm_bridge.deadletters import Selection, letters, replay
 from crm_bridge.events import Event, event_id
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -188,3 +190,57 @@ async def test_what_is_put_off_is_not_overtaken_by_what_comes_later(world: World
     await world.route()
     assert await world.claim() == []
     assert await world.claim(NOW + 2) == [2, 3]
+
+
+async def test_old_events_are_forgotten_unless_somebody_still_waits_for_them(world: World) -> None:
+    await world.happens("a", "b", "c", "d")
+    await world.route(limit=3)
+    await world.claim()
+    await world.settle(delivered={1: 200}, failed=[outbox.Failed(2, "HTTP 400", 400, None)])
+    async with world.engine.begin() as connection:
+        assert await outbox.prune(connection, NOW, limit=10) == 0
+        assert await outbox.prune(connection, NOW + 99, limit=1) == 1
+        assert await outbox.prune(connection, NOW + 99, limit=10) == 1
+        left = await connection.execute(select(outbox.events.c.seq).order_by(outbox.events.c.seq))
+        assert left.scalars().all() == [3, 4]
+
+
+async def test_dead_letters_are_found_and_sent_again(world: World) -> None:
+    await world.happens("a", "b", "c")
+    await world.route()
+    await world.claim()
+    await world.settle(
+        delivered={3: 200},
+        failed=[outbox.Failed(1, "HTTP 400", 400, None), outbox.Failed(2, "timeout", None, None)],
+    )
+    async with world.engine.begin() as connection:
+        found = await letters(connection, Selection(endpoint="crm"))
+        assert [(one.seq, one.last_error) for one in found] == [(2, "timeout"), (1, "HTTP 400")]
+        assert await replay(connection, Selection(endpoint="other"), NOW) == 0
+        assert await replay(connection, Selection(type="dnc.*"), NOW) == 0
+        assert await replay(connection, Selection(since=T0 + timedelta(hours=1)), NOW) == 0
+        assert await replay(connection, Selection(ids=(event_id(2),), type="call.*"), NOW) == 1
+    assert await world.claim() == [2]
+    async with world.engine.begin() as connection:
+        assert await replay(connection, Selection(first_seq=1, delivered=True), NOW) == 2
+    assert await world.claim() == [1, 3]
+
+
+async def test_two_dispatchers_at_once_share_the_work_and_overtake_nothing(world: World) -> None:
+    await world.happens(*(f"k{n % 5}" for n in range(200)))
+    await world.route(limit=1000)
+    mine: list[int] = []
+    theirs: list[int] = []
+
+    async def work(owner: str, done: list[int]) -> None:
+        for _ in range(60):
+            claimed = await world.claim(NOW + len(done), limit=7, owner=owner)
+            done.extend(claimed)
+            await world.settle(delivered=dict.fromkeys(claimed, 200))
+
+    await asyncio.gather(work("me", mine), work("other", theirs))
+    assert not set(mine) & set(theirs)
+    for done in (mine, theirs):
+        for key in range(5):
+            order = [seq for seq in done if seq % 5 == key]
+            assert order == sorted(order)
