@@ -44,10 +44,8 @@ class Heard(Protocol):
     def break_s(self) -> float: ...
 
 
-class Ears(Protocol):
-    """Who is on the line of an attempt; None when nobody can tell."""
-
-    def __call__(self, attempt: str) -> Heard | None: ...
+Ears = Callable[[str], Heard | None]
+"""Who is on the line of an attempt; None when nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)

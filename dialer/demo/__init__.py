@@ -38,10 +38,22 @@ def run_demo(options: DemoOptions) -> int:
     if options.keep and options.speed is None:
         print("--keep needs a clock that runs: give --speed a number, not max", file=sys.stderr)
         return 2
+    from dialer.campaigns.yamlfile import FileError
+    from dialer.store.database import StoreError
+    from dialer.web.app import WebStartError
+
     directory = options.data or Path(tempfile.mkdtemp(prefix="overdial-demo-"))
     directory.mkdir(parents=True, exist_ok=True)
     try:
         return _play(options, directory)
+    except (WebStartError, StoreError, FileError) as error:
+        print(
+            f"{error}\n(the demo takes another port by --port, any free one by --port 0)"
+            if isinstance(error, WebStartError)
+            else error,
+            file=sys.stderr,
+        )
+        return 1
     finally:
         if options.data is None:
             shutil.rmtree(directory, ignore_errors=True)

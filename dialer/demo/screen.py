@@ -80,7 +80,7 @@ class Plain:
 
     def show(self, picture: Picture) -> None:
         campaign = _campaign(picture)
-        if campaign is None:
+        if campaign is None or picture.played_s < 1.0:
             return
         played = int(picture.played_s)
         self.say(

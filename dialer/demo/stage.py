@@ -16,13 +16,16 @@ from typing import TypeVar
 from crm_bridge import signing
 from crm_bridge.receiver import Receiver
 from dialer.ami.link import Limits
+from dialer.campaigns.lists import import_list
+from dialer.campaigns.model import CampaignFile
 from dialer.clock import Clock
 from dialer.demo.report import Report
 from dialer.demo.screen import Picture, Screen
-from dialer.demo.site import CAMPAIGN, WEIGHTS, Secrets, import_sample, write_site
+from dialer.demo.site import CAMPAIGN, WEIGHTS, Secrets, write_site
 from dialer.server.app import Launch, Server
 from dialer.server.face import CampaignAction, CampaignView
 from dialer.server.load import load_site
+from dialer.store.store import Store
 from simulator.agents import Account, Manners, SimulatedAgents
 from simulator.pbx import AmiServer, contract_users
 from simulator.pbx.people import WorldDirectory
@@ -62,6 +65,8 @@ class Stage:
         self._secrets = Secrets.made(play.agents)
         self._real0 = time.monotonic()
         self._t0 = 0.0
+        self._imported = ""
+        self._wound_up = False
         self._receiver: Receiver | None = None
         self._pbx: AmiServer | None = None
         self._server: Server | None = None
@@ -109,10 +114,11 @@ class Stage:
             today=self._clock.utc().date(),
         )
         site, campaigns, crm = load_site(settings)
-        await import_sample(play.directory, site, campaigns, self._clock)
+        await self._import_list(site.database, campaigns[0])
         launch = Launch(ami_limits=_patient(play.speed), durable=False)
-        self._server = Server(site, campaigns, crm, launch)
-        await self._server.start()
+        server = Server(site, campaigns, crm, launch)
+        await server.start()  # leaves nothing behind when it cannot
+        self._server = server
         self._screen.opened(
             [
                 ("wallboard", f"{self._server.url}/wallboard#token={secrets.viewer}"),
@@ -120,6 +126,7 @@ class Stage:
                 ("AMI of the simulated PBX", f"127.0.0.1:{self._pbx.port}"),
             ]
         )
+        self._screen.say(self._imported)
         log = self._pbx.log
         self._agents = SimulatedAgents(
             self._server.url,
@@ -131,6 +138,14 @@ class Stage:
         await self._agents.start()
         self._t0 = self._clock.now()
         self._real0 = time.monotonic()
+
+    async def _import_list(self, database: str, campaign: CampaignFile) -> None:
+        store = await Store.open(database, clock=self._clock, durable=False)
+        try:
+            report = await import_list(self._play.directory / "accounts.csv", campaign, store)
+        finally:
+            await store.close()
+        self._imported = f"list: {report.accepted:,} accounts imported, {report.rejected} rejected"
 
     # --- playing --------------------------------------------------------------------------------
 
@@ -171,8 +186,9 @@ class Stage:
         """Take the numbers of the play, let calls and webhooks end unless it goes on, and judge."""
         played_s, real_s = self._clock.now() - self._t0, time.monotonic() - self._real0
         played = self._campaign()
-        if not self._play.keep:
+        if not self._play.keep and not self._stopped.is_set():
             await self._wind_up()
+            self._wound_up = True
         return self._report(played, played_s, real_s)
 
     async def _wind_up(self) -> None:
@@ -209,18 +225,18 @@ class Stage:
             stats = server.bridge.stats()
             delivered = stats.delivered + stats.pops_sent
         tally = receiver.tally
-        problems = list(server.reception.health().problems) if self._play.keep else []
+        problems = [] if self._wound_up else list(server.reception.health().problems)
         if not played.calls:
             problems.append("no call was dialled")
         if tally.forged:
             problems.append(f"{tally.forged} webhooks did not pass the receiver's check")
-        if not self._play.keep and tally.distinct != delivered:
+        if self._wound_up and tally.distinct != delivered:
             problems.append(
                 f"{delivered} webhooks were delivered and the receiver knows of {tally.distinct}"
             )
         if twice := pbx.log.dialled_twice:
             problems.append(f"{len(twice)} attempts were dialled twice")
-        if not self._play.keep and pbx.exchange.channels:
+        if self._wound_up and pbx.exchange.channels:
             problems.append(f"{len(pbx.exchange.channels)} channels were left on the PBX")
         problems += [f"a simulated agent failed: {error!r}" for error in agents.failures[:3]]
         left = sum(n for verdict, n in played.leads.items() if verdict != "done")
