@@ -45,6 +45,11 @@ def _make_room(database: str) -> None:
         Path("var").mkdir(exist_ok=True)
 
 
+@lists_app.callback()
+def _lists() -> None:
+    """Lists of accounts."""
+
+
 @lists_app.command("import")
 def import_command(
     accounts: Annotated[Path, typer.Argument(help="The CSV file.")],

@@ -85,7 +85,7 @@ class CsvFile:
             self._reader = csv.reader(self._text, delimiter=self.delimiter, strict=True)
             self._next_line = 1
             header = self._record()
-            while header is not None and not any(cell.strip() for cell in header.cells):
+            while header and not header.fault and not any(c.strip() for c in header.cells):
                 header = self._record()
             if header is None:
                 raise FileError([f"{path}: is empty: the first line names the columns"])

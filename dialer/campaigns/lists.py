@@ -71,6 +71,8 @@ class NumberError(ValueError):
 
 def normalise(text: str, region: str) -> phonenumbers.PhoneNumber:
     """The number a person wrote. Raises `NumberError`."""
+    if text.startswith("00"):
+        text = f"+{text[2:]}"  # most of the world dials out with 00, and lists cross borders
     try:
         number = phonenumbers.parse(text, region)
     except NumberParseException as error:
