@@ -14,11 +14,15 @@ from tests.asterisk.floor import Floor
 from tests.asterisk.harness import AsteriskBench, missing
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """One reason, one place: pytest then says it in one line for all of them."""
+    if item.get_closest_marker("asterisk") is not None and (why := missing()):
+        pytest.skip(why)
+
+
 @pytest.fixture
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[AsteriskBench]:
     """An Asterisk of this test's own, with carrier and phones."""
-    if why := missing():
-        pytest.skip(why)
     async with AsteriskBench(**getattr(request, "param", {})) as bench:
         yield bench
 

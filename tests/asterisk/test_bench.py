@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.asterisk.floor import Floor
-from tests.asterisk.harness import REPO, AsteriskBench, missing, process_state
+from tests.asterisk.harness import REPO, AsteriskBench, process_state
 
 pytestmark = pytest.mark.asterisk
 
@@ -66,8 +66,6 @@ asyncio.run(main())
 
 
 async def test_nothing_is_left_when_the_bench_is_killed() -> None:
-    if why := missing():
-        pytest.skip(why)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SCRIPT, cwd=REPO, stdout=asyncio.subprocess.PIPE
     )
