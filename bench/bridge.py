@@ -2,10 +2,12 @@
 
     python -m bench.bridge [--events 20000] [--database URL] [--json]
 
-The receiver is a separate process that answers 204 and looks at nothing, so that what is measured
-is the sending side alone. `ratio` is the bridge's events/s over the bare aiohttp client's; the
-goal is 0.5. Both use the same number of connections. Screen pops are measured at 50/s with as many
-hanging endpoints as good ones.
+The receiver is a separate process that answers 204: an aiohttp server as a CRM would run one, or
+with `--receiver sink` a few lines that look at nothing, which leaves the sending side alone as the
+limit. `ratio` is the bridge's events/s over the bare aiohttp client's; the goal is 0.5. Both use
+the same number of connections. `cpu_ratio` compares the sender's processor time and is the number
+to look at on a busy machine. Screen pops are measured at 50/s with as many hanging endpoints as
+good ones.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from crm_bridge import outbox, render
 from crm_bridge.bridge import Bridge
 from crm_bridge.config import Config, Endpoint
+from crm_bridge.database import open_engine
 from crm_bridge.events import CallPart, Event, LeadPart, call_completed, screen_pop
 from crm_bridge.ports import LoopClock, OwnTasks
 
@@ -65,6 +68,25 @@ def _sink(listener: socket.socket) -> None:
     asyncio.run(serve())
 
 
+def _server(listener: socket.socket) -> None:
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(status=204)
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_post("/", take)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+RECEIVERS = {"aiohttp": _server, "sink": _sink}
+
+
 def events(count: int, clock: LoopClock) -> list[Event]:
     at = clock.utc()
     return [
@@ -91,8 +113,8 @@ def events(count: int, clock: LoopClock) -> list[Event]:
     ]
 
 
-async def bare(url: str, happened: list[Event]) -> float:
-    """Events/s of an aiohttp client that posts the same bodies and does nothing else."""
+async def bare(url: str, happened: list[Event]) -> tuple[float, float]:
+    """Events/s and µs of processor time an event, of an aiohttp client that posts the same bodies and does nothing else."""
     bodies = [
         render.body(
             render.Format.STANDARD,
@@ -117,11 +139,12 @@ async def bare(url: str, happened: list[Event]) -> float:
 
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector) as session:
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         async with asyncio.TaskGroup() as group:
             for _ in range(CONNECTIONS):
                 group.create_task(post(session))
-        return len(bodies) / (time.perf_counter() - began)
+        rate = len(bodies) / (time.perf_counter() - began)
+        return rate, (time.process_time() - cpu) / len(bodies) * 1e6
 
 
 async def bridged(url: str, happened: list[Event], engine: AsyncEngine) -> tuple[float, float]:
@@ -199,17 +222,15 @@ async def pops(seconds: float, engine: AsyncEngine) -> list[float]:
 
 async def main(arguments: argparse.Namespace, url: str) -> dict[str, float]:
     happened = events(arguments.events, LoopClock())
-    bare_rates, bridge_rates, cpu = [], [], []
+    bare_rates, bridge_rates, cpu, bare_cpu = [], [], [], []
     delays: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for n in range(arguments.rounds):
-            bare_rates.append(await bare(url, happened))
-            where = arguments.database or f"sqlite+aiosqlite:///{Path(folder) / f'{n}.db'}"
-            engine = create_async_engine(where)
+            rate, cpu_us = await bare(url, happened)
+            bare_rates.append(rate)
+            bare_cpu.append(cpu_us)
+            engine = open_engine(arguments.database or f"sqlite:///{Path(folder) / f'{n}.db'}")
             async with engine.begin() as connection:
-                if not arguments.database:
-                    await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                    await connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
                 await connection.run_sync(outbox.metadata.drop_all)
                 await connection.run_sync(outbox.metadata.create_all)
             rate, cpu_us = await bridged(url, happened, engine)
@@ -228,7 +249,9 @@ async def main(arguments: argparse.Namespace, url: str) -> dict[str, float]:
             ),
             3,
         ),
-        "cpu_us_per_event": round(statistics.median(cpu)),
+        "bare_cpu_us": round(statistics.median(bare_cpu)),
+        "bridge_cpu_us": round(statistics.median(cpu)),
+        "cpu_ratio": round(statistics.median(bare_cpu) / statistics.median(cpu), 3),
         "pop_p50_ms": round(delays[len(delays) // 2] * 1000, 2),
         "pop_p99_ms": round(delays[int(len(delays) * 0.99)] * 1000, 2),
     }
@@ -240,10 +263,13 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pop-seconds", type=float, default=5.0)
     parser.add_argument("--database", default="", help="default: SQLite in a temporary folder")
+    parser.add_argument("--receiver", choices=RECEIVERS, default="aiohttp")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     listener = socket.create_server(("127.0.0.1", 0))
-    process = multiprocessing.get_context("fork").Process(target=_sink, args=(listener,))
+    process = multiprocessing.get_context("fork").Process(
+        target=RECEIVERS[chosen.receiver], args=(listener,)
+    )
     process.start()
     try:
         found = asyncio.run(main(chosen, f"http://127.0.0.1:{listener.getsockname()[1]}/"))
