@@ -85,7 +85,7 @@ function draw(next) {
   show($("login"), false);
   show($("desk"), true);
   text($("who-name"), agent.name || agent.agent);
-  text($("who-more"), [agent.phone && `phone ${agent.phone}`, agent.campaigns.join(", ")].filter(Boolean).join(" · "));
+  text($("who-more"), [/^\d/.test(agent.phone) ? `phone ${agent.phone}` : agent.phone, agent.campaigns.join(", ")].filter(Boolean).join(" · "));
   text($("notice"), agent.notice);
   show($("notice"), agent.notice !== "");
   $("state").dataset.state = agent.state;
