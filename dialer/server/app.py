@@ -13,12 +13,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
 
 import crm_bridge.config
 import crm_bridge.events
 from crm_bridge.bridge import Bridge
+from crm_bridge.database import open_engine
 from dialer.ami.link import Limits
 from dialer.ami.supervisor import Pbx, PbxConfig
 from dialer.campaigns.model import CampaignFile
@@ -194,9 +193,7 @@ class Server:
     async def _start_bridge(self) -> None:
         if self._crm is None or not self._crm.endpoints:
             return
-        url = make_url(self.site.database)
-        driver = "sqlite+aiosqlite" if url.get_backend_name() == "sqlite" else "postgresql+asyncpg"
-        self._bridge_engine = create_async_engine(url.set(drivername=driver))
+        self._bridge_engine = open_engine(self.site.database)
         self.bridge = Bridge(
             self._bridge_engine,
             self._crm,
