@@ -324,6 +324,8 @@ class Floor:
                 ReturnLeads(campaign.rules.name, tuple(lead.lead_id for lead in campaign.hopper))
             )
             campaign.hopper.clear()
+        if campaign.fetching is Fetching.EXHAUSTED:
+            campaign.fetching = Fetching.IDLE  # what was given back is there to be fetched
         for call in [c for c in campaign.calls.values() if c.state is CallState.CLEARED]:
             callflow.withdraw(self, call, now)
 

@@ -11,7 +11,7 @@ from dialer.core import events as ev
 from dialer.core.outcomes import Outcome
 from dialer.core.states import AgentState, CallState, CampaignState
 from dialer.snapshot import CallAbandoned, CallServed, Decision, LineEnd, LineEnded
-from tests.core.playbook import RULES, Scene
+from tests.core.playbook import RULES, Scene, lead
 
 
 def observed(scene: Scene, kind: type) -> list[object]:
@@ -380,3 +380,14 @@ def test_a_ring_limit_under_the_laws_least_is_refused() -> None:
 
 def test_a_lines_decision_for_an_unknown_campaign_is_nothing() -> None:
     Scene().tell(ev.LinesDecided("nobody", Decision(3))).expect()
+
+
+def test_a_resumed_campaign_fetches_the_leads_it_gave_back() -> None:
+    """The last fetch had emptied the list into the hopper; the pause put it back."""
+    scene = Scene(leads=0)
+    scene.agent()
+    leads = tuple(lead(n) for n in range(5))
+    scene.tell(ev.LeadsOffered("spring", leads, exhausted=True))
+    scene.tell(ev.CampaignPaused("spring")).expect(cmd.ReturnLeads)
+    scene.tell(ev.CampaignResumed("spring"))
+    scene.get(cmd.FetchLeads)

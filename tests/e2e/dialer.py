@@ -22,17 +22,17 @@ from dialer.server.load import load_site
 from dialer.store import StagedLead, StagedPhone, Store
 from simulator.agents import Account, Manners, SimulatedAgents
 
-PASSWORD = "only for tests"  # noqa: S105
+PASSWORD = "only for tests"
 SUPERVISOR = "supervisor-token-of-the-tests"
 START_LIMIT_S = 30.0
-NEVER = {
-    name: "never"
-    for name in (
+NEVER = dict.fromkeys(
+    (
         *("no_answer", "unreachable", "busy", "invalid", "rejected", "blocked_by_user"),
         *("blocked_analytics", "redirected", "congestion", "rate_limited", "trunk_config", "stir"),
         *("failed_local", "lost", "machine", "abandoned", "caller_left"),
-    )
-}
+    ),
+    "never",
+)
 
 
 @dataclass
@@ -197,6 +197,24 @@ class Dialer:
         async with aiohttp.ClientSession() as http, http.get(self.url + path, headers=headers) as r:
             return await r.json()
 
+    async def act(self, action: str) -> None:
+        headers = {"Authorization": f"Bearer {SUPERVISOR}"}
+        url = f"{self.url}/v1/campaigns/e2e/{action}"
+        async with aiohttp.ClientSession() as http, http.post(url, headers=headers) as answer:
+            assert answer.status == 204, await answer.text()
+
+    async def start_with_all_agents(self, agents: SimulatedAgents) -> None:
+        """Begin to dial when every agent is ready, so that nobody is dialled for too few."""
+        await self.start()
+        await self.act("pause")
+        await agents.start()
+
+        async def ready() -> bool:
+            return (await self.campaign())["agents"].get("ready", 0) == len(self.site.phones)
+
+        await self.until("all agents ready", ready, 20.0)
+        await self.act("resume")
+
     async def campaign(self) -> dict[str, Any]:
         return (await self.get("/v1/campaigns"))["campaigns"][0]  # type: ignore[no-any-return]
 
@@ -219,7 +237,7 @@ class Dialer:
         """Wait until `await done()` is true. Fails with the dialer's log otherwise."""
         try:
             async with asyncio.timeout(limit_s):
-                while not await done():
+                while not await done():  # noqa: ASYNC110 (another process is awaited)
                     await asyncio.sleep(0.1)
         except TimeoutError:
             state = await self.campaign() if self.process is not None else None

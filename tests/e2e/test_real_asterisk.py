@@ -61,9 +61,8 @@ async def _play(bench: AsteriskBench, tmp_path: Path) -> None:
     assert len(expected) == 300
     await dialer.load(list(expected))
     async with RawAmi(bench.ami_port, bench.evt_user, bench.evt_secret) as listener:
-        await dialer.start()
         agents = dialer.agents(wrap_up_s=0.05)
-        await agents.start()
+        await dialer.start_with_all_agents(agents)
         try:
             await dialer.until("every lead done", lambda: _done(dialer, len(expected)), 150.0)
             await agents.log_out()
