@@ -2,6 +2,21 @@
 
 A file is right as a whole or refused as a whole. Every complaint names file, line, field, what is
 wrong and the mend; all complaints of a file are given at once.
+
+    instance: dialer-1                     # names leases and sources; one a process
+    endpoints:
+      - name: crm
+        url: https://crm.example.com/hooks
+        secrets: ["${CRM_SECRET}"]         # two while changing: the new one first
+        types: ["call.*", disposition.set] # all when left out
+        class: all                         # or durable, or realtime
+        format: standard                   # or cloudevents
+        timeout: 15s
+        concurrency: 8                     # requests under way at once
+        retry: [5s, 5m, 30m, 2h]           # three days when left out
+        allow_networks: [10.1.0.0/16]      # private networks that are meant; http:// needs one
+        ca_file: /etc/ssl/our-ca.pem
+        headers: {X-Tenant: blue}
 """
 
 from __future__ import annotations
