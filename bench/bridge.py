@@ -114,7 +114,7 @@ def events(count: int, clock: LoopClock) -> list[Event]:
 
 
 async def bare(url: str, happened: list[Event]) -> tuple[float, float]:
-    """Events/s and µs of processor time an event, of an aiohttp client that posts the same bodies and does nothing else."""
+    """Events/s, and µs of processor time an event: an aiohttp client that posts the same bodies."""
     bodies = [
         render.body(
             render.Format.STANDARD,
