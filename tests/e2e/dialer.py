@@ -35,6 +35,11 @@ NEVER = dict.fromkeys(
 )
 
 
+def is_customer(leg: str) -> bool:
+    """Whether a leg's id is a customer's: od-<boot>-c<n>."""
+    return leg.rpartition("-")[2].startswith("c")
+
+
 @dataclass
 class Site:
     """What differs from one test to the next. `phones` are the agents' endpoints."""

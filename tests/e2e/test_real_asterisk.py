@@ -12,7 +12,7 @@ import pytest
 from tests.asterisk.harness import AsteriskBench, free_port, missing
 from tests.asterisk.rawami import RawAmi
 from tests.asterisk.sipp import number_for
-from tests.e2e.dialer import Dialer, Site
+from tests.e2e.dialer import Dialer, Site, is_customer
 
 pytestmark = pytest.mark.asterisk
 
@@ -132,13 +132,15 @@ def answer_to_bridge_ms(events: list[dict[str, str]]) -> list[float]:
         elif name == "BridgeEnter":
             bridge = in_bridge[event["BridgeUniqueid"]]
             bridge[leg] = at
-            if "-a" in leg:
+            if not is_customer(leg):
                 bridge["idle since"] = parked[leg]
     waits = [
         (at - up[leg]) * 1000
         for bridge in in_bridge.values()
         for leg, at in bridge.items()
-        if "-c" in leg and up[leg] - bridge.get("idle since", up[leg]) >= IDLE_S
+        if leg.startswith("od-")
+        and is_customer(leg)
+        and up[leg] - bridge.get("idle since", up[leg]) >= IDLE_S
     ]
     return sorted(waits)
 
