@@ -102,7 +102,9 @@ def open_attempts(
         written = set(connection.scalars(_insert(context.dialect), list(rows.values())))
         if len(written) < len(rows):
             for i, row in list(rows.items()):
-                if row["id"] not in written:
+                if row["id"] in written:
+                    written.remove(row["id"])  # a second one of this id was not written
+                else:
                     refused[i] = _give_back(connection, fresh[i])
                     del rows[i]
         _mark_started(connection, context, list(rows.values()))

@@ -260,7 +260,7 @@ def count_list(
             later += waiting - past
         else:
             later += waiting
-    apart: dict[str, int] = dict(connection.execute(_APART, {"campaign": known.id}).tuples().all())
+    apart: dict[str, int] = dict(connection.execute(_APART, {"campaign": known.id}).all())
     busy = apart.get(LeadState.CLAIMED.value, 0) + apart.get(LeadState.DIALLING.value, 0)
     held = apart.get(LeadState.HELD.value, 0)
     outcomes = dict(
@@ -268,9 +268,7 @@ def count_list(
             sa.select(outcome_counts.c.outcome, outcome_counts.c["count"]).where(
                 outcome_counts.c.campaign_id == known.id
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     done = int(total or 0) - due - later - busy - held
     return ListCounts(int(total or 0), due, later, busy, held, done, outcomes)
@@ -293,9 +291,7 @@ def overview(connection: Connection) -> list[tuple[str, tuple[int, ...]]]:
             sa.select(
                 outcome_counts.c.campaign_id, sa.func.sum(outcome_counts.c["count"])
             ).group_by(outcome_counts.c.campaign_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     rows = []
     for campaign_id, name in connection.execute(

