@@ -90,9 +90,13 @@ async def _serve(chosen: Config, url: str) -> None:
     await bridge.start()
     out.print(f"delivering to {', '.join(one.name for one in chosen.endpoints)}")
     try:
+        signalled = tasks.start("signal", ended.wait())
         while not ended.is_set():
-            waits = {tasks.start("signal", ended.wait()), tasks.failed}
-            await asyncio.wait(waits, timeout=REPORT_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {signalled, tasks.failed},
+                timeout=REPORT_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             if tasks.failed.done():
                 tasks.failed.result()
             out.print(_line(bridge.stats()), markup=False, highlight=False)
