@@ -105,7 +105,9 @@ class Link:
         """Connect and log in, within limits. `Unreachable` or `LoginRefused` with clear words."""
         where = self.login.where
         try:
-            answer = await asyncio.wait_for(self._session.open(), self._limits.connect_s)
+            # Not wait_for: before Python 3.12 it loses a cancel that comes with the connection.
+            async with asyncio.timeout(self._limits.connect_s):
+                answer = await self._session.open()
         except TimeoutError:
             self.close()
             raise Unreachable(

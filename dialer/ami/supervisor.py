@@ -339,7 +339,8 @@ class Pbx:
 
     async def _until_booted(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._turn.wait(), self._config.boot_s)
+            async with asyncio.timeout(self._config.boot_s):
+                await self._turn.wait()
         self._refuse_if_lost()
         if not self._booted:
             raise Unreachable(
