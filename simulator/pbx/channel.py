@@ -111,6 +111,7 @@ class Channel:
         "timeout_timer",
         "uniqueid",
         "variables",
+        "waits_since",
     )
 
     def __init__(self, name: str, uniqueid: str, dial: Dial, party: CalledParty) -> None:
@@ -139,6 +140,7 @@ class Channel:
         self.dial = DialStage.DIALLING
         self.fate = Fate.ALIVE
         self.recording = False
+        self.waits_since = float("-inf")  # begin of the customer's BridgeWait
         self.response_timer: asyncio.TimerHandle | None = None  # an OriginateResponse to come
         self.step_timer: asyncio.TimerHandle | None = None  # the dialplan's next step
         self.far_timer: asyncio.TimerHandle | None = None  # the far end's next act

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CUSTOMER = "overdial-customer"
 AGENT = "overdial-agent"
+AT_ONCE_S = 3.0
 HARBOUR_SOUND = "im-sorry&goodbye"
 
 Step = Callable[[Channel], None]
@@ -32,7 +33,7 @@ class Dialplan:
         self._hold_s = hold_s
         self._labels: Mapping[tuple[str, str, str], tuple[int, Step]] = {
             (CUSTOMER, "s", "1"): (1, self._customer),
-            (CUSTOMER, "s", "abandon"): (12, self._harbour),
+            (CUSTOMER, "s", "abandon"): (14, self._harbour),
             (AGENT, "s", "1"): (1, self._idle),
             (AGENT, "s", "park"): (2, self._idle),
         }
@@ -61,8 +62,10 @@ class Dialplan:
         self._x.unpark(channel)
         if channel.context == AGENT:
             self._idle(channel)
-        else:  # a customer whose agent's leg was lost: BridgeWait came back FAILED to TryExec
-            self._done(channel)
+        elif self._x.loop.time() - channel.waits_since > AT_ONCE_S:
+            self._done(channel)  # the agent's leg was lost in a conversation
+        else:
+            self._harbour(channel)  # nobody can have spoken to him yet
 
     def _hold_over(self, channel: Channel) -> None:
         self._x.unpark(channel)
@@ -88,11 +91,11 @@ class Dialplan:
     def _detected(self, channel: Channel) -> None:
         party = channel.party
         if party.verdict is Verdict.MACHINE:
-            self._at(channel, 15, "UserEvent", "OverdialMachine")
+            self._at(channel, 17, "UserEvent", "OverdialMachine")
             leg = channel.variables.get("OD_LEG", "")
             body = f"Leg: {leg}\r\nCause: {party.verdict_cause}\r\n"
             self._x.user_event(channel, "OverdialMachine", body)
-            self._at(channel, 16, "Hangup", "16")
+            self._at(channel, 18, "Hangup", "16")
             self._x.hang_up(channel, 16)
         else:
             self._live(channel, f"{party.verdict.value}/{party.verdict_cause}")
@@ -104,7 +107,8 @@ class Dialplan:
             self._x.event(channel, "MixMonitorStart")
         self._at(channel, 9 if amd else 7, "UserEvent", "OverdialLive")
         self._x.user_event(channel, "OverdialLive", f"Leg: {leg}\r\nAmd: {amd}\r\n")
-        self._at(channel, 10, "BridgeWait", f"cu-{leg},participant,e(s)S({self._hold_s:g})")
+        channel.waits_since = self._x.loop.time()
+        self._at(channel, 11, "BridgeWait", f"cu-{leg},participant,e(s)S({self._hold_s:g})")
         self._x.enter(channel, self._x.new_bridge(f"cu-{leg}"))
         self._then(channel, self._hold_s, self._hold_over)
         patience_s = channel.party.patience_s
@@ -113,14 +117,14 @@ class Dialplan:
 
     def _harbour(self, channel: Channel) -> None:
         leg = channel.variables.get("OD_LEG", "")
-        self._at(channel, 12, "UserEvent", "OverdialHarbour")
+        self._at(channel, 14, "UserEvent", "OverdialHarbour")
         self._x.log.harboured.add(channel.uniqueid)
         self._x.user_event(channel, "OverdialHarbour", f"Leg: {leg}\r\n")
-        self._at(channel, 13, "Playback", HARBOUR_SOUND)
+        self._at(channel, 15, "Playback", HARBOUR_SOUND)
         self._then(channel, self._harbour_s, self._done)
 
     def _done(self, channel: Channel) -> None:
-        self._at(channel, 14, "Hangup", "16")
+        self._at(channel, 16, "Hangup", "16")
         self._x.hang_up(channel, 16)
 
     # --- the agent's leg ----------------------------------------------------------------------

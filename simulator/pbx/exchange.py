@@ -191,7 +191,9 @@ class Exchange:
         party: CalledParty | None = None
         uniqueid = dial.channel_id or f"{1_700_000_000 + self._sequence}.{self._sequence}"
         self.log.dialled(uniqueid)
-        if tech.upper() == "PJSIP" and uniqueid not in self.channels:
+        # In use, to Asterisk, is also an id that a living channel's Uniqueid begins with.
+        taken = any(living.startswith(uniqueid) for living in self.channels)
+        if tech.upper() == "PJSIP" and not taken:
             party = self.directory.customer(number, trunk) if at else self.directory.agent(resource)
         if party is None:
             self._originate_response(dial, None, 0)
@@ -325,8 +327,11 @@ class Exchange:
     # --- hanging up ---------------------------------------------------------------------------
 
     def far_hang_up(self, channel: Channel) -> None:
-        """The far end says BYE. In the middle of AMD no cause is kept (recorded)."""
-        self.hang_up(channel, 0 if channel.app == "AMD" else NORMAL_CLEARING)
+        """The far end says BYE. In the dialplan's first steps and in AMD no cause is kept."""
+        unheard = channel.state is ChannelState.UP and channel.app in ("AMD", "AppDial2")
+        if unheard and channel.app == "AppDial2":
+            channel.priority = 3
+        self.hang_up(channel, 0 if unheard else NORMAL_CLEARING)
 
     def hang_up(self, channel: Channel, cause: int, tech_cause: int = 0) -> None:
         self._end(channel, cause, tech_cause)
@@ -469,6 +474,8 @@ class Exchange:
                     )
                 self._destroy(bridge)
                 raise Refused(f"Unable to add Channel{position} to bridge: {channel.name}")
+            if channel.bridge is None and channel.dial is DialStage.ENDED:
+                channel.priority += 1  # taken out of an application, to go on after it
             self._pull(channel)
             self.enter(channel, bridge)
         first.peer, second.peer = second.name, first.name
