@@ -84,11 +84,11 @@ from dialer.snapshot import (
     P_STARTED,  # time of the first decision
     P_HORIZON_LIVE,  # and so many more per live answer of the window
     P_CUSHION_LEAST,
-    P_HOLD_RAMP,
+    P_GAMMA,
 ) = range(11)
 
 FAST_MEMORY = 80.0  # expected events the fast corrections remember
-K_PRIOR = 4.0
+K_PRIOR_SEEN, K_PRIOR_DUE = 16.0, 10.0  # the rule forecasts its own caller's risk only
 PENDING_S = 12.0  # a forecast abandon is pending for about so long
 REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
 THETA_START = 0.02
@@ -103,10 +103,10 @@ def prepare(state: State, patience: float) -> None:
     setting[P_PATIENCE] = patience
     setting[P_GAIN] = 0.01
     setting[P_CUSHION_LEAST] = 1.5
-    setting[P_HOLD_RAMP] = 1.0
+    setting[P_GAMMA] = 0.5
     setting[P_CUSHION] = 0.3
-    setting[P_HORIZON] = 100.0
-    setting[P_HORIZON_LIVE] = 0.1
+    setting[P_HORIZON] = 300.0
+    setting[P_HORIZON_LIVE] = 0.2
     setting[P_K_MEMORY] = 60.0
     setting[P_HOLD] = 0.9
     setting[P_THETA_MAX] = 0.6
@@ -123,7 +123,7 @@ def count_abandon(state: State) -> None:
 @compiled
 def calibration(state: State) -> float:
     scalar = state.scalar
-    return min(4.0, max(0.3, (scalar[S_K_SEEN] + K_PRIOR) / (scalar[S_K_DUE] + K_PRIOR)))
+    return min(4.0, max(0.3, (scalar[S_K_SEEN] + K_PRIOR_SEEN) / (scalar[S_K_DUE] + K_PRIOR_DUE)))
 
 
 @compiled
@@ -209,15 +209,19 @@ def decide_lines(
     limit = limit_of(state)
     k = calibration(state)
     slack, live = slack_of(state)
+    agents = idle + talking.size + wrapping.size
     spendable = slack - setting[P_HOLD]
     cushion = setting[P_CUSHION_LEAST] + setting[P_CUSHION] * math.sqrt(limit * live)
     horizon = setting[P_HORIZON] + setting[P_HORIZON_LIVE] * live
-    rate = limit + (spendable - cushion) / horizon
-    rate = min(2.0 * limit, max(0.0, rate))
-    hold = min(1.0, max(0.0, spendable / setting[P_HOLD_RAMP]))
-    theta = hold * rate / limit * math.exp(scalar[S_LOG_THETA])
-    scalar[S_RATE] = rate
-    scalar[S_MODE] = 1.0 if hold <= 0.0 else 0.0
+    if spendable <= 0.0:
+        spend = 0.0
+    elif spendable < cushion:
+        spend = (spendable / cushion) ** setting[P_GAMMA]
+    else:
+        spend = min(2.0, 1.0 + (spendable - cushion) / (limit * horizon))
+    theta = spend * math.exp(scalar[S_LOG_THETA])
+    scalar[S_RATE] = spend * limit
+    scalar[S_MODE] = 1.0 if spend <= 0.0 else 0.0
 
     coming = setting_up.size + ringing.size + detecting.size + waiting
     sure = max(0, min(most, int(idle * share) - coming))
@@ -226,7 +230,6 @@ def decide_lines(
         return 0
 
     # --- agents who will be free, callers who will hold one
-    agents = idle + talking.size + wrapping.size
     mean_f = np.zeros(INSTANTS)
     var_f = np.zeros(INSTANTS)
     mean_a = np.zeros(INSTANTS)
@@ -332,7 +335,7 @@ def decide_lines(
             scalar[S_K_DUE] *= keep
             scalar[S_K_SEEN] *= keep
         scalar[S_PENDING] += answer * risks * k
-        push = setting[P_GAIN] * answer * (hold * rate * lines - k * risks) / limit
+        push = setting[P_GAIN] * answer * (spend * lines - k * risks / limit)
         price = scalar[S_LOG_THETA] + min(0.5, max(-0.5, push))
         scalar[S_LOG_THETA] = min(math.log(setting[P_THETA_MAX]), max(math.log(THETA_MIN), price))
     scalar[S_RISK] = risk

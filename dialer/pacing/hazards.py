@@ -67,8 +67,8 @@ ONWARD, ANSWERED, ENDED = 0, 1, 2  # causes; ANSWERED only leaves set-up: no rin
 ) = range(26)
 SCALARS = 32
 
-LINE_MEMORY = 3000.0  # observations after which the old ones count 1/e
-TALK_MEMORY = 400.0
+LINE_MEMORY = 8000.0  # observations after which the old ones count 1/e
+TALK_MEMORY = 1500.0
 PATIENCE_STEPS_MAX = 20
 
 

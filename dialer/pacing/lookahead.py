@@ -291,12 +291,7 @@ def fill_rows(
     for b in range(BINS - 1, -1, -1):
         after = min(b + 1, BINS - 1)
         for t in range(STEPS):
-            later = 0.0
-            if t > 0:
-                if after == b:  # the open last bin: it stays as it is
-                    later = rows[b, t - 1]
-                else:
-                    later = rows[after, t - 1]
+            later = rows[after, t - 1] if t > 0 else 0.0  # the open last bin stays as it is
             rows[b, t] = onward[b] * then[t] + direct[b] * straight[t] + (1.0 - leave[b]) * later
 
 
