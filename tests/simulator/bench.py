@@ -21,9 +21,10 @@ RING_S = 0.05  # what a carrier on loopback takes to the first 180
 # A BYE "at once" follows the ACK, which follows the answer: mostly before the dialplan's first
 # event, sometimes after it.
 ACK_S = 0.0005
+ACK_LATE_S = 0.0015
 
 
-def party(steps: tuple[sipp.Step, ...]) -> CalledParty:
+def party(steps: tuple[sipp.Step, ...], ack_s: float = ACK_S) -> CalledParty:
     """A called party that does what SIPp would."""
     ring_s: float | None = None
     early_media = False
@@ -36,7 +37,7 @@ def party(steps: tuple[sipp.Step, ...]) -> CalledParty:
             case sipp.Silence():
                 return CalledParty(Answer.NOTHING, RING_S, None)
             case sipp.Talk(ms):
-                bye_after_s = ACK_S + ms / 1000 if ms < sipp.NEVER_MS else None
+                bye_after_s = ack_s + ms / 1000 if ms < sipp.NEVER_MS else None
                 return CalledParty(
                     Answer.PICKED_UP,
                     RING_S,
@@ -51,8 +52,9 @@ def party(steps: tuple[sipp.Step, ...]) -> CalledParty:
 class Carrier:
     """The directory of `sipp.CARRIER` and of the bench's phones."""
 
-    def __init__(self, trunk: str, phones: dict[str, CalledParty]) -> None:
+    def __init__(self, trunk: str, phones: dict[str, CalledParty], ack_s: float) -> None:
         self.trunk = trunk
+        self.ack_s = ack_s
         self.phones = phones
 
     def customer(self, number: str, trunk: str) -> CalledParty | None:
@@ -60,7 +62,7 @@ class Carrier:
             return None
         for name, behaviour in sipp.CARRIER.items():
             if number[1:-2] == behaviour.prefix:
-                made = party(behaviour.steps)
+                made = party(behaviour.steps, self.ack_s)
                 return replace(made, **MACHINE) if name == "machine" else made
         return None
 
@@ -81,6 +83,7 @@ class SimulatedBench:
         trunk: str = "carrier",
         seed: int = 1,
         harbour_s: float = 2.0,
+        ack_s: float = ACK_S,
     ) -> None:
         self.trunk = trunk
         self.cmd_secret, self.evt_secret = "cmd-secret", "evt-secret"
@@ -91,7 +94,7 @@ class SimulatedBench:
             for name, how in steps.items()
         }
         self.pbx = AmiServer(
-            Carrier(trunk, parties),
+            Carrier(trunk, parties, ack_s),
             contract_users(self.cmd_secret, self.evt_secret),
             seed=seed,
             harbour_s=harbour_s,
