@@ -25,6 +25,8 @@ agents_app = typer.Typer(help="Agents of the site.", no_args_is_help=True)
 app.add_typer(lists_app, name="lists")
 app.add_typer(campaigns_app, name="campaigns")
 app.add_typer(agents_app, name="agents")
+pacing_app = typer.Typer(help="Why it dials as it does.", no_args_is_help=True)
+app.add_typer(pacing_app, name="pacing")
 errors = Console(stderr=True)
 
 
@@ -70,6 +72,32 @@ def hash_password(
     from dialer.server.credentials import hash_password as make
 
     typer.echo(make(password))
+
+
+@pacing_app.callback()
+def _pacing() -> None:
+    """Why it dials as it does."""
+
+
+@pacing_app.command()
+def explain(
+    at: Annotated[str, typer.Option(help="14:03, 14:03:10 or 2026-11-21T14:03:10, site's zone.")],
+    trace: Annotated[Path, typer.Option(help="The file `trace` in dialer.yaml names.")],
+    campaign: Annotated[str, typer.Option(help="Of one campaign only.")] = "",
+    plot: Annotated[Path | None, typer.Option(help="Also draw the minutes around it, SVG.")] = None,
+) -> None:
+    """Why so many lines at that moment: what the pacer saw, reckoned and chose."""
+    from dialer import explain as why
+
+    records = why.read_trace(trace)
+    civil_s = why.civil_of(at, records)
+    found = why.find(records, civil_s, campaign)
+    for line in why.in_words(found.record):
+        typer.echo(line)
+    if plot is not None:
+        minutes = why.find(records, civil_s, campaign, within_s=150.0).around
+        plot.write_text(why.plot(minutes, f"Pacing around {at}"), encoding="utf-8")
+        typer.echo(f"Drawn: {plot}")
 
 
 @app.command()
@@ -130,12 +158,13 @@ def main() -> None:
     """Errors meant for people are one message and exit code 1, never a traceback."""
     from crm_bridge.config import ConfigError
     from dialer.campaigns.yamlfile import FileError
+    from dialer.explain import TraceError
     from dialer.store.database import StoreError
     from dialer.web.app import WebStartError
 
     try:
         app()
-    except (ConfigError, FileError, StoreError, WebStartError) as error:
+    except (ConfigError, FileError, StoreError, TraceError, WebStartError) as error:
         errors.print("[bold red]error:[/]", Text(str(error)), soft_wrap=True)
         sys.exit(1)
 
