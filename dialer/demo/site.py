@@ -15,6 +15,7 @@ from dialer.demo.sample import write_accounts
 from dialer.server.credentials import hash_password
 
 CAMPAIGN = "spring"
+GUEST = "guest"  # an agent for whoever watches: log in, go ready, take calls
 TRUNK = "carrier"
 CALLER_ID = "+12025550100"  # of the block kept for fiction
 LINES_PER_AGENT, LINES_EXTRA = 12, 20
@@ -33,13 +34,14 @@ PASSWORD_COST = 2**8  # the demo's passwords live as long as the demo
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Made anew for every demo. `passwords` by agent."""
+    """Made anew for every demo. `passwords` by simulated agent; `guest` is the watcher's own."""
 
     cmd: str = field(repr=False)
     evt: str = field(repr=False)
     webhook: str = field(repr=False)
     viewer: str = field(repr=False)
     supervisor: str = field(repr=False)
+    guest: str = field(repr=False)
     passwords: dict[str, str] = field(repr=False)
 
     @classmethod
@@ -48,9 +50,9 @@ class Secrets:
             return random_secrets.token_urlsafe(24)
 
         names = [f"agent{n:03d}" for n in range(1, agents + 1)]
-        return cls(
-            token(), token(), signing.new_secret(), token(), token(), {n: token() for n in names}
-        )
+        passwords = {name: token() for name in names}
+        typed = random_secrets.token_hex(3)  # somebody has to type it, on loopback
+        return cls(token(), token(), signing.new_secret(), token(), token(), typed, passwords)
 
 
 def write_site(
@@ -105,7 +107,9 @@ def write_site(
                     "password_hash": hash_password(password, PASSWORD_COST),
                     "campaigns": [CAMPAIGN],
                 }
-                for number, (name, password) in enumerate(secrets.passwords.items(), start=1)
+                for number, (name, password) in enumerate(
+                    [*secrets.passwords.items(), (GUEST, secrets.guest)], start=1
+                )
             ],
         },
     )

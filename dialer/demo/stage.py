@@ -19,9 +19,10 @@ from dialer.ami.link import Limits
 from dialer.campaigns.lists import import_list
 from dialer.campaigns.model import CampaignFile
 from dialer.clock import Clock
+from dialer.core.events import Status
 from dialer.demo.report import Report
 from dialer.demo.screen import Picture, Screen
-from dialer.demo.site import CAMPAIGN, WEIGHTS, Secrets, write_site
+from dialer.demo.site import CAMPAIGN, GUEST, WEIGHTS, Secrets, write_site
 from dialer.server.app import Launch, Server
 from dialer.server.face import CampaignAction, CampaignView
 from dialer.server.load import load_site
@@ -122,7 +123,10 @@ class Stage:
         self._screen.opened(
             [
                 ("wallboard", f"{self._server.url}/wallboard#token={secrets.viewer}"),
-                ("an agent's page", f"{self._server.url}/agent"),
+                (
+                    "an agent's page",
+                    f"{self._server.url}/agent (agent {GUEST}, password {secrets.guest})",
+                ),
                 ("AMI of the simulated PBX", f"127.0.0.1:{self._pbx.port}"),
             ]
         )
@@ -197,6 +201,8 @@ class Stage:
         await server.reception.act_on_campaign(CAMPAIGN, CampaignAction.STOP, SUPERVISOR)
         await self._until(self._all_lines_ended, LAST_LINES_S)
         await agents.log_out()
+        if server.reception.agent_view(GUEST) is not None:
+            await server.reception.choose_status(GUEST, Status.LOGGED_OUT, "")
         await self._until(lambda: not server.reception.wallboard().agents, LAST_CALLS_S)
         await self._until(lambda: not self._campaign().lines.talking, LAST_LINES_S)
         await server.store.flush()
