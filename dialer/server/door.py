@@ -52,6 +52,9 @@ class Door:
         self._queue: deque[Event] = deque()
         self._scheduled: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._posted = 0  # facts ever posted, and ever taken
+        self._taken = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._closed = False
 
     @property
@@ -71,14 +74,30 @@ class Door:
         if len(self._queue) >= DOOR_DEPTH_MAX:
             raise DoorOverrun(f"more than {DOOR_DEPTH_MAX} facts wait for the core")
         self._queue.append(event)
+        self._posted += 1
         if self._scheduled is None and not self._closed:
             self._scheduled = self._loop.call_soon(self._work)
 
+    async def settled(self) -> None:
+        """Wait until every fact posted so far was taken and its commands carried out."""
+        if self._taken < self._posted and not self._closed:
+            done = self._loop.create_future()
+            self._waiting.append((self._posted, done))
+            await done
+
     def close(self) -> None:
+        """Take no more facts; those who wait for theirs wait no longer."""
         self._closed = True
         for handle in (self._scheduled, self._timer):
             if handle is not None:
                 handle.cancel()
+        self._release(self._posted)
+
+    def _release(self, taken: int) -> None:
+        while self._waiting and self._waiting[0][0] <= taken:
+            _, done = self._waiting.popleft()
+            if not done.done():
+                done.set_result(None)
 
     def _work(self) -> None:
         self._scheduled = None
@@ -87,8 +106,10 @@ class Door:
         self._carry_out(self._floor.tick, self._clock.now())
         while queue:
             self._carry_out(self._floor.handle, queue.popleft(), self._clock.now())
+            self._taken += 1
             if self._work_clock() - began > SLICE_S:
                 break
+        self._release(self._taken)
         self._after()
         if queue and self._scheduled is None:
             self._scheduled = self._loop.call_soon(self._work)

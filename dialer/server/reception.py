@@ -118,6 +118,9 @@ class Reception:
             self._engine.post(
                 ev.AgentLoggedIn(agent, leg, settings.pbx, settings.phone, settings.campaigns)
             )
+            await self._engine.door.settled()
+            if agent not in self._floor.agents:
+                raise Refused("The session could not be opened.", 503, "Try again in a moment.")
         return self._sessions.open(agent, now)
 
     def agent_of(self, token: str) -> str | None:
