@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dialer.core.commands import RecordOutcome, Timings
 from dialer.core.events import Lead
@@ -27,6 +28,16 @@ CHECK_AFTER_S = {
 LINGER_S = 2.0  # how long a failed Originate waits for the Hangup that carries the cause
 # A leg that a listing does not show may still be on its way into the PBX for this long.
 UNSEEN_GRACE_S = 5.0
+
+
+class Counted(StrEnum):
+    """What the pacer's account of abandons was told of a call: once, and never taken back."""
+
+    NOT_YET = "not yet"
+    SERVED = "served"
+    SERVED_LATE = "served late"  # counts as abandoned
+    ABANDONED = "abandoned"
+    LEFT = "left"
 
 
 @dataclass(slots=True)
@@ -57,18 +68,12 @@ class Call:
     refused: bool = False  # the PBX would not even try
     taken_back: bool = False  # we never dialled it
     line_over: bool = False  # the pacer was told how the line ended
+    counted: Counted = Counted.NOT_YET
 
     @property
     def in_flight(self) -> bool:
         """Whether the attempt may hold a channel of the trunk."""
         return self.state not in (CallState.PLANNED, CallState.CLEARED, CallState.ENDED)
-
-    @property
-    def waited_s(self) -> float | None:
-        """Seconds between being live and being bridged."""
-        if self.live is None or self.connected is None:
-            return None
-        return self.connected - self.live
 
     def timings(self, ended: float) -> Timings:
         return Timings(
@@ -82,12 +87,19 @@ class Call:
         )
 
 
-def outcome_of(call: Call, cause: int | None, tech_cause: int | None, seen: bool) -> Outcome:
+def outcome_of(
+    call: Call,
+    ended: float,
+    patience_s: float,
+    cause: int | None,
+    tech_cause: int | None,
+    seen: bool,
+) -> Outcome:
     """The one outcome of a call that has ended.
 
     `seen`: the PBX told us of the end. Without it (the link was away) what we last knew decides,
     and what nobody can know is `LOST`; a person who had been announced and was not bridged counts
-    as abandoned, the reading that is harder on us.
+    as abandoned, the reading that is harder on us. So does one who left after the limit.
     """
     if call.taken_back:
         return Outcome.CANCELLED
@@ -98,7 +110,8 @@ def outcome_of(call: Call, cause: int | None, tech_cause: int | None, seen: bool
     if call.harbour is not None:
         return Outcome.ABANDONED
     if call.live is not None:
-        return Outcome.CALLER_LEFT if seen else Outcome.ABANDONED
+        in_time = seen and ended - call.live <= patience_s
+        return Outcome.CALLER_LEFT if in_time else Outcome.ABANDONED
     if not seen:
         return Outcome.LOST
     if call.answered is not None:
@@ -120,17 +133,9 @@ def line_end_of(outcome: Outcome) -> LineEnd | None:
 
 
 def closing(
-    call: Call,
-    ended: float,
-    patience_s: float,
-    cause: int | None,
-    tech_cause: int | None,
-    seen: bool,
+    call: Call, ended: float, outcome: Outcome, cause: int | None, tech_cause: int | None
 ) -> RecordOutcome:
-    """The record that closes the attempt."""
-    outcome = outcome_of(call, cause, tech_cause, seen)
-    waited = call.waited_s
-    late = waited is not None and waited > patience_s
+    """The record that closes the attempt, once the account was told of it."""
     return RecordOutcome(
         attempt=call.attempt,
         campaign=call.campaign,
@@ -142,5 +147,5 @@ def closing(
         tech_cause=tech_cause,
         amd=call.amd,
         hung_up_by=call.hung_up_by,
-        unserved=outcome is Outcome.ABANDONED or late,
+        unserved=call.counted in (Counted.ABANDONED, Counted.SERVED_LATE),
     )

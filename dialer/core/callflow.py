@@ -12,8 +12,10 @@ from dialer.core.call import (
     ORIGINATE_GRACE_S,
     UNSEEN_GRACE_S,
     Call,
+    Counted,
     closing,
     line_end_of,
+    outcome_of,
 )
 from dialer.core.campaign import Campaign
 from dialer.core.commands import (
@@ -26,6 +28,7 @@ from dialer.core.commands import (
     Progress,
     RecordProgress,
 )
+from dialer.core.outcomes import Outcome
 from dialer.core.states import CallSignal, CallState, CampaignState, next_call_state
 from dialer.snapshot import (
     CallAbandoned,
@@ -214,11 +217,27 @@ def bridged(floor: Floor, call: Call, event: ev.LegBridged, now: float) -> None:
 def _connected(floor: Floor, call: Call, at: float) -> None:
     floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
     if call.connected is None:
-        call.connected = at
-        if call.live is not None and call.harbour is None:  # else counted as abandoned already
-            floor.emit(Observe(call.campaign, CallServed(max(0.0, at - call.live))))
+        # The PBX's clock is mapped to ours with an error: a stage never begins before the last.
+        call.connected = at if call.live is None else max(at, call.live)
+        _served(floor, call)
         _progress(floor, call, Progress.CONNECTED, call.agent)
         floor.emit(PopScreen(call.agent, call.attempt, call.campaign, call.lead))
+
+
+def _served(floor: Floor, call: Call) -> None:
+    """Tell the account that somebody took the call, unless it counts as abandoned already."""
+    if call.counted is Counted.NOT_YET and call.connected is not None:
+        live = call.live if call.live is not None else call.connected
+        waited_s = call.connected - live
+        late = waited_s > floor.campaigns[call.campaign].rules.patience_s
+        call.counted = Counted.SERVED_LATE if late else Counted.SERVED
+        floor.emit(Observe(call.campaign, CallServed(waited_s)))
+
+
+def _abandoned(floor: Floor, call: Call) -> None:
+    if call.counted is Counted.NOT_YET:
+        call.counted = Counted.ABANDONED
+        floor.emit(Observe(call.campaign, CallAbandoned()))
 
 
 def bridge_failed(floor: Floor, call: Call, now: float) -> None:
@@ -235,8 +254,8 @@ def unbridged(floor: Floor, call: Call, event: ev.LegUnbridged, now: float) -> N
 
 def _parted(floor: Floor, call: Call, at: float) -> None:
     if call.connected is not None and call.parted is None:
-        call.parted = at
-        floor.emit(Observe(call.campaign, TalkEnded(max(0.0, at - call.connected))))
+        call.parted = max(at, call.connected)
+        floor.emit(Observe(call.campaign, TalkEnded(call.parted - call.connected)))
         agentflow.call_over(floor, call, at)
 
 
@@ -248,8 +267,7 @@ def harbour(floor: Floor, call: Call, now: float) -> None:
         if call.harbour is None:
             call.harbour = now
             _progress(floor, call, Progress.HARBOUR)
-            if call.connected is None:
-                floor.emit(Observe(call.campaign, CallAbandoned()))
+            _abandoned(floor, call)
 
 
 # --- the end ------------------------------------------------------------------------------------
@@ -264,17 +282,23 @@ def hung_up(floor: Floor, call: Call, event: ev.LegHungUp, now: float) -> None:
 def _end(
     floor: Floor, call: Call, ended: float, cause: int | None, tech: int | None, seen: bool
 ) -> None:
-    campaign = floor.campaigns[call.campaign]
+    stages = (call.originated, call.rang, call.answered, call.live, call.connected, call.harbour)
+    ended = max([ended, *(at for at in stages if at is not None)])
     _parted(floor, call, ended)
-    if call.live is not None and call.connected is None and call.harbour is None:
-        floor.emit(Observe(call.campaign, CallerLeft(max(0.0, ended - call.live))))
     if not call.hung_up_by and call.connected is not None and seen:
         call.hung_up_by = "customer"
-    record = closing(call, ended, campaign.rules.patience_s, cause, tech, seen)
-    line_end = line_end_of(record.outcome)
+    patience_s = floor.campaigns[call.campaign].rules.patience_s
+    outcome = outcome_of(call, ended, patience_s, cause, tech, seen)
+    line_end = line_end_of(outcome)
     if line_end is not None:
         _line_over(floor, call, line_end, ended)
-    floor.emit(record)
+    if outcome is Outcome.ABANDONED:
+        _abandoned(floor, call)
+    elif outcome is Outcome.CALLER_LEFT:
+        call.counted = Counted.LEFT
+        waited_s = 0.0 if call.live is None else ended - call.live
+        floor.emit(Observe(call.campaign, CallerLeft(waited_s)))
+    floor.emit(closing(call, ended, outcome, cause, tech))
     _forget(floor, call)
     agentflow.call_over(floor, call, ended)
 
@@ -417,6 +441,7 @@ def recover(floor: Floor, event: ev.AttemptRecovered, now: float) -> None:
         call.live = began
     if event.connected:
         call.connected = began
+        _served(floor, call)  # his wait is not known any more; this life has not counted him yet
     agent = floor.agents.get(event.agent)
     if agent is not None and event.connected:
         agentflow.give(agent, call)
