@@ -117,7 +117,7 @@ def unanswered_outcome(cause: int | None, tech_cause: int | None, rang: bool) ->
 
     `cause` and `tech_cause` as Hangup gave them, None where it gave none (no Hangup at all: the
     PBX never made a channel). `rang`: a 180 or 183 was seen. The table is section 4 of the
-    Asterisk facts; the docs page "Outcomes" prints it.
+    Asterisk facts; docs/outcomes.md prints it.
     """
     if cause is None and tech_cause is None:
         return Outcome.FAILED_LOCAL
