@@ -2,7 +2,8 @@
 
 An event queue over the world's calls and agents. It knows no store, no PBX and no campaign; it is
 the engine for every pacer written in Python and the judge of the compiled one. The pacer is asked
-at ticks and, unless it keeps its own clock (`every_s`), whenever an agent frees or a line ends.
+at ticks and, unless it keeps its own clock (`every_s`), when an agent frees or a line ends, though
+not more often than every `REACT_GAP_S`: as the running dialer asks it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from simulator.results import CURVE_STEP_S, CurveRow, DayResult
 from simulator.scenario import Scenario
 from simulator.world import ROW_S, CallPlan, Kind, World, plan_agents
 
-TICK_S = 1.0
+TICK_S = 0.5
+REACT_GAP_S = 0.25
 KEPT_MAX = 5_000  # waits and gaps kept for the distributions of a report
 
 
@@ -107,6 +109,7 @@ class FloorDay:
         *,
         start_s: float = 0.0,
         tick_s: float = TICK_S,
+        react_gap_s: float = REACT_GAP_S,
         label: str = "",
         world: World | None = None,
         journal: list[CallRecord] | None = None,
@@ -120,7 +123,10 @@ class FloorDay:
         self.now = 0.0
         self._tick_s = driver.every_s or tick_s
         self._on_change = driver.every_s is None
+        self._gap_s = react_gap_s
         self._changed = False
+        self._decided_at = -1e9
+        self._react_at = -1.0  # when an answer to a change is due; before now: none is
         self._heap: list[tuple[float, int, Callable[..., None], object]] = []
         self._seq = 0
         self._index = 0
@@ -149,7 +155,7 @@ class FloorDay:
             self.now, _, handle, subject = heapq.heappop(self._heap)
             handle(subject)
             if self._changed and self._on_change:
-                self._decide()
+                self._react()
         self.now = end
         for agent in floor:
             if agent.present:
@@ -166,6 +172,19 @@ class FloorDay:
     def _tick(self, _: None) -> None:
         self._decide()
         self._at(self.now + self._tick_s, self._tick, None)
+
+    def _react(self) -> None:
+        """Something changed: decide now, or as soon as the gap since the last decision is over."""
+        due = self._decided_at + self._gap_s
+        if self.now >= due:
+            self._decide()
+        elif self._react_at < due:
+            self._react_at = due
+            self._at(due, self._react_due, None)
+
+    def _react_due(self, _: None) -> None:
+        if self._changed:
+            self._decide()
 
     # --- dialling
 
@@ -197,6 +216,7 @@ class FloorDay:
         if self._blind[min(int(self.now / ROW_S), len(self._blind) - 1)]:
             return
         snapshot = self.snapshot()
+        self._decided_at = self.now
         decision = self.driver.decide(snapshot)
         self._tally.decisions += 1
         self._tally.bounds[decision.bound.value] += 1

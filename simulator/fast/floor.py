@@ -362,6 +362,7 @@ def _live(f: Floor, p: State, t: Tables, slot: int, now: float) -> None:
     f.wait_serial[at] = f.serial[slot]
     n[N_WAIT_TAIL] += 1
     n[N_WAITING] += 1
+    n[N_DIRTY] = 1.0  # a line ended its way
     _push(
         f,
         now + min(f.patience_s[slot], f.setting[G_WAIT_LIMIT_S]),
