@@ -73,7 +73,12 @@ class Call:
     @property
     def in_flight(self) -> bool:
         """Whether the attempt may hold a channel of the trunk."""
-        return self.state not in (CallState.PLANNED, CallState.CLEARED, CallState.ENDED)
+        return self.state not in (
+            CallState.PLANNED,
+            CallState.REVOKED,
+            CallState.CLEARED,
+            CallState.ENDED,
+        )
 
     def timings(self, ended: float) -> Timings:
         return Timings(

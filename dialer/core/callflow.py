@@ -114,6 +114,15 @@ def withdraw(floor: Floor, call: Call, now: float) -> None:
     _end(floor, call, now, None, None, seen=True)
 
 
+def revoke(floor: Floor, call: Call, now: float) -> None:
+    """The lead or the number may not be called any more. What is dialled already goes on: ringing
+    is not cut short, and a conversation is not cut at all."""
+    if call.state in (CallState.PLANNED, CallState.REVOKED):
+        signal(floor, call, CallSignal.REVOKED, now)
+    elif call.state is CallState.CLEARED:
+        withdraw(floor, call, now)
+
+
 def refuse(floor: Floor, call: Call, now: float) -> None:
     """The store would not have the attempt: it never was."""
     signal(floor, call, CallSignal.WITHDRAWN, now)

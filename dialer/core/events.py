@@ -352,6 +352,16 @@ class AgentRecovered:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LeadSuppressed:
+    """These leads, and whoever has one of these numbers (E.164), may not be called just now: the
+    store has it committed. They leave every hopper for the store, which knows what becomes of them,
+    and attempts not dialled yet are taken back; what rings or talks goes on."""
+
+    lead_ids: frozenset[int] = frozenset()
+    phones: frozenset[str] = frozenset()
+
+
 # --- the pacer --------------------------------------------------------------------------------
 
 
@@ -390,6 +400,7 @@ Event = (
     | CampaignResumed
     | CampaignStopped
     | LeadsOffered
+    | LeadSuppressed
     | AttemptRecorded
     | AttemptRefused
     | AttemptRecovered

@@ -92,6 +92,7 @@ class Floor:
             ev.CampaignResumed: self._campaign_resumed,
             ev.CampaignStopped: self._campaign_stopped,
             ev.LeadsOffered: self._leads_offered,
+            ev.LeadSuppressed: self._lead_suppressed,
             ev.AttemptRecorded: self._attempt_recorded,
             ev.AttemptRefused: self._attempt_refused,
             ev.AttemptRecovered: lambda e, now: callflow.recover(self, e, now),
@@ -364,6 +365,20 @@ class Floor:
             campaign.fetching = Fetching.IDLE
         self.show_campaign(campaign)
 
+    def _lead_suppressed(self, event: ev.LeadSuppressed, now: float) -> None:
+        def meant(lead: ev.Lead) -> bool:
+            return lead.lead_id in event.lead_ids or lead.phone in event.phones
+
+        for campaign in self.campaigns.values():
+            if gone := [lead for lead in campaign.hopper if meant(lead)]:
+                self.emit(ReturnLeads(campaign.rules.name, tuple(lead.lead_id for lead in gone)))
+                kept = [lead for lead in campaign.hopper if not meant(lead)]
+                campaign.hopper.clear()
+                campaign.hopper.extend(kept)
+            for call in [c for c in campaign.calls.values() if meant(c.lead)]:
+                callflow.revoke(self, call, now)
+            self._refill(campaign, now)
+
     # --- dialling -----------------------------------------------------------------------------
 
     def _lines_decided(self, event: ev.LinesDecided, now: float) -> None:
@@ -399,6 +414,9 @@ class Floor:
         call = self.calls.get(event.attempt)
         if call is None:
             self.warn("the store recorded an attempt nobody planned", event.attempt)
+            return
+        if call.state is CallState.REVOKED:
+            callflow.withdraw(self, call, now)
             return
         callflow.signal(self, call, CallSignal.RECORDED, now)
         callflow.clear(self, call, now)

@@ -19,6 +19,7 @@ class IllegalTransition(Exception):
 
 class CallState(StrEnum):
     PLANNED = "planned"  # the attempt is being written ahead
+    REVOKED = "revoked"  # taken back while it was being written: not dialled, whatever comes
     CLEARED = "cleared"  # written; waits for its slot on the trunk
     PLACING = "placing"  # Originate sent
     RINGING = "ringing"
@@ -39,6 +40,7 @@ class CallSignal(StrEnum):
     # ours
     RECORDED = "recorded"
     WITHDRAWN = "withdrawn"  # refused by the store, or taken back before it was dialled
+    REVOKED = "revoked"  # the lead or the number was suppressed while the attempt was being written
     LAUNCHED = "launched"
     TAKEN = "taken"  # an agent is reserved
     PATIENCE_OVER = "patience over"
@@ -74,8 +76,10 @@ _ALWAYS = {_G.HUNG_UP: _S.ENDED, _G.MISSING: _S.ENDED, _G.LINK_LOST: _S.UNKNOWN}
 CALL: dict[CallState, dict[CallSignal, CallState]] = {
     _S.PLANNED: {
         _G.RECORDED: _S.CLEARED,
+        _G.REVOKED: _S.REVOKED,
         _G.WITHDRAWN: _S.ENDED,
     },
+    _S.REVOKED: {_G.REVOKED: _S.REVOKED, _G.WITHDRAWN: _S.ENDED},
     _S.CLEARED: {
         _G.LAUNCHED: _S.PLACING,
         _G.WITHDRAWN: _S.ENDED,
@@ -178,7 +182,15 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
 
 # Our own signals are never late: out of place they are a broken promise.
 OWN_CALL_SIGNALS = frozenset(
-    {_G.RECORDED, _G.LAUNCHED, _G.TAKEN, _G.PATIENCE_OVER, _G.LINGER_OVER, _G.WITHDRAWN}
+    {
+        _G.RECORDED,
+        _G.LAUNCHED,
+        _G.TAKEN,
+        _G.PATIENCE_OVER,
+        _G.LINGER_OVER,
+        _G.WITHDRAWN,
+        _G.REVOKED,
+    }
 )
 
 

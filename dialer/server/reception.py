@@ -39,6 +39,7 @@ from dialer.server.site import AgentSettings, CampaignDesk
 
 _STAGES = {
     CallState.PLANNED: "planned",
+    CallState.REVOKED: "planned",
     CallState.CLEARED: "planned",
     CallState.PLACING: "setting_up",
     CallState.RINGING: "ringing",

@@ -122,6 +122,8 @@ class Promises(RuleBasedStateMachine):
         self.outcomes: Counter[str] = Counter()
         self.recorded: list[str] = []
         self.planned: Counter[str] = Counter()
+        self.lead_of: dict[str, ev.Lead] = {}
+        self.silenced: set[int] = set()  # leads that were suppressed, by themselves or by number
         self.count = 0
 
     @initialize()
@@ -141,6 +143,8 @@ class Promises(RuleBasedStateMachine):
                 case cmd.Originate() | cmd.RingAgent():
                     if isinstance(command, cmd.Originate):
                         assert command.attempt in self.planned, "dialled before it was on record"
+                        lead_id = self.lead_of[command.attempt].lead_id
+                        assert lead_id not in self.silenced, "dialled after it was suppressed"
                     self.twin.originate(command)
                 case cmd.Bridge():
                     self.twin.bridge(command, self.now)
@@ -154,8 +158,9 @@ class Promises(RuleBasedStateMachine):
                     self.to_harbour(leg, only_parked=False)
                 case cmd.CheckLeg(leg=leg) if self.twin.up:
                     self.twin.tell(ev.LegChecked("main", leg, self.twin.where(leg)))
-                case cmd.RecordAttempt(attempt=attempt):
+                case cmd.RecordAttempt(attempt=attempt, lead=whom):
                     self.recorded.append(attempt)
+                    self.lead_of[attempt] = whom
                 case cmd.RecordOutcome(attempt=attempt):
                     self.outcomes[attempt] += 1
                 case cmd.FetchLeads(count=count):
@@ -187,6 +192,20 @@ class Promises(RuleBasedStateMachine):
         attempt = self.recorded.pop(0)
         self.planned[attempt] += 1
         self.say(ev.AttemptRecorded(attempt))
+
+    @rule(back=st.integers(0, 60), by_number=st.booleans(), many=st.integers(1, 5))
+    def crm_suppresses(self, back: int, by_number: bool, many: int) -> None:
+        """Leads anywhere on their way: in the hopper, being written, dialled, long ended."""
+        some = [lead(n) for n in range(max(0, self.count - back - many), self.count - back)]
+        before = len(self.twin.channels)
+        self.silenced.update(one.lead_id for one in some)
+        if by_number:
+            self.say(ev.LeadSuppressed(phones=frozenset(one.phone for one in some)))
+        else:
+            self.say(ev.LeadSuppressed(frozenset(one.lead_id for one in some)))
+        assert len(self.twin.channels) == before, "a call under way was cut"
+        kept = self.floor.campaigns["spring"].hopper
+        assert self.silenced.isdisjoint(one.lead_id for one in kept)
 
     @rule(who=st.sampled_from(AGENTS))
     def agent_logs_in(self, who: str) -> None:
