@@ -28,6 +28,7 @@ from dialer.core.floor import Floor
 from dialer.pacing.governor import Governor
 from dialer.pacing.windows import Account, us_windows
 from dialer.server.changes import Changes
+from dialer.server.collector import spare_the_collector
 from dialer.server.engine import Engine
 from dialer.server.face import LinkView, WebhooksView
 from dialer.server.histogram import Histogram
@@ -355,6 +356,7 @@ def _pbx_config(settings: PbxSettings, limits: Limits) -> PbxConfig:
 async def serve_for_ever(server: Server, path: Path) -> None:
     """Start and run until cancelled."""
     await server.start()
+    spare_the_collector()
     log.info("the dialer serves", url=server.url, config=str(path))
     try:
         await asyncio.Event().wait()
