@@ -48,6 +48,7 @@ class Session(asyncio.Protocol):
         self._decoder = Decoder(line_max=LINE_MAX, headers_max=HEADERS_MAX)
         self._waiting: deque[Message] = deque()
         self._busy = False
+        self._working = False  # `_work` is on the stack
         self._held: list[bytes] = []
         self._out: list[bytes] = []
         self._flushing: asyncio.Handle | None = None
@@ -90,6 +91,15 @@ class Session(asyncio.Protocol):
     # --- actions, one after another -------------------------------------------------------------
 
     def _work(self) -> None:
+        if self._working:  # a loop, not a recursion: a client may send thousands at once
+            return
+        self._working = True
+        try:
+            self._take_actions()
+        finally:
+            self._working = False
+
+    def _take_actions(self) -> None:
         while self._waiting and not self._busy and self.stage is not Stage.CLOSED:
             message = self._waiting.popleft()
             if message is _UNREADABLE:

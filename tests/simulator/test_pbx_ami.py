@@ -49,6 +49,18 @@ async def test_nothing_is_allowed_before_login_and_a_mute_client_is_dropped() ->
 
 
 @virtual
+async def test_thousands_of_actions_in_one_go_are_all_answered() -> None:
+    async with pbx() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await reader.readline()
+        login = b"Action: Login\r\nUsername: all\r\nSecret: secret\r\nEvents: off\r\n\r\n"
+        writer.write(login + b"Action: Ping\r\n\r\n" * 3_000)
+        for _ in range(1 + 3_000):
+            assert b"Success" in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+@virtual
 async def test_users_may_do_no_more_than_their_link_needs() -> None:
     async with (
         pbx() as server,
