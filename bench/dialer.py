@@ -100,10 +100,10 @@ class Spread:
 class MeasuredDialer(Dialer):
     """`dialer serve` on a core of its own."""
 
-    core = 0
+    core = nice = 0
 
     async def start(self) -> None:
-        with on_core(self.core):
+        with on_core(self.core, self.nice):
             await super().start()
 
     @property
@@ -124,7 +124,7 @@ class Bench:
         self.faults: list[str] = []
 
     def part(self, work: Any, *args: Any, core: int | None = None) -> floor.Part:
-        one = floor.Part(self.other if core is None else core, work, *args)
+        one = floor.Part(self.other if core is None else core, self.chosen.nice, work, *args)
         self.parts.append(one)
         return one
 
@@ -146,7 +146,7 @@ class Bench:
             crm_url=crm_url,
         )
         dialer = self.dialer = MeasuredDialer(site, _free_port())
-        dialer.core = self.core
+        dialer.core, dialer.nice = self.core, self.chosen.nice
         needed = self.chosen.rate * (WARM_UP_S + self.chosen.seconds + 15.0)
         await dialer.load([f"+4930{n:07d}" for n in range(int(needed))])
         bridge = self._bridge_outside() if crm == "outside" else None
@@ -167,7 +167,7 @@ class Bench:
         settings = self.folder / "dialer.yaml"
         text = settings.read_text()
         settings.write_text(text.replace("crm: crm.yaml\n", ""))
-        with on_core(self.other):
+        with on_core(self.other, self.chosen.nice):
             return subprocess.Popen(  # noqa: S603 - our own command
                 (
                     *(sys.executable, "-m", "crm_bridge.cli", "serve"),
@@ -366,6 +366,9 @@ def main() -> int:
     parser.add_argument("--walls", type=int, default=1, help="wallboards watched")
     parser.add_argument("--rate", type=float, default=200.0, help="originates a second")
     parser.add_argument("--crm", choices=("outside", "inside", "none"), default="outside")
+    parser.add_argument(
+        "--nice", type=int, default=0, help="of all of this; -15 as root on a machine in use"
+    )
     parser.add_argument(
         "--profile", default="", help="command run when the window begins, PID in it replaced"
     )

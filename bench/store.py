@@ -151,6 +151,5 @@ async def main() -> None:
             print(f"bare sqlite3: {rows} rows in {seconds:.2f} s, {rows / seconds:,.0f} rows/s")
 
 
-
 if __name__ == "__main__":
     asyncio.run(main())
