@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,10 +12,7 @@ from typing import Annotated, Any, Literal
 
 import phonenumbers
 from pydantic import (
-    AliasChoices,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -24,65 +20,14 @@ from pydantic import (
 )
 
 from dialer.campaigns.retry import DEFAULTS, RetryRule, next_step
-from dialer.campaigns.window import DAYS, CallingWindow, Hours
+from dialer.campaigns.units import Duration, Name, Part, WindowPart
+from dialer.campaigns.window import CallingWindow
 from dialer.campaigns.yamlfile import FileError, YamlFile
 from dialer.core.events import CampaignRules
 from dialer.core.outcomes import Outcome
 from dialer.store.policy import NextStep, Verdict
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])\Z")
-_CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)\Z")
 RING_LEAST_S = 15.0  # 16 CFR 310.4(b)(4)(ii); Ofcom; 47 CFR 64.1200(a)(6)
-
-
-def _duration(value: object) -> object:
-    """Seconds of `15m`, `4h`, `1.5d`, `90s`."""
-    match = _DURATION.match(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("write a number and its unit: 90s, 15m, 4h or 3d")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _minutes(value: object) -> object:
-    """Minutes of the day of `08:00`."""
-    match = _CLOCK.match(value) if isinstance(value, str) else None
-    if match is None or int(match[1]) * 60 + int(match[2]) > 1440:
-        raise ValueError("write a time of day, 00:00 to 24:00")
-    return int(match[1]) * 60 + int(match[2])
-
-
-def _days(value: object) -> object:
-    """Weekdays of `mon-fri`, `sat`, or a list of such."""
-    parts = value if isinstance(value, list) else str(value).split(",")
-    found: set[int] = set()
-    for part in parts:
-        first, _, last = str(part).strip().lower().partition("-")
-        if first not in DAYS or (last and last not in DAYS):
-            raise ValueError("write days as mon-fri, sat, or a list of mon tue wed thu fri sat sun")
-        start, end = DAYS.index(first), DAYS.index(last or first)
-        if end < start:
-            raise ValueError("a range of days goes forward through the week: mon-sat")
-        found.update(range(start, end + 1))
-    if not found:
-        raise ValueError("name at least one day")
-    return frozenset(found)
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(_duration, json_schema_input_type=str),
-    Field(ge=0, le=366 * 86400, description="A number and its unit: 90s, 15m, 4h, 3d."),
-]
-DayTime = Annotated[int, BeforeValidator(_minutes, json_schema_input_type=str)]
-Weekdays = Annotated[frozenset[int], BeforeValidator(_days, json_schema_input_type=str | list[str])]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True
-    )
 
 
 class Mode(StrEnum):
@@ -105,7 +50,7 @@ def _again(value: object) -> object:
     return {"after": "0s", "max": 0} if value == "never" else value
 
 
-class Again(_Part):
+class Again(Part):
     """When a lead is called again after an outcome, and how many attempts may end so."""
 
     after: Duration
@@ -116,23 +61,6 @@ class Again(_Part):
 Retry = Annotated[Again, BeforeValidator(_again, json_schema_input_type=Again | Literal["never"])]
 
 
-class WindowPart(_Part):
-    """Wall time at the called party."""
-
-    days: Weekdays
-    start: DayTime = Field(validation_alias=AliasChoices("from", "start"))
-    end: DayTime = Field(validation_alias=AliasChoices("to", "end"))
-
-    @model_validator(mode="after")
-    def _forward(self) -> WindowPart:
-        if self.start >= self.end:
-            raise ValueError("from must be before to, within one day")
-        return self
-
-    def hours(self) -> Hours:
-        return Hours(self.days, self.start, self.end)
-
-
 class Next(StrEnum):
     OUTCOME = "outcome"  # what the retry rules say
     DONE = "done"
@@ -141,7 +69,7 @@ class Next(StrEnum):
     DO_NOT_CALL = "do_not_call"  # never this number again, by no campaign
 
 
-class Disposition(_Part):
+class Disposition(Part):
     """A button under a call, and what pressing it means for the lead."""
 
     code: Name
@@ -198,7 +126,7 @@ _DISPOSITIONS = (
 _MON_SAT = WindowPart.model_validate({"days": "mon-sat", "from": "08:00", "to": "20:00"})
 
 
-class CampaignFile(_Part):
+class CampaignFile(Part):
     """A campaign. Implements the store's `Policy`."""
 
     name: Name
