@@ -12,7 +12,7 @@ from dialer.core.agent import (
     CHECK_AGENT_AFTER_S,
     Agent,
 )
-from dialer.core.call import Call
+from dialer.core.call import OLD_ANSWER_S, Call
 from dialer.core.campaign import Campaign
 from dialer.core.commands import (
     CheckLeg,
@@ -213,6 +213,8 @@ def take(floor: Floor, agent: Agent, call: Call, now: float) -> None:
 
 def give(agent: Agent, call: Call) -> None:
     """Note whose call the agent has."""
+    if agent.attempt == call.attempt:
+        return
     agent.attempt, agent.campaign, agent.lead = call.attempt, call.campaign, call.lead
     agent.disposed = False
 
@@ -241,8 +243,9 @@ def call_over(floor: Floor, call: Call, now: float) -> None:
 def parked(floor: Floor, agent: Agent, channel: str, now: float) -> None:
     """The leg stands alone in its own holding bridge."""
     agent.channel = channel or agent.channel
-    if agent.state is AgentState.RESERVED:
-        # Bounced by a Bridge that failed half-way, or an old fact told again: look, then decide.
+    if agent.state in (AgentState.RESERVED, AgentState.PHONE_LOST):
+        # Bounced by a Bridge that failed half-way, a phone given up too early, or an old fact told
+        # again: look, then decide.
         floor.emit(CheckLeg(agent.pbx, agent.leg))
     elif agent.state in (AgentState.SIGNING_ON, AgentState.TALK, AgentState.UNKNOWN):
         _free(floor, agent, now)
@@ -328,6 +331,14 @@ def leg_gone(floor: Floor, agent: Agent, now: float) -> None:
         _leave(floor, agent)
 
 
+def originate_failed(floor: Floor, agent: Agent, now: float) -> None:
+    """The phone was not reached; of a leg that was seen up that says nothing, so look."""
+    if agent.channel:
+        floor.emit(CheckLeg(agent.pbx, agent.leg))
+    else:
+        leg_gone(floor, agent, now)
+
+
 def link_lost(floor: Floor, agent: Agent, now: float) -> None:
     if agent.state not in _NO_LEG:
         signal(floor, agent, AgentSignal.LINK_LOST, now)
@@ -336,10 +347,13 @@ def link_lost(floor: Floor, agent: Agent, now: float) -> None:
 
 def found(floor: Floor, agent: Agent, where: ev.ChannelFound | None, now: float) -> None:
     """A listing or a check shows where the agent's leg stands, or that it is gone."""
-    if agent.state in _NO_LEG:
-        return
     if where is None:
         leg_gone(floor, agent, now)
+        return
+    if agent.state is AgentState.PHONE_LOST or where.place is ev.ChannelPlace.RINGING:
+        signal(floor, agent, AgentSignal.FOUND_RINGING, now)
+    if _may_be_old(floor, agent, where, now):
+        floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.RESERVED])
     elif where.place is ev.ChannelPlace.PARKED:
         agent.channel = where.channel
         if agent.state in (
@@ -354,16 +368,22 @@ def found(floor: Floor, agent: Agent, where: ev.ChannelFound | None, now: float)
             floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.LEAVING])
     elif where.place is ev.ChannelPlace.TALKING:
         agent.channel = where.channel
-        if where.peer:
-            call = floor.calls.get(where.peer)
-            if call is not None:
-                give(agent, call)
-                call.agent = agent.name
         signal(floor, agent, AgentSignal.FOUND_TALKING, now)
-    elif where.place is ev.ChannelPlace.RINGING and agent.state is AgentState.UNKNOWN:
-        signal(floor, agent, AgentSignal.FOUND_RINGING, now)
-    elif agent.deadline is None:
+        call = floor.calls.get(where.peer)
+        if call is not None and agent.state is AgentState.TALK:
+            callflow.found_with(floor, call, agent)
+    if agent.deadline is None and agent.state in CHECK_AGENT_AFTER_S:
         floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.UNKNOWN])
+
+
+def _may_be_old(floor: Floor, agent: Agent, where: ev.ChannelFound, now: float) -> bool:
+    """Whether the leg may have been parked when the PBX was asked, and be in a bridge by now."""
+    if where.place is not ev.ChannelPlace.PARKED:
+        return False
+    if agent.state is AgentState.RESERVED:
+        call = floor.calls.get(agent.attempt)
+        return call is not None and call.agent == agent.name and call.state is CallState.CONNECTING
+    return agent.state is AgentState.TALK and now - agent.since < OLD_ANSWER_S
 
 
 def deadline(floor: Floor, agent: Agent, now: float) -> None:

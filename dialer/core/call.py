@@ -26,6 +26,8 @@ CHECK_AFTER_S = {
     CallState.UNKNOWN: 1.0,
 }
 LINGER_S = 2.0  # how long a failed Originate waits for the Hangup that carries the cause
+# An answer about one leg may be so much older than it looks: several actions make it.
+OLD_ANSWER_S = 5.0
 # A leg that a listing does not show may still be on its way into the PBX for this long.
 UNSEEN_GRACE_S = 5.0
 

@@ -9,6 +9,7 @@ from dialer.core import events as ev
 from dialer.core.call import (
     CHECK_AFTER_S,
     LINGER_S,
+    OLD_ANSWER_S,
     ORIGINATE_GRACE_S,
     UNSEEN_GRACE_S,
     Call,
@@ -41,6 +42,7 @@ from dialer.snapshot import (
 )
 
 if TYPE_CHECKING:
+    from dialer.core.agent import Agent
     from dialer.core.floor import Floor
 
 _FOUND = {
@@ -52,11 +54,16 @@ _FOUND = {
 }
 
 
+_NO_TALK = (ev.ChannelPlace.DIALPLAN, ev.ChannelPlace.PARKED)
+
+
 def signal(floor: Floor, call: Call, what: CallSignal, now: float) -> bool:
     """Move the call along its table. True when that changed its state."""
     target = next_call_state(call.state, what)
     if target is call.state:
         return False
+    if call.state is CallState.WAITING:
+        floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
     call.state = target
     call.since = now
     after = CHECK_AFTER_S.get(target)
@@ -130,6 +137,10 @@ def refuse(floor: Floor, call: Call, now: float) -> None:
 
 
 def originate_failed(floor: Floor, call: Call, event: ev.OriginateFailed, now: float) -> None:
+    if call.answered is not None:
+        # A second Originate's failure carries the id of the leg that lives.
+        floor.emit(CheckLeg(call.pbx, call.attempt))
+        return
     if event.refused:
         call.refused = True
         signal(floor, call, CallSignal.ORIGINATE_FAILED, now)
@@ -213,24 +224,36 @@ def connect(floor: Floor, call: Call, agent_name: str, now: float) -> None:
     agent = floor.agents[agent_name]
     agentflow.take(floor, agent, call, now)
     signal(floor, call, CallSignal.TAKEN, now)
-    floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
     call.agent = agent_name
     floor.emit(Bridge(call.pbx, agent.leg, agent.channel, call.attempt, call.channel))
 
 
 def bridged(floor: Floor, call: Call, event: ev.LegBridged, now: float) -> None:
-    if signal(floor, call, CallSignal.BRIDGED, now):
+    if signal(floor, call, CallSignal.BRIDGED, now) and call.state is CallState.TALKING:
         _connected(floor, call, now if event.at is None else min(event.at, now))
 
 
 def _connected(floor: Floor, call: Call, at: float) -> None:
-    floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
     if call.connected is None:
         # The PBX's clock is mapped to ours with an error: a stage never begins before the last.
         call.connected = at if call.live is None else max(at, call.live)
         _served(floor, call)
-        _progress(floor, call, Progress.CONNECTED, call.agent)
+        _talks_with(floor, call)
+
+
+def _talks_with(floor: Floor, call: Call) -> None:
+    _progress(floor, call, Progress.CONNECTED, call.agent)
+    if call.agent:
         floor.emit(PopScreen(call.agent, call.attempt, call.campaign, call.lead))
+
+
+def found_with(floor: Floor, call: Call, agent: Agent) -> None:
+    """The PBX shows this customer with this agent, whoever we believed him with."""
+    agentflow.give(agent, call)
+    if call.agent != agent.name:
+        call.agent = agent.name
+        if call.connected is not None:
+            _talks_with(floor, call)
 
 
 def _served(floor: Floor, call: Call) -> None:
@@ -272,7 +295,6 @@ def harbour(floor: Floor, call: Call, now: float) -> None:
     _note_answer(floor, call, now)
     _note_live(floor, call, now)
     if signal(floor, call, CallSignal.HARBOUR, now):
-        floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
         if call.harbour is None:
             call.harbour = now
             _progress(floor, call, Progress.HARBOUR)
@@ -348,7 +370,6 @@ def link_lost(floor: Floor, call: Call, now: float) -> None:
     elif call.in_flight:
         if signal(floor, call, CallSignal.LINK_LOST, now) and call.state is CallState.ENDED:
             _end(floor, call, now, None, None, seen=True)
-        floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
         call.deadline = None
 
 
@@ -367,8 +388,18 @@ def found(
             _end(floor, call, now, None, None, seen=False)
         return
     call.channel = where.channel or call.channel
+    before = call.state
+    if before is CallState.TALKING and where.place in _NO_TALK and now - call.since < OLD_ANSWER_S:
+        floor.set_deadline(
+            call, now + OLD_ANSWER_S
+        )  # from before the Bridge, it may be: look again
+        return
     _believe(floor, call, where, now)
-    if call.attempt in floor.calls and call.deadline is None:
+    if call.attempt not in floor.calls:
+        return
+    if call.state is before and call.state in CHECK_AFTER_S:  # as we thought: no need to hurry
+        floor.set_deadline(call, now + max(CHECK_AFTER_S[call.state], ORIGINATE_GRACE_S))
+    elif call.deadline is None:
         after = CHECK_AFTER_S.get(call.state, ORIGINATE_GRACE_S)
         if call.state is CallState.RINGING:
             after = floor.campaigns[call.campaign].rules.ring_limit_s + ORIGINATE_GRACE_S
@@ -393,8 +424,8 @@ def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> No
     elif call.state is CallState.TALKING:
         partner = floor.agent_of_leg.get(where.peer)
         if partner is not None:
-            call.agent = partner.name
-            agentflow.give(partner, call)
+            found_with(floor, call, partner)
+        call.parted = None
         _connected(floor, call, now)
     elif call.state is CallState.PARTING:
         _parted(floor, call, now)
@@ -411,7 +442,6 @@ def deadline(floor: Floor, call: Call, now: float) -> None:
         signal(floor, call, CallSignal.LINGER_OVER, now)
         _end(floor, call, now, None, None, seen=True)
     elif call.state is CallState.WAITING and _out_of_patience(floor, call, now):
-        floor.campaigns[call.campaign].waiting.pop(call.attempt, None)
         signal(floor, call, CallSignal.PATIENCE_OVER, now)
         floor.emit(PlayHarbour(call.pbx, call.attempt, call.channel))
     elif call.in_flight and floor.connected(call.pbx):

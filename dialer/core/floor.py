@@ -103,26 +103,42 @@ class Floor:
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """Take one fact; the commands that follow, to be carried out in this order."""
+        mark = len(self._out)
         try:
             self._handlers[type(event)](event, now)
         except Exception:
-            self._out.clear()  # half a step must not be carried out with the next one
+            del self._out[mark:]  # half a step must not be carried out with the next one
             raise
         return self._drain()
 
     def tick(self, now: float) -> list[Command]:
-        """Apply every deadline due by `now`, in order of time."""
+        """Apply every deadline due by `now`, in order of time.
+
+        One that raises takes no other with it: the rest are applied, the first error is raised,
+        and what they commanded comes with the next step.
+        """
+        failed: Exception | None = None
         while self._deadlines and self._deadlines[0][0] <= now:
             due, _, whose = heapq.heappop(self._deadlines)
-            if isinstance(whose, Campaign):
-                self._refill(whose, now)
-            elif whose.deadline == due:
-                whose.deadline = None
-                if isinstance(whose, Call):
-                    callflow.deadline(self, whose, now)
-                else:
-                    agentflow.deadline(self, whose, now)
+            mark = len(self._out)
+            try:
+                self._due(whose, due, now)
+            except Exception as error:
+                del self._out[mark:]
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return self._drain()
+
+    def _due(self, whose: Call | Agent | Campaign, due: float, now: float) -> None:
+        if isinstance(whose, Campaign):
+            self._refill(whose, now)
+        elif whose.deadline == due:
+            whose.deadline = None
+            if isinstance(whose, Call):
+                callflow.deadline(self, whose, now)
+            else:
+                agentflow.deadline(self, whose, now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do; never later than needed, sometimes earlier."""
@@ -263,7 +279,7 @@ class Floor:
         if (call := self.calls.get(event.leg)) is not None:
             callflow.originate_failed(self, call, event, now)
         elif (agent := self.agent_of_leg.get(event.leg)) is not None:
-            agentflow.leg_gone(self, agent, now)
+            agentflow.originate_failed(self, agent, now)
 
     def _bridge_failed(self, event: ev.BridgeFailed, now: float) -> None:
         if (call := self.calls.get(event.customer_leg)) is not None:

@@ -126,14 +126,15 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
         _G.HARBOUR: _S.HARBOUR,
         _G.FOUND_HARBOUR: _S.HARBOUR,
         _G.FOUND_TALKING: _S.UNKNOWN,
+        _G.BRIDGED: _S.UNKNOWN,  # by nobody we know: look, and leave him alone meanwhile
     },
+    # Found parked, the Bridge may still be on its way: only its failure or the timer ends this.
     _S.CONNECTING: {
         **_ALWAYS,
         _G.BRIDGED: _S.TALKING,
         _G.BRIDGE_FAILED: _S.WAITING,
         _G.HARBOUR: _S.HARBOUR,  # the dead-man timer was faster than the Bridge
         _G.FOUND_TALKING: _S.TALKING,
-        _G.FOUND_PARKED: _S.WAITING,
         _G.FOUND_HARBOUR: _S.HARBOUR,
     },
     _S.TALKING: {
@@ -143,11 +144,17 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
         _G.FOUND_DIALPLAN: _S.PARTING,
         _G.FOUND_PARKED: _S.PARTING,
     },
-    _S.PARTING: {**_ALWAYS},
+    _S.PARTING: {
+        **_ALWAYS,
+        _G.HARBOUR: _S.HARBOUR,  # his agent's phone was gone in the moment of the Bridge
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+        _G.FOUND_TALKING: _S.TALKING,
+    },
     _S.TURNING_AWAY: {
         **_ALWAYS,
         _G.BRIDGED: _S.TALKING,
         _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_TALKING: _S.TALKING,
         _G.FOUND_HARBOUR: _S.HARBOUR,
     },
     # A Bridge that was on its way pulls the customer out of the message: late, but served.
@@ -239,13 +246,14 @@ class AgentSignal(StrEnum):
 _A = AgentState
 _B = AgentSignal
 _GONE = {_B.LEG_GONE: _A.PHONE_LOST, _B.LINK_LOST: _A.UNKNOWN}
+# Bridged without our having asked for it: we no longer know, so no call for this agent.
+_STRANGE = {_B.BRIDGED: _A.UNKNOWN, _B.FOUND_TALKING: _A.UNKNOWN}
 _FREE = {_B.GO_READY: _A.READY, _B.GO_BREAK: _A.BREAK, _B.GO_OUT: _A.LEAVING}
 
 AGENT: dict[AgentState, dict[AgentSignal, AgentState]] = {
-    _A.SIGNING_ON: {**_GONE, **_FREE},
-    # Bridged without our having asked for it: we no longer know, so no call for this agent.
-    _A.READY: {**_GONE, **_FREE, _B.TAKEN: _A.RESERVED, _B.BRIDGED: _A.UNKNOWN},
-    _A.BREAK: {**_GONE, **_FREE, _B.BRIDGED: _A.UNKNOWN},
+    _A.SIGNING_ON: {**_GONE, **_FREE, _B.TO_WRAP_UP: _A.WRAP_UP},
+    _A.READY: {**_GONE, **_FREE, _B.TAKEN: _A.RESERVED, **_STRANGE},
+    _A.BREAK: {**_GONE, **_FREE, **_STRANGE},
     _A.RESERVED: {**_GONE, **_FREE, _B.BRIDGED: _A.TALK, _B.FOUND_TALKING: _A.TALK},
     _A.TALK: {**_GONE, **_FREE, _B.TO_WRAP_UP: _A.WRAP_UP},
     _A.WRAP_UP: {**_GONE, **_FREE},
@@ -254,6 +262,7 @@ AGENT: dict[AgentState, dict[AgentSignal, AgentState]] = {
         _B.GO_OUT: _A.LOGGED_OUT,
         _B.LEG_GONE: _A.PHONE_LOST,
         _B.LINK_LOST: _A.PHONE_LOST,
+        _B.FOUND_RINGING: _A.SIGNING_ON,  # given up too early: the leg lives
     },
     _A.LEAVING: {
         _B.LEG_GONE: _A.LOGGED_OUT,

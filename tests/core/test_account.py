@@ -130,7 +130,7 @@ def test_times_never_run_backwards() -> None:
     scene.live(attempt)
     scene.tell(ev.LegBridged(leg, "b"), ev.LegBridged(attempt, "b", at=early))
     scene.tell(ev.LegHungUp(attempt, 16, at=early))
-    times = [c for c in scene.all if isinstance(c, cmd.RecordOutcome)][0].timings
+    times = next(c for c in scene.all if isinstance(c, cmd.RecordOutcome)).timings
     stages = [times.originated, times.answered, times.live, times.connected, times.ended]
     assert stages == sorted(t for t in stages if t is not None)
     assert RULES.patience_s == 2.0

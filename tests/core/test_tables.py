@@ -87,6 +87,7 @@ def test_whoever_is_connected_was_waiting_first(state: CallState) -> None:
         assert state in (
             CallState.CONNECTING,
             CallState.TURNING_AWAY,
+            CallState.PARTING,
             CallState.HARBOUR,
             CallState.UNKNOWN,
         )
