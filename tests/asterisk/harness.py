@@ -98,19 +98,27 @@ class AsteriskBench:
     async def __aenter__(self) -> AsteriskBench:
         if why := missing():
             raise BenchFailed(why)
-        self.work = Path(tempfile.mkdtemp(prefix="overdial-asterisk-"))
-        try:
-            await self.ears.start(
-                self.phones, [self.work / name / "calls.log" for name in ("carrier", "phones")]
-            )
-            await self._configure()
-            await self._start_sipp("carrier", sipp.carrier_scenario(), self.carrier_port)
-            await self._start_sipp("phones", sipp.phones_scenario(), self.phones_port)
-            await self.start_asterisk()
-        except BaseException:
-            await self.stop()
-            raise
+        for tries_left in (2, 1, 0):
+            try:
+                await self._start()
+            except BaseException as error:
+                await self.stop()
+                if not (tries_left and "Address already in use" in str(error)):
+                    raise
+                self.__post_init__()  # somebody took a port that was free a moment ago: others
+            else:
+                break
         return self
+
+    async def _start(self) -> None:
+        self.work = Path(tempfile.mkdtemp(prefix="overdial-asterisk-"))
+        await self.ears.start(
+            self.phones, [self.work / name / "calls.log" for name in ("carrier", "phones")]
+        )
+        await self._configure()
+        await self._start_sipp("carrier", sipp.carrier_scenario(), self.carrier_port)
+        await self._start_sipp("phones", sipp.phones_scenario(), self.phones_port)
+        await self.start_asterisk()
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
