@@ -22,7 +22,11 @@ from dialer.store.schema import LeadState, attempts, dispositions, leads, suppre
 _STAYS = (LeadState.CLAIMED.value, LeadState.DIALLING.value)
 _MOVE = (
     sa.update(leads)
-    .where(leads.c.id == bindparam("lead"), *(leads.c.state != state for state in _STAYS))
+    .where(
+        leads.c.id == bindparam("lead"),
+        *(leads.c.state != state for state in _STAYS),
+        leads.c.why.not_like("crm: %"),  # what the CRM stopped, no button starts again
+    )
     .values(
         state=bindparam("to"),
         why=bindparam("because"),

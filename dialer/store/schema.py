@@ -51,6 +51,15 @@ class LeadState(StrEnum):
 LEADS_APART = "state IN ('claimed', 'dialling', 'held')"
 
 
+class StopKind(StrEnum):
+    """Why the CRM wants no calls, the weightiest first."""
+
+    CEASE = "cease"  # the person wants no communication, ever
+    PAID = "paid"  # nothing is owed any more
+    DISPUTE = "dispute"  # until it is resolved
+    PAYMENT = "payment"  # something was paid: until the CRM asks for a call
+
+
 class ListState(StrEnum):
     IMPORTING = "importing"  # its rows stand in `import_rows` and are no leads yet
     READY = "ready"
@@ -307,6 +316,43 @@ outcome_counts = sa.Table(
     sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), primary_key=True),
     sa.Column("outcome", sa.Text, primary_key=True),
     sa.Column("count", BigId, nullable=False),
+)
+
+# Which of the CRM's systems a lead came from, and how new our picture of it is.
+lead_refs = sa.Table(
+    "lead_refs",
+    metadata,
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("external_id", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("version", BigId),  # the source's own; null while it gives none
+)
+
+# What the CRM said against calling an account: kept by the CRM's id, so that it holds for a lead
+# that comes after it, too.
+lead_stops = sa.Table(
+    "lead_stops",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("external_id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("reference", sa.Text, primary_key=True),
+    sa.Column("version", BigId),
+    sa.Column("lifted", sa.Boolean, nullable=False),
+    sa.Column("at_ms", Moment, nullable=False),
+    _one_of("kind", StopKind, "kind"),
+)
+
+# Answers given to requests with an Idempotency-Key, to be given again.
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("token", sa.Text, primary_key=True),  # the configured name, not the token
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),  # of method, path and body
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("at_ms", Moment, nullable=False),
+    sa.Index("ix_idempotency_keys_at_ms", "at_ms"),
 )
 
 # Numbers nobody may call.
