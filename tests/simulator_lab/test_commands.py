@@ -1,0 +1,200 @@
+"""The commands as a person types them: results, files, and bad input without a traceback."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from simulator.cli import main
+
+run = CliRunner()
+TINY = """
+name: tiny
+day: {hours: 0.5}
+agents: {count: 4, login_spread_s: 10}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    return str(path)
+
+
+def told(*words: str) -> tuple[int, str, str]:
+    result = run.invoke(main, list(words))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_run_prints_a_table_or_json(tiny: str) -> None:
+    code, out, _ = told("run", "-s", tiny, "-p", "progressive", "--days", "2", "-j", "1")
+    assert code == 0
+    assert "progressive" in out
+    assert "0.00 ± 0.00 %" in out
+    code, out, _ = told("run", "-s", tiny, "-p", "webitel", "--days", "2", "-j", "1", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["experiment"] == "run"
+    assert [d["seed"] for d in found["results"][0]["by_day"]] == [1, 2]
+    assert 0 < found["results"][0]["utilisation"]["value"] < 1
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_does_not(tiny: str) -> None:
+    def figures(seed: str) -> object:
+        _, out, _ = told("run", "-s", tiny, "-p", "impact", "--days", "1", "--json", "--seed", seed)
+        result = json.loads(out)["results"][0]
+        return {k: v for k, v in result["by_day"][0].items() if k != "seed"}
+
+    assert figures("5") == figures("5")
+    assert figures("5") != figures("6")
+
+
+def test_compare_writes_a_page_that_needs_nothing_else(tiny: str, tmp_path: Path) -> None:
+    page, data, picture = tmp_path / "c.html", tmp_path / "c.json", tmp_path / "c.svg"
+    code, out, _ = told(
+        *(
+            "compare",
+            "--scenarios",
+            f"{tiny},base@3",
+            "--pacers",
+            "progressive,vicidial_ratio,wombat",
+        ),
+        *("--days", "2", "-j", "1", "--report", str(page), "--out", str(data)),
+        *("--picture", str(picture)),
+    )
+    assert code == 0
+    assert "less progressive" in out
+    text = page.read_text(encoding="utf-8")
+    assert "vicidial_ratio" in text
+    assert not re.search(r"(src|href)\s*=|@import|url\(", text)  # nothing fetched from anywhere
+    assert "<script" not in text
+    for svg in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
+        ET.fromstring(svg)
+    assert len(re.findall(r"<svg", text)) == 1 + 3 * 2  # overview; frontier, curves, days of each
+    ET.fromstring(picture.read_text(encoding="utf-8"))
+    again = tmp_path / "again.html"
+    assert told("report", str(data), "-o", str(again))[0] == 0
+    assert again.read_text(encoding="utf-8") == text
+
+
+def test_names_in_a_report_are_escaped(tmp_path: Path) -> None:
+    evil = tmp_path / "e.yaml"
+    evil.write_text(
+        "name: <script>alert(1)</script>\nnote: a & <b>\nday: {hours: 0.2}\nagents: {count: 2}\n",
+        encoding="utf-8",
+    )
+    page = tmp_path / "e.html"
+    args = ("run", "-s", str(evil), "-p", "progressive", "--days", "2", "-j", "1")
+    assert told(*args, "--report", str(page))[0] == 0
+    assert "<script>" not in page.read_text(encoding="utf-8")
+
+
+def test_sweep_tune_and_what_if(tiny: str, tmp_path: Path) -> None:
+    page = tmp_path / "s.html"
+    code, out, _ = told(
+        *(
+            "sweep",
+            "-s",
+            tiny,
+            "-p",
+            "fixed_ratio",
+            "--option",
+            "ratio=1:3:1",
+            "--set",
+            "agents=2,4",
+        ),
+        *("--days", "2", "-j", "1", "--report", str(page)),
+    )
+    assert code == 0
+    assert len(re.findall(r"\d/2", out)) == 6
+    assert "<svg" in page.read_text(encoding="utf-8")
+    code, out, _ = told(
+        *("tune", "-s", tiny, "-p", "fixed_ratio", "--option", "ratio=1,9"),
+        *("--days", "8", "-j", "1", "--chance", "0.2"),
+    )
+    assert code == 0
+    assert out.startswith("ratio=1:")
+    code, _, err = told(
+        *("tune", "-s", tiny, "-p", "fixed_ratio", "--option", "ratio=8,9"),
+        *("--days", "8", "-j", "1", "--chance", "0.2"),
+    )
+    assert code == 1
+    assert "nothing tried" in err
+    code, out, _ = told(
+        *("what-if", "-s", tiny, "-p", "progressive", "--set", "list.rates.person=0.5"),
+        *("--days", "3", "-j", "1"),
+    )
+    assert code == 0
+    assert float(re.search(r"utilisation: \+([\d.]+)", out).group(1)) > 5  # type: ignore[union-attr]
+
+
+def test_history_goes_round(tiny: str, tmp_path: Path) -> None:
+    calls, world = tmp_path / "calls.csv", tmp_path / "world.yaml"
+    args = ("run", "-s", tiny, "-p", "vicidial_ratio", "--days", "1", "-j", "1")
+    assert told(*args, "--calls", str(calls))[0] == 0
+    code, _, err = told("fit", str(calls), "-o", str(world), "--name", "mine")
+    assert code == 0
+    assert "note:" in err
+    assert told("run", "-s", str(world), "-p", "progressive", "--days", "1", "-j", "1")[0] == 0
+    code, out, _ = told("replay", str(calls), "--pacers", "progressive,wombat", "--days", "2")
+    assert code == 0
+    assert "wombat" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["run", "-s", "nowhere"], "no shipped scenario"),
+        (["run", "-s", "base@0"], "after @"),
+        (["run", "-p", "nobody"], "no pacer 'nobody'"),
+        (["run", "-p", "ratio:speed=9"], "does not take these options"),
+        (["run", "-p", "ratio:ratio"], "path=value"),
+        (["run", "--engine", "warp"], "no engine 'warp'"),
+        (["run", "--set", "list.rates.person=-1"], "share from 0 to 1"),
+        (["run", "--set", "agents=0"], "1 or more"),
+        (["run", "--set", "patience={lognormal: {mean_s: 0, cv: 1}}"], "above 0"),
+        (["compare", "--scenarios", "base,nowhere"], "no shipped scenario"),
+        (["compare", "--pacers", "forward,nobody", "--scenarios", "base"], "no pacer"),
+        (["sweep"], "nothing to vary"),
+        (["sweep", "--set", "agents=9:1"], "at least from"),
+        (["tune", "--option", "ratio=1,2", "--window", "year"], "choose day or block"),
+        (["tune", "--option", "ratio=1,2", "--days", "3", "--chance", "0.01"], "--days"),
+        (["fit", "nowhere.csv"], "cannot be read"),
+        (["replay", "nowhere.csv"], "cannot be read"),
+        (["report", "nowhere.json"], "cannot be read"),
+        (["what-if", "--set", "agents"], "path=value"),
+    ],
+)
+def test_bad_input_is_one_clear_line(args: list[str], words: str) -> None:
+    code, out, err = told(*args)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert words in err
+    assert "Traceback" not in out + err
+
+
+def test_bad_files_are_one_clear_line(tmp_path: Path) -> None:
+    empty, no_agents, other = (tmp_path / n for n in ("e.csv", "n.yaml", "o.json"))
+    empty.write_text("launched_at,outcome\n")
+    no_agents.write_text("name: x\nagents: {count: 0}\n")
+    other.write_text('{"format": 99, "results": [1]}')
+    for args, words in (
+        (["fit", str(empty)], "history is empty"),
+        (["run", "-s", str(no_agents)], "line 2: agents.count"),
+        (["report", str(other)], "not results"),
+        (
+            ["run", "-s", "base", "-p", "progressive", "--days", "1", "-j", "1", "--out", "/no/x"],
+            "/no/x",
+        ),
+    ):
+        code, _, err = told(*args)
+        assert code == 2
+        assert words in err
