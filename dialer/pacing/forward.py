@@ -56,7 +56,7 @@ from dialer.pacing.hazards import (
     wrap_bin,
 )
 from dialer.pacing.lookahead import EXACT_MAX, convolve, exact_risk, normal_risk, rebuild
-from dialer.pacing.windows import Account
+from dialer.pacing.windows import LENT_LEAST, Account
 from dialer.snapshot import (
     Bound,
     CallAbandoned,
@@ -76,21 +76,22 @@ from dialer.snapshot import (
 (
     P_PATIENCE,  # s a caller may wait
     P_GAIN,  # of theta, per expected answer
-    P_CUSHION,  # abandons the account keeps in hand
-    P_HORIZON,  # answers over which more or less than the cushion is spent
-    P_K_MEMORY,  # forecast abandons after which K forgets half
-    P_HOLD,  # slack (abandons) at which risk is no longer taken
+    P_K_MEMORY,  # forecast abandons the calibration remembers
     P_THETA_MAX,
+    P_SPEND_MOST,  # times the limit's rate
+    P_HORIZON,  # answers over which a surplus is spent at least
+    P_RESERVE,  # abandons kept in hand for the end, and per root of those allowed so far
+    P_RESERVE_ROOT,
+    P_HOLD,  # abandons left at which risk is no longer taken
+    P_BRAKE,  # and so many above it braking begins
     P_STARTED,  # time of the first decision
-    P_HORIZON_LIVE,  # and so many more per live answer of the window
-    P_CUSHION_LEAST,
-    P_GAMMA,
 ) = range(11)
 
 FAST_MEMORY = 80.0  # expected events the fast corrections remember
 K_PRIOR_SEEN, K_PRIOR_DUE = 16.0, 10.0  # the rule forecasts its own caller's risk only
 PENDING_S = 12.0  # a forecast abandon is pending for about so long
 REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
+
 THETA_START = 0.02
 THETA_MIN = 2e-3
 RISK_FREE = 1e-12
@@ -102,14 +103,14 @@ def prepare(state: State, patience: float) -> None:
     setting = state.setting
     setting[P_PATIENCE] = patience
     setting[P_GAIN] = 0.01
-    setting[P_CUSHION_LEAST] = 1.5
-    setting[P_GAMMA] = 0.5
-    setting[P_CUSHION] = 0.3
-    setting[P_HORIZON] = 300.0
-    setting[P_HORIZON_LIVE] = 0.2
     setting[P_K_MEMORY] = 60.0
-    setting[P_HOLD] = 0.9
     setting[P_THETA_MAX] = 0.6
+    setting[P_SPEND_MOST] = 2.0
+    setting[P_HORIZON] = 60.0
+    setting[P_RESERVE] = 1.0
+    setting[P_RESERVE_ROOT] = 0.1
+    setting[P_HOLD] = 0.9
+    setting[P_BRAKE] = 1.5
     setting[P_STARTED] = -1e18
     state.scalar[S_LOG_THETA] = math.log(THETA_START)
 
@@ -127,18 +128,34 @@ def calibration(state: State) -> float:
 
 
 @compiled
-def slack_of(state: State) -> tuple[float, float]:
-    """Abandons that may still happen in the window nearest to its limit, pending ones deducted,
-    and that window's live answers."""
+def lent(limit: float, live: float, ahead: float) -> float:
+    """Abandons lent to a window against the answers expected before it closes for the day: the
+    same as `dialer.pacing.windows.Standing.lent`."""
+    return min(limit * ahead, LENT_LEAST + math.sqrt(limit * live))
+
+
+@compiled
+def spending(state: State) -> tuple[float, float]:
+    """(share of the limit's rate that may be spent now, abandons left) by the tightest window.
+
+    What is left is spread evenly over the answers still expected. Whatever is expected, nothing
+    is spent once more than the loan is gone.
+    """
+    setting = state.setting
+    spend = setting[P_SPEND_MOST]
     least = 1e18
-    live = 0.0
     for w in range(state.account.shape[0]):
+        live = state.account[w, 0]
         limit = state.account[w, 2]
-        left = limit * state.account[w, 0] - state.account[w, 1]
-        if limit > 0.0 and left < least:
-            least = left
-            live = state.account[w, 0]
-    return least - state.scalar[S_PENDING], live
+        ahead = state.account[w, 3]
+        if limit > 0.0:
+            slack = limit * live - state.account[w, 1] - state.scalar[S_PENDING]
+            reserve = setting[P_RESERVE] + setting[P_RESERVE_ROOT] * math.sqrt(limit * live)
+            even = (slack + limit * ahead - reserve) / (limit * (ahead + setting[P_HORIZON]))
+            brake = (slack + lent(limit, live, ahead) - setting[P_HOLD]) / setting[P_BRAKE]
+            spend = min(spend, even, brake)
+            least = min(least, slack)
+    return max(0.0, spend), least
 
 
 @compiled
@@ -208,17 +225,7 @@ def decide_lines(
     # --- the price: what the account still bears
     limit = limit_of(state)
     k = calibration(state)
-    slack, live = slack_of(state)
-    agents = idle + talking.size + wrapping.size
-    spendable = slack - setting[P_HOLD]
-    cushion = setting[P_CUSHION_LEAST] + setting[P_CUSHION] * math.sqrt(limit * live)
-    horizon = setting[P_HORIZON] + setting[P_HORIZON_LIVE] * live
-    if spendable <= 0.0:
-        spend = 0.0
-    elif spendable < cushion:
-        spend = (spendable / cushion) ** setting[P_GAMMA]
-    else:
-        spend = min(2.0, 1.0 + (spendable - cushion) / (limit * horizon))
+    spend, _ = spending(state)
     theta = spend * math.exp(scalar[S_LOG_THETA])
     scalar[S_RATE] = spend * limit
     scalar[S_MODE] = 1.0 if spend <= 0.0 else 0.0
@@ -230,6 +237,7 @@ def decide_lines(
         return 0
 
     # --- agents who will be free, callers who will hold one
+    agents = idle + talking.size + wrapping.size
     mean_f = np.zeros(INSTANTS)
     var_f = np.zeros(INSTANTS)
     mean_a = np.zeros(INSTANTS)
@@ -372,7 +380,7 @@ class Forward:
         self.learned.account[:] = 0.0
         standings = sorted(self.account.standings(), key=lambda s: s.left)
         for row, standing in zip(self.learned.account, standings, strict=False):
-            row[:] = (standing.live, standing.abandoned, standing.window.limit)
+            row[:] = (standing.live, standing.abandoned, standing.window.limit, standing.ahead)
 
     def decide(self, snapshot: FloorSnapshot) -> Decision:
         if agents_on_floor(snapshot) == 0:
@@ -410,7 +418,7 @@ class Forward:
             "theta": math.exp(scalar[S_LOG_THETA]),
             "risk": float(scalar[S_RISK]),
             "rate": float(scalar[S_RATE]),
-            "slack": float(slack_of(self.learned)[0]),
+            "slack": float(spending(self.learned)[1]),
             "calibration": float(calibration(self.learned)),
             "answer_rate": float(scalar[S_P_NEW]),
             "agents_free_ahead": float(scalar[S_FREE]),

@@ -92,7 +92,7 @@ class State(NamedTuple):
     instant: Array  # (INSTANTS,) s
     ring_hazard: Array  # (BINS,) of being answered, uncorrected
     talk_hazard: Array  # (TALK_BINS,), uncorrected
-    account: Array  # (4, 3) live, abandoned, limit of each window; limit 0: no window
+    account: Array  # (4, 4) live, abandoned, limit (0: no window), answers ahead of each window
     setting: Array  # see forward.py
 
 
@@ -115,7 +115,7 @@ def new_state() -> State:
         instant=np.zeros(INSTANTS),
         ring_hazard=np.zeros(BINS),
         talk_hazard=np.zeros(TALK_BINS),
-        account=np.zeros((4, 3)),
+        account=np.zeros((4, 4)),
         setting=np.zeros(16),
     )
     scalar = state.scalar

@@ -8,14 +8,16 @@ calendar day or month is a matter of that clock. Rates are shares of live answer
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 DAY_S = 86_400
+PACE_S = 300.0  # s over which the first answers of a day are spread to judge its pace
+LENT_LEAST = 3.0  # abandons a window may owe against answers still expected today
 BUCKET_S = 60  # resolution at which a rolling window forgets
-_CREDIT_LIVE = 1.0
 
 
 class Span(StrEnum):
@@ -134,6 +136,14 @@ class Standing:
     window: Window
     live: int
     abandoned: int
+    ahead: float = 0.0  # answers expected before calling closes for the day; 0 when not known
+
+    @property
+    def lent(self) -> float:
+        """Abandons the window may owe against the answers ahead of it: few, and paid back by the
+        close, so that the risk is spread evenly over a day instead of saved up for its end."""
+        expected = self.window.limit * self.ahead
+        return min(expected, LENT_LEAST + math.sqrt(self.window.limit * self.live))
 
     @property
     def rate(self) -> float:
@@ -146,8 +156,8 @@ class Standing:
 
     @property
     def spent(self) -> bool:
-        """Over the limit. A window's first answers are judged as if one more were coming."""
-        return self.left < -self.window.limit * _CREDIT_LIVE
+        """Over the limit, the loan included. One more answer is taken to be coming."""
+        return self.left + self.lent < -self.window.limit
 
 
 class Account:
@@ -162,9 +172,25 @@ class Account:
         self.windows = tuple(windows)
         self._counts = [_Counts(w, w.period(civil_s)) for w in self.windows]
         self._civil_s = civil_s
+        self._closes = 0.0
+        self._first_answer: float | None = None
+        self._answers = 0  # since then
+
+    def close_at(self, civil_s: float) -> None:
+        """Calling ends at this time today (the campaign's hours); in the past: not known."""
+        self._closes = civil_s
+
+    def answers_ahead(self) -> float:
+        """Live answers expected before the close, at the pace since today's first one."""
+        left = self._closes - self._civil_s
+        if self._first_answer is None or left <= 0:
+            return 0.0
+        return self._answers / max(PACE_S, self._civil_s - self._first_answer) * left
 
     def advance(self, civil_s: float) -> None:
         """Time passes: periods end, rolling windows forget. Never goes back."""
+        if civil_s // DAY_S > self._civil_s // DAY_S:
+            self._first_answer, self._answers = None, 0
         self._civil_s = max(self._civil_s, civil_s)
         for counts in self._counts:
             counts.advance(self._civil_s)
@@ -174,6 +200,9 @@ class Account:
         if live < 0 or abandoned < 0:
             raise ValueError("an account counts upwards only")
         self.advance(civil_s)
+        if live and self._first_answer is None:
+            self._first_answer = self._civil_s
+        self._answers += live
         for counts in self._counts:
             counts.add(self._civil_s, live, abandoned)
 
@@ -183,7 +212,8 @@ class Account:
             self.add(civil_s, live, abandoned)
 
     def standings(self) -> tuple[Standing, ...]:
-        return tuple(Standing(c.window, c.live, c.abandoned) for c in self._counts)
+        ahead = self.answers_ahead()
+        return tuple(Standing(c.window, c.live, c.abandoned, ahead) for c in self._counts)
 
     def binding(self) -> Standing:
         """The window nearest to its limit: that with the fewest abandons left."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialer.pacing.compiled import compiled
-from dialer.pacing.forward import count_abandon, decide_lines
+from dialer.pacing.forward import count_abandon, decide_lines, lent
 from dialer.pacing.hazards import (
     State,
     learn_line,
@@ -22,6 +22,7 @@ from dialer.pacing.hazards import (
     learn_talk,
     learn_wrap,
 )
+from dialer.pacing.windows import PACE_S
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -94,7 +95,8 @@ NUMBERS = 48
     G_RATIO,
     G_GATE,  # 1: the account's gate holds for the pacers inside too
     G_SAMPLE_S,
-) = range(12)
+    G_CLOSES_S,  # when calling ends today, as the campaign's hours say; 0: not known
+) = range(13)
 
 # facts for pacers in Python: kind, a, b, c
 F_RANG, F_ENDED, F_SERVED, F_ABANDONED, F_LEFT, F_TALK, F_WRAP = 0, 1, 2, 3, 4, 5, 6
@@ -605,12 +607,26 @@ def lines_free(f: Floor) -> int:
 
 
 @compiled
-def spent(p: State) -> bool:
-    """Whether a window of the account is over its limit."""
+def _look_ahead(f: Floor, p: State) -> None:
+    """Answers expected until the day closes, from the day's own pace: as `Account` reckons."""
+    n = f.number
+    left = max(0.0, f.setting[G_CLOSES_S] - n[N_TIME])
+    elapsed = max(PACE_S, n[N_TIME])
     for w in range(p.account.shape[0]):
+        if p.account[w, 2] > 0.0:
+            p.account[w, 3] = n[N_LIVE] / elapsed * left
+
+
+@compiled
+def spent(p: State) -> bool:
+    """Whether a window of the account is over its limit, the loan included."""
+    for w in range(p.account.shape[0]):
+        live = p.account[w, 0]
         limit = p.account[w, 2]
-        if limit > 0.0 and limit * p.account[w, 0] - p.account[w, 1] < -limit:
-            return True
+        if limit > 0.0:
+            left = limit * live - p.account[w, 1] + lent(limit, live, p.account[w, 3])
+            if left < -limit:
+                return True
     return False
 
 
@@ -622,6 +638,7 @@ def _decide_inside(f: Floor, p: State) -> int:
     under_way = int(n[N_ACTIVE] - n[N_TALKING])
     if n[N_LOGGED] <= 0.0:
         return 0
+    _look_ahead(f, p)
     decider = f.setting[G_DECIDER]
     if decider == BY_FORWARD:
         talking, wrapping, setup, ring, detect, wait = ages(f)

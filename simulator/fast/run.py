@@ -160,6 +160,7 @@ def run_day(
     tick_s: float = TICK_S,
     react_gap_s: float = REACT_GAP_S,
     sample_s: float = 0.0,
+    closing_known: bool = True,
     on_samples: Callable[[NDArray[np.float64]], None] | None = None,
 ) -> DayResult:
     """One day of the world (scenario, seed) under a pacer.
@@ -190,6 +191,7 @@ def run_day(
         fl.G_RATIO: ratio,
         fl.G_GATE: float(gated),
         fl.G_SAMPLE_S: sample_s,
+        fl.G_CLOSES_S: scenario.day_s if closing_known else 0.0,
     }
     for place, value in settings.items():
         floor.setting[place] = value
@@ -201,6 +203,7 @@ def run_day(
     block = max(BLOCK, 4 * scenario.lines_max)
     people = _people(scenario, seed, 0, block)
     account = Account((Window("day", scenario.law.abandon_rate_max, Span.CAMPAIGN),))
+    account.close_at(scenario.day_s if closing_known else 0.0)
     while True:
         stopped = fl.advance(floor, people, tables, learned)
         if stopped == fl.NEED_PEOPLE:
