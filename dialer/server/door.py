@@ -29,8 +29,9 @@ class DoorOverrun(Exception):
 class Door:
     """Feeds the floor. `execute` carries out one command; `after` runs once per slice.
 
-    `failed(error)` is told of an exception in the core; the fact that caused it is dropped and
-    the next one is taken, so that live calls go on being served.
+    `failed(error)` is told of an exception in the core or in the carrying out of a command, and
+    must not raise itself; the fact or command that caused it is dropped and the next one is taken,
+    so that live calls go on being served.
     """
 
     def __init__(
@@ -110,17 +111,26 @@ class Door:
             if self._work_clock() - began > SLICE_S:
                 break
         self._release(self._taken)
-        self._after()
+        try:
+            self._after()
+        except Exception as error:
+            self._failed(error)
         if queue and self._scheduled is None:
             self._scheduled = self._loop.call_soon(self._work)
         self._set_timer()
 
     def _carry_out(self, step: Callable[..., Iterable[Command]], *args: object) -> None:
+        """One step and its commands. One that fails keeps none of the others from being done."""
         try:
-            for command in step(*args):
-                self._execute(command)
+            commands = step(*args)
         except Exception as error:
             self._failed(error)
+            return
+        for command in commands:
+            try:
+                self._execute(command)
+            except Exception as error:
+                self._failed(error)
 
     def _set_timer(self) -> None:
         due = self._floor.next_deadline()

@@ -7,6 +7,7 @@ What they answer comes back through the door as a fact.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -17,13 +18,16 @@ from dialer.core import commands as cmd
 from dialer.core.events import AttemptRecorded, AttemptRefused, CampaignPaused, Event
 from dialer.core.floor import Floor
 from dialer.core.outcomes import Outcome
+from dialer.core.states import CampaignState
 from dialer.server.changes import Changes
 from dialer.server.door import Door, DoorOverrun
 from dialer.server.histogram import Histogram
 from dialer.server.pacing import Pacing
 from dialer.server.stats import Stats
+from dialer.store.writer import StoreFull
 
 WRITES_BUSY = 2_000  # commands waiting for the database; some seconds behind
+OVERDUE_MAX = 20_000  # ends of calls and agents' doings while nothing is dialled: hours of them
 
 log = structlog.get_logger()
 
@@ -73,6 +77,7 @@ class Engine:
         self.answer_to_bridge = Histogram()
         self.fault = ""  # why dialling was stopped for good, when it was
         self.popped: dict[str, cmd.PopScreen] = {}  # agent -> the call on the agent's screen
+        self._overdue: deque[Any] = deque(maxlen=OVERDUE_MAX)  # records the store had no room for
         self._clock = clock
         self._store = store
         self._pop = pop
@@ -83,12 +88,12 @@ class Engine:
         self._executors: Mapping[type, Callable[[Any], None]] = {
             **dict.fromkeys(PbxCommand.__args__, self._to_pbx),
             cmd.FetchLeads: store.fetch,
-            cmd.ReturnLeads: store.submit,
-            cmd.RecordAttempt: store.submit,
-            cmd.RecordProgress: store.submit,
+            cmd.ReturnLeads: self._record,
+            cmd.RecordAttempt: self._record,
+            cmd.RecordProgress: self._record,
             cmd.RecordOutcome: self._outcome,
-            cmd.RecordDisposition: store.submit,
-            cmd.RecordSession: store.submit,
+            cmd.RecordDisposition: self._record,
+            cmd.RecordSession: self._record,
             cmd.PopScreen: self._pop_screen,
             cmd.ShowAgent: self._show_agent,
             cmd.ShowCampaign: self._show_campaign,
@@ -120,23 +125,44 @@ class Engine:
         if not self.fault:
             self.fault = why
             log.error("dialling stopped", why=why)
-        for name in self.floor.campaigns:
+        self._pause_all(self.fault)
+
+    def _pause_all(self, why: str) -> None:
+        """Must not raise: it is what is left to do when something has failed."""
+        for name, campaign in self.floor.campaigns.items():
+            if campaign.state is not CampaignState.RUNNING:
+                continue
             for command in self.floor.handle(CampaignPaused(name, why), self._clock.now()):
-                self._execute(command)
+                try:
+                    self._execute(command)
+                except Exception as error:
+                    log.error("a command failed", kind=type(command).__name__, error=repr(error))
 
     def _execute(self, command: cmd.Command) -> None:
         self._executors[type(command)](command)
 
     @property
     def busy(self) -> bool:
-        """Facts or writes pile up: no new lines until they are worked off."""
-        return self.door.busy or self._store.writer_depth > WRITES_BUSY
+        """Facts or writes pile up, or something failed: no new lines."""
+        return (
+            bool(self.fault)
+            or bool(self._overdue)
+            or self.door.busy
+            or self._store.writer_depth > WRITES_BUSY
+        )
 
     def _after(self) -> None:
+        while self._overdue and self._submitted(self._overdue[0]):
+            self._overdue.popleft()
+        if self.fault:
+            self._pause_all(self.fault)  # also what was started since
         self.pacing.after_step(self.busy)
 
     def _core_failed(self, error: Exception) -> None:
-        log.error("the core failed", error=type(error).__name__, exc_info=error)
+        # The first with all there is; those that follow from it would only bury it.
+        log.error(
+            "a step failed", error=type(error).__name__, exc_info=None if self.fault else error
+        )
         self.stop_dialling("an internal fault; see the log")
 
     def _to_pbx(self, command: PbxCommand) -> None:
@@ -152,7 +178,30 @@ class Engine:
         if command.agent:
             self.changes.mark(command.agent)
         self.pacing.touch((command.campaign,))
-        self._store.submit(command)
+        self._record(command)
+
+    def _record(self, command: Any) -> None:
+        """To the store, in order. When its queue is full, what must be on record waits here: a new
+        attempt is refused, and how far one came is not told."""
+        if not self._overdue and self._submitted(command):
+            return
+        match command:
+            case cmd.RecordAttempt():
+                self.post(AttemptRefused(command.attempt, "the database cannot keep up"))
+                self._overdue.append(
+                    cmd.ReturnLeads(command.lead.campaign, (command.lead.lead_id,))
+                )
+            case cmd.RecordProgress():
+                pass
+            case _:
+                self._overdue.append(command)
+
+    def _submitted(self, command: Any) -> bool:
+        try:
+            self._store.submit(command)
+        except StoreFull:
+            return False
+        return True
 
     def _pop_screen(self, command: cmd.PopScreen) -> None:
         self.popped[command.agent] = command
