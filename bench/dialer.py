@@ -33,7 +33,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench import floor
-from bench.proc import Cost, cores, cost_of, on_core
+from bench.proc import Cost, cores, cost_of, go_first, on_core
 from bench.table import show
 from simulator.agents import Account
 from tests.e2e.dialer import PASSWORD, SUPERVISOR, Dialer, Site
@@ -100,10 +100,10 @@ class Spread:
 class MeasuredDialer(Dialer):
     """`dialer serve` on a core of its own."""
 
-    core = nice = 0
+    core = 0
 
     async def start(self) -> None:
-        with on_core(self.core, self.nice):
+        with on_core(self.core):
             await super().start()
 
     @property
@@ -124,7 +124,7 @@ class Bench:
         self.faults: list[str] = []
 
     def part(self, work: Any, *args: Any, core: int | None = None) -> floor.Part:
-        one = floor.Part(self.other if core is None else core, self.chosen.nice, work, *args)
+        one = floor.Part(self.other if core is None else core, work, *args)
         self.parts.append(one)
         return one
 
@@ -146,7 +146,7 @@ class Bench:
             crm_url=crm_url,
         )
         dialer = self.dialer = MeasuredDialer(site, _free_port())
-        dialer.core, dialer.nice = self.core, self.chosen.nice
+        dialer.core = self.core
         needed = self.chosen.rate * (WARM_UP_S + self.chosen.seconds + 15.0)
         await dialer.load([f"+4930{n:07d}" for n in range(int(needed))])
         bridge = self._bridge_outside() if crm == "outside" else None
@@ -167,7 +167,7 @@ class Bench:
         settings = self.folder / "dialer.yaml"
         text = settings.read_text()
         settings.write_text(text.replace("crm: crm.yaml\n", ""))
-        with on_core(self.other, self.chosen.nice):
+        with on_core(self.other):
             return subprocess.Popen(  # noqa: S603 - our own command
                 (
                     *(sys.executable, "-m", "crm_bridge.cli", "serve"),
@@ -367,7 +367,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200.0, help="originates a second")
     parser.add_argument("--crm", choices=("outside", "inside", "none"), default="outside")
     parser.add_argument(
-        "--nice", type=int, default=0, help="of all of this; -15 as root on a machine in use"
+        "--first", action="store_true", help="way before all others; root, on a machine in use"
     )
     parser.add_argument(
         "--profile", default="", help="command run when the window begins, PID in it replaced"
@@ -375,6 +375,8 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.seconds = 10.0
+    if chosen.first:
+        go_first()
     if len(os.sched_getaffinity(0)) < 2:
         print("one core only: PBX and agents share it with the dialer", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:

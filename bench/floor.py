@@ -81,11 +81,11 @@ class Public:
 class Part:
     """A process that does what `ask` tells it."""
 
-    def __init__(self, core: int, nice: int, work: Callable[..., None], *args: Any) -> None:
+    def __init__(self, core: int, work: Callable[..., None], *args: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, *args), daemon=True)
-        with on_core(core, nice):
+        with on_core(core):
             self.process.start()
 
     def ask(self, word: str) -> Any:
