@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from dialer.campaigns.compliance.facts import CampaignFacts, Override
+from dialer.campaigns.packs import load_packs, version_of
 from dialer.campaigns.retry import DEFAULTS, RetryRule, next_step
 from dialer.campaigns.units import Duration, Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
@@ -126,6 +128,21 @@ _DISPOSITIONS = (
 _MON_SAT = WindowPart.model_validate({"days": "mon-sat", "from": "08:00", "to": "20:00"})
 
 
+class OverridePart(Part):
+    """Somebody dials although a rule of the packs says no. Every such attempt is audited. The
+    do-not-call list, free numbers and unknown time zones stand nevertheless."""
+
+    by: str = Field(min_length=2, max_length=80)
+    because: str = Field(min_length=10, max_length=400)
+
+
+class CompliancePart(Part):
+    """Rule packs beside those that are shipped, and who sets rules aside."""
+
+    packs: Path | None = None  # a folder of packs, from the campaign file's own folder
+    override: OverridePart | None = None
+
+
 class CampaignFile(Part):
     """A campaign. Implements the store's `Policy`."""
 
@@ -145,6 +162,7 @@ class CampaignFile(Part):
     wrap_up_limit_s: Annotated[float, Field(ge=0, le=3600)] = 120.0
     amd: bool = False
     record: bool = False
+    compliance: CompliancePart = CompliancePart()
     attempts_max: Annotated[int, Field(ge=1, le=100)] = 8
     retry: dict[str, Retry] = Field(default_factory=dict)
     calling_window: tuple[WindowPart, ...] = Field(default=(_MON_SAT,), min_length=1)
@@ -201,6 +219,21 @@ class CampaignFile(Part):
             wrap_up_limit_s=self.wrap_up_limit_s,
             amd=self.amd,
             record=self.record,
+        )
+
+    @cached_property
+    def gate(self) -> CampaignFacts:
+        """The law's rules for this campaign. Raises `FileError` for packs that cannot be read."""
+        packs = load_packs(self.compliance.packs)
+        override = self.compliance.override
+        return CampaignFacts(
+            name=self.name,
+            purpose=self.purpose.value,
+            packs=packs,
+            version=version_of(packs),
+            ring_limit_s=self.ring_limit_s,
+            default_region=self.default_region,
+            override=None if override is None else Override(override.by, override.because),
         )
 
     @cached_property
@@ -268,12 +301,25 @@ def load_campaign(path: Path) -> CampaignFile:
     if not isinstance(file.value, dict):
         raise FileError([f"{path}:1: a campaign is a table of fields: name: ..., trunk: ..."])
     try:
-        return CampaignFile.model_validate(file.value)
+        campaign = CampaignFile.model_validate(file.value)
+        return _with_packs(file, campaign)
     except ValidationError as error:
         faults = error.errors(include_url=False)
     # A sequence with a faulty member counts as shorter than it is: that is no fault of its own.
     told = [f for f in faults if f["type"] != "too_short" or not _deeper(f["loc"], faults)]
     raise FileError([_fault(file, one) for one in told])
+
+
+def _with_packs(file: YamlFile, campaign: CampaignFile) -> CampaignFile:
+    """The campaign with its folder of packs found and read."""
+    if (folder := campaign.compliance.packs) is not None:
+        folder = file.path.parent / folder
+        if not folder.is_dir():
+            raise FileError([file.fault(("compliance", "packs"), "is no folder of rule packs")])
+        section = campaign.compliance.model_copy(update={"packs": folder})
+        campaign = campaign.model_copy(update={"compliance": section})
+    _ = campaign.gate  # faults of packs are told now, and not when somebody is to be called
+    return campaign
 
 
 def _deeper(where: tuple[object, ...], faults: Sequence[Any]) -> bool:
@@ -315,6 +361,9 @@ def _fields_near(outer: list[Any]) -> list[str]:
             return list(Again.model_fields)
         case "calling_window":
             return ["days", "from", "to"]
+        case "compliance":
+            part = OverridePart if "override" in outer else CompliancePart
+            return list(part.model_fields)
         case _:
             return list(Disposition.model_fields)
 

@@ -29,6 +29,7 @@ class Lead:
     external_id: str = ""
     name: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
+    zones: str = ""  # every time zone the lead may be in, joined by spaces; empty: not known
 
 
 # --- the PBX: links ---------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from dialer.campaigns.compliance.facts import CampaignFacts
 from dialer.core.outcomes import Outcome
 
 
@@ -50,6 +51,12 @@ class Policy(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def gate(self) -> CampaignFacts | None:
+        """The law's rules, as the compliance gate reads them; None where there is no law (tests of
+        the store)."""
+        ...
 
     def definition(self) -> dict[str, Any]:
         """The campaign as it was loaded, fit for JSON."""

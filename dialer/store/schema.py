@@ -184,6 +184,8 @@ leads = sa.Table(
         where="state = 'waiting'",
     ),
     _partial("ix_leads_apart", "campaign_id", "state", where=LEADS_APART),
+    # One account in many campaigns: the law's caps count across them.
+    _partial("ix_leads_external_id", "external_id", where="external_id IS NOT NULL"),
 )
 
 phones = sa.Table(
@@ -237,6 +239,7 @@ attempts = sa.Table(
     _partial("ux_attempts_open_phone", "phone", where="outcome IS NULL", unique=True),
     sa.Index("ix_attempts_lead_id", "lead_id", "outcome"),
     sa.Index("ix_attempts_campaign_id_opened_ms", "campaign_id", "opened_ms"),
+    sa.Index("ix_attempts_phone_opened_ms", "phone", "opened_ms"),
 )
 
 # Written by triggers on `attempts` alone. `step` is a Progress, 'recorded' or 'closed'.
@@ -363,5 +366,68 @@ suppression = sa.Table(
     sa.Column("source", sa.Text, nullable=False),  # agent, customer, crm, list
     sa.Column("campaign", sa.Text, nullable=False, default=""),  # where it was said
     sa.Column("added_ms", Moment, nullable=False),
+    sa.CheckConstraint("phone LIKE '+%'", name="e164"),
+)
+
+# --- the compliance gate ------------------------------------------------------------------------
+
+# The very rules a decision was made by: `body` is the packs as they were read.
+rule_sets = sa.Table(
+    "rule_sets",
+    metadata,
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("body", Json, nullable=False),
+    sa.Column("since_ms", Moment, nullable=False),
+)
+
+# Every no, and every yes that somebody's override made of one. Triggers refuse to change or delete
+# a row. Holds no personal data: a person erased is an id nobody knows.
+decision_log = sa.Table(
+    "decision_log",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("at_ms", Moment, nullable=False),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("lead_id", BigId, nullable=False),
+    sa.Column("phone_id", BigId, nullable=False),
+    sa.Column("attempt", sa.Text, nullable=False),  # empty before there is one
+    sa.Column("stage", sa.Text, nullable=False),  # claim, attempt, originate
+    sa.Column("verdict", sa.Text, nullable=False),  # deny, override
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("retry_ms", Moment),
+    sa.Column("version", sa.Text, sa.ForeignKey("rule_sets.version"), nullable=False),
+    sa.Column("inputs", sa.Text, nullable=False),  # hash of what the gate was asked with
+    sa.CheckConstraint("verdict IN ('deny', 'override')", name="verdict"),
+    sa.Index("ix_decision_log_lead_id", "lead_id", "id"),
+    sa.Index("ix_decision_log_campaign_id_at_ms", "campaign_id", "at_ms"),
+)
+
+# Every verdict, counted by the hour: what was allowed stands here and in `attempts`.
+decision_counts = sa.Table(
+    "decision_counts",
+    metadata,
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),  # since the epoch, UTC
+    sa.Column("stage", sa.Text, primary_key=True),
+    sa.Column("verdict", sa.Text, primary_key=True),  # allow, override, or the denying rule
+    sa.Column("version", sa.Text, sa.ForeignKey("rule_sets.version"), primary_key=True),
+    sa.Column("count", BigId, nullable=False),
+)
+
+# Do-not-call lists of regulators, as they were loaded last.
+dnc_lists = sa.Table(
+    "dnc_lists",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("fetched_ms", Moment, nullable=False),  # when the regulator gave it out
+    sa.Column("numbers", BigId, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # the file's name
+)
+dnc_numbers = sa.Table(
+    "dnc_numbers",
+    metadata,
+    sa.Column("phone", sa.Text, primary_key=True),  # E.164
+    sa.Column("list", sa.Text, sa.ForeignKey("dnc_lists.name"), primary_key=True),
     sa.CheckConstraint("phone LIKE '+%'", name="e164"),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dialer.campaigns.compliance.facts import CampaignFacts
 from dialer.clock import Clock
 from dialer.core.commands import (
     Progress,
@@ -36,6 +37,7 @@ class Script:
     closed: set[str] = field(default_factory=lambda: {"shut"})
     opens: datetime | None = None
     attempts_max: int = 3
+    gate: CampaignFacts | None = None
 
     def definition(self) -> dict[str, Any]:
         return {"name": self.name}

@@ -1,0 +1,211 @@
+"""The gate: may this lead be called on this phone for this campaign now? Pure.
+
+Every rule of every pack that any of the lead's possible places and the campaign's purpose bring in
+must allow the call: the strictest wins. Asked at the list's dry run, at the claim, when the attempt
+is written ahead (which reserves its place under the caps), and in the step in which the Originate
+leaves.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+from dialer.campaigns.compliance import caps, windows
+from dialer.campaigns.compliance.facts import (
+    Allow,
+    CampaignFacts,
+    Deny,
+    LeadFacts,
+    PhoneFacts,
+    Verdict,
+)
+from dialer.campaigns.compliance.places import (
+    joined_zones,
+    places_of,
+    toll_free,
+    zones_of_address,
+)
+from dialer.campaigns.compliance.rules import CapRule, ListRule, Pack, WindowRule
+
+SUPPRESSED = "the number is on the do-not-call list"
+OWN = "own/"  # rules of this program, which no override sets aside
+LIST_AGAIN = timedelta(minutes=10)  # a list that is missing or stale may be loaded meanwhile
+
+
+def decide(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: datetime) -> Verdict:
+    """`Allow`, or the `Deny` that stands longest. With an override, denials are set aside and kept
+    in the `Allow`, except our own: the do-not-call list, and a place that is not known."""
+    denials = check(lead, phone, campaign, now)
+    if not denials:
+        return Allow()
+    final = next((deny for deny in denials if deny.final), None)
+    if final is not None:
+        return final
+    if campaign.override is not None:
+        denials, set_aside = (
+            [deny for deny in denials if deny.rule.startswith(OWN)],
+            tuple(deny for deny in denials if not deny.rule.startswith(OWN)),
+        )
+        if not denials:
+            return Allow(set_aside)
+    never = next((deny for deny in denials if deny.retry_at is None), None)
+    if never is not None:
+        return never
+    longest = max(denials, key=lambda deny: deny.retry_at or now)
+    at = longest.retry_at or now
+    lead = with_address(lead, phone)
+    hours = [rule for _, rule in _windows(campaign, places_of(phone.number, lead.fields), now)]
+    opens = windows.next_open(hours, lead.zones, at) if lead.zones else None
+    return Deny(longest.rule, longest.reason, opens)
+
+
+def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: datetime) -> list[Deny]:
+    """Every denial there is, for those who want to know why not."""
+    found: list[Deny] = []
+    if phone.suppressed:
+        found.append(Deny("own/do-not-call", SUPPRESSED, final=True))
+    if toll_free(phone.number):
+        found.append(
+            Deny("own/toll-free", "a free number rings nobody knows where: not dialled by itself")
+        )
+    if not lead.zones:
+        found.append(Deny("own/unknown-zone", "the time zone is not known: not dialled by itself"))
+        return found
+    lead = with_address(lead, phone)
+    places = places_of(phone.number, lead.fields)
+    for pack, rule in _windows(campaign, places, now):
+        if not windows.open_at(rule, lead.zones, now):
+            found.append(
+                Deny(
+                    f"{pack.pack}/{rule.id}",
+                    f"outside the calling hours of {pack.title} ({rule.id})",
+                    windows.next_open([rule], lead.zones, now),
+                )
+            )
+    for pack, cap in _caps(campaign, places, now):
+        over = caps.breached(cap, lead, phone, campaign.guaranteed_agent, now)
+        if over is not None:
+            found.append(Deny(f"{pack.pack}/{cap.id}", _too_often(pack, cap, over[0]), over[1]))
+    for pack, wanted in _lists(campaign, places, now):
+        stale = stale_list(wanted, campaign, now)
+        if stale and wanted.must:
+            found.append(Deny(f"{pack.pack}/{wanted.id}", stale, now + LIST_AGAIN))
+        if wanted.list in phone.lists:
+            found.append(
+                Deny(f"{pack.pack}/{wanted.id}", f"the number is on the list {wanted.list}")
+            )
+    for pack in campaign.packs:
+        if (
+            pack.in_force(now.date())
+            and pack.binds(campaign.purpose, places)
+            and campaign.ring_limit_s < pack.ring_min
+        ):
+            found.append(
+                Deny(
+                    f"{pack.pack}/ring",
+                    f"{pack.title} wants {pack.ring_min:g} s of ringing: raise ring_limit_s",
+                    now + LIST_AGAIN,
+                )
+            )
+    return found
+
+
+def not_dialling(campaign: CampaignFacts, now: datetime) -> str:
+    """Why the campaign as a whole must not dial: a list its country wants is not there. Or ""."""
+    if campaign.override is not None or not campaign.default_region:
+        return ""
+    places = frozenset({campaign.default_region})
+    for _, rule in _lists(campaign, places, now):
+        if rule.must and (why := stale_list(rule, campaign, now)):
+            return why
+    return ""
+
+
+def stale_list(rule: ListRule, campaign: CampaignFacts, now: datetime) -> str:
+    """Why a do-not-call list cannot be relied on, with the mend; "" when it can."""
+    fetched = campaign.lists_fetched.get(rule.list)
+    mend = f"run: dialer compliance load-list {rule.list} FILE"
+    if fetched is None:
+        return f"the do-not-call list {rule.list} is not loaded; {mend}"
+    age = now - fetched
+    if age > timedelta(seconds=rule.max_age):
+        return (
+            f"the do-not-call list {rule.list} is {age.days} days old, "
+            f"{rule.max_age / 86400:g} at most; {mend}"
+        )
+    return ""
+
+
+def with_address(lead: LeadFacts, phone: PhoneFacts) -> LeadFacts:
+    """The lead in all zones it may be in, those of its address among them."""
+    more = zones_of_address(phone.number, lead.fields)
+    if not more or more <= set(lead.zones.split()):
+        return lead
+    return LeadFacts(lead.lead_id, joined_zones(lead.zones, more), lead.fields, lead.history)
+
+
+def _too_often(pack: Pack, rule: CapRule, count: int) -> str:
+    days = rule.window / 86400
+    span = {
+        "rolling": f"within {rule.window / 3600:g} hours",
+        "consecutive_days": "on one day" if days == 1 else f"within {days:g} days",
+        "calendar_month": "within the month",
+    }[rule.anchor.value]
+    return (
+        f"{pack.title} ({rule.id}): {rule.limit} {rule.unit.value}"
+        f"{'s' if rule.limit > 1 else ''} per {rule.scope.value} {span}; {count} counted"
+    )
+
+
+def _windows(
+    campaign: CampaignFacts, places: frozenset[str], now: datetime
+) -> tuple[tuple[Pack, WindowRule], ...]:
+    return _of_places(_Rules(campaign), places, now.toordinal())[0]
+
+
+def _caps(
+    campaign: CampaignFacts, places: frozenset[str], now: datetime
+) -> tuple[tuple[Pack, CapRule], ...]:
+    return _of_places(_Rules(campaign), places, now.toordinal())[1]
+
+
+def _lists(
+    campaign: CampaignFacts, places: frozenset[str], now: datetime
+) -> tuple[tuple[Pack, ListRule], ...]:
+    return _of_places(_Rules(campaign), places, now.toordinal())[2]
+
+
+class _Rules:
+    """Packs and purpose as a key: two campaigns of one version and purpose have the same rules."""
+
+    __slots__ = ("key", "packs")
+
+    def __init__(self, campaign: CampaignFacts) -> None:
+        self.packs = campaign.packs
+        self.key = (campaign.version, campaign.purpose)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rules) and self.key == other.key
+
+
+_Chosen = tuple[
+    tuple[tuple[Pack, WindowRule], ...],
+    tuple[tuple[Pack, CapRule], ...],
+    tuple[tuple[Pack, ListRule], ...],
+]
+
+
+@lru_cache(maxsize=4096)
+def _of_places(rules: _Rules, places: frozenset[str], day: int) -> _Chosen:
+    today = date.fromordinal(day)
+    purpose = rules.key[1]
+    packs = [pack for pack in rules.packs if pack.in_force(today)]
+    return (
+        tuple((p, r) for p in packs for r in p.windows if p.applies(r, purpose, places)),
+        tuple((p, r) for p in packs for r in p.caps if p.applies(r, purpose, places)),
+        tuple((p, r) for p in packs for r in p.lists if p.applies(r, purpose, places)),
+    )
