@@ -289,25 +289,34 @@ def hang_up(floor: Floor, event: ev.HangUpPressed, now: float) -> None:
 
 
 def dispose(floor: Floor, event: ev.DispositionChosen, now: float) -> None:
-    """The agent's word on the call. Given in time it ends the wrap-up."""
+    """The agent's word on the call: until the call has ended the last one holds, and it is written
+    after the outcome, so that it decides what becomes of the lead. In wrap-up it ends that."""
     agent = floor.agents.get(event.agent)
-    if agent is None or agent.lead is None or agent.attempt != event.attempt or agent.disposed:
+    call = floor.calls.get(event.attempt)
+    if call is not None and call.connected is None:
+        call = None  # no conversation, no word on it
+    known = agent is not None and agent.lead is not None and agent.attempt == event.attempt
+    if agent is None or not known or (agent.disposed and call is None):
         floor.warn("a disposition for no call of this agent was ignored", event.attempt)
         return
     agent.disposed = True
-    floor.emit(
-        RecordDisposition(
-            event.attempt,
-            agent.campaign,
-            agent.lead,
-            event.agent,
-            event.code,
-            event.callback_at,
-            event.note,
-        )
-    )
+    if call is not None:
+        call.word = event
+    else:
+        write_word(floor, event, agent.campaign, agent.lead)
     if agent.state is AgentState.WRAP_UP:
         _wrapped_up(floor, agent, now)
+
+
+def write_word(
+    floor: Floor, word: ev.DispositionChosen, campaign: str, lead: ev.Lead | None
+) -> None:
+    if lead is not None:
+        floor.emit(
+            RecordDisposition(
+                word.attempt, campaign, lead, word.agent, word.code, word.callback_at, word.note
+            )
+        )
 
 
 def _wrapped_up(floor: Floor, agent: Agent, now: float) -> None:

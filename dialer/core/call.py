@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dialer.core.commands import RecordOutcome, Timings
-from dialer.core.events import Lead
+from dialer.core.events import DispositionChosen, Lead
 from dialer.core.outcomes import Outcome, unanswered_outcome
 from dialer.core.states import CallState
 from dialer.snapshot import LineEnd
@@ -71,6 +71,7 @@ class Call:
     taken_back: bool = False  # we never dialled it
     line_over: bool = False  # the pacer was told how the line ended
     counted: Counted = Counted.NOT_YET
+    word: DispositionChosen | None = None  # the agent's, as it stands; written when the call ends
 
     @property
     def in_flight(self) -> bool:

@@ -294,11 +294,10 @@ def _parted(floor: Floor, call: Call, at: float) -> None:
 def harbour(floor: Floor, call: Call, now: float) -> None:
     _note_answer(floor, call, now)
     _note_live(floor, call, now)
-    if signal(floor, call, CallSignal.HARBOUR, now):
-        if call.harbour is None:
-            call.harbour = now
-            _progress(floor, call, Progress.HARBOUR)
-            _abandoned(floor, call)
+    if signal(floor, call, CallSignal.HARBOUR, now) and call.harbour is None:
+        call.harbour = now
+        _progress(floor, call, Progress.HARBOUR)
+        _abandoned(floor, call)
 
 
 # --- the end ------------------------------------------------------------------------------------
@@ -330,6 +329,8 @@ def _end(
         waited_s = 0.0 if call.live is None else ended - call.live
         floor.emit(Observe(call.campaign, CallerLeft(waited_s)))
     floor.emit(closing(call, ended, outcome, cause, tech))
+    if call.word is not None:
+        agentflow.write_word(floor, call.word, call.campaign, call.lead)
     _forget(floor, call)
     agentflow.call_over(floor, call, ended)
 

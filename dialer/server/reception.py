@@ -85,7 +85,8 @@ class Reception:
         self._sessions = Sessions()
         self._session_count = 0
         self._notices: dict[str, str] = {}
-        self._chosen: dict[str, tuple[str, str]] = {}  # agent -> the last (attempt, disposition)
+        # agent -> the last word: attempt, disposition, callback, note
+        self._chosen: dict[str, tuple[str, str, str, str]] = {}
 
     @property
     def changes(self) -> Changes:
@@ -143,9 +144,11 @@ class Reception:
         self, agent: str, attempt: str, code: str, callback_at: str, note: str
     ) -> None:
         present = self._present(agent)
-        if self._chosen.get(agent) == (attempt, code):
+        word = (attempt, code, callback_at, note)
+        if self._chosen.get(agent) == word:
             return
-        if present.attempt != attempt or not attempt or present.disposed:
+        over = attempt not in self._floor.calls  # until then an agent may think better of it
+        if present.attempt != attempt or not attempt or (present.disposed and over):
             raise Refused("This is not your call (any more).", 409, "Look at the screen again.")
         offer = {o.code: o for o in self._desks[present.campaign].dispositions}.get(code)
         if offer is None:
@@ -154,7 +157,7 @@ class Reception:
         for name in offer.requires:
             if not given.get(name, "").strip():
                 raise Refused(f"This disposition asks for {name}.", 409, f"Fill in {name}.")
-        self._chosen[agent] = (attempt, code)
+        self._chosen[agent] = word
         self.changes.mark(agent)
         self._engine.post(ev.DispositionChosen(agent, attempt, code, callback_at, note))
 
@@ -206,7 +209,7 @@ class Reception:
         popped = self._engine.popped.get(agent.name)
         began = popped is not None and popped.attempt == agent.attempt
         talking = call is not None and call.parted is None
-        attempt, chosen = self._chosen.get(agent.name, ("", ""))
+        attempt, chosen, _, _ = self._chosen.get(agent.name, ("", "", "", ""))
         return CallView(
             attempt=agent.attempt,
             campaign=agent.campaign,

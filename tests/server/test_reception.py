@@ -28,3 +28,26 @@ async def test_a_log_in_that_the_closing_server_cannot_take_is_refused(tmp_path:
         it.server.engine.door.close()
         with pytest.raises(Refused):
             await it.server.reception.log_in("anna", PASSWORD)
+
+
+@virtual
+async def test_an_agent_may_think_better_of_a_disposition_until_the_call_ends(
+    tmp_path: Path,
+) -> None:
+    """And the last word decides what becomes of the lead: this one must not be called again."""
+    async with stage(tmp_path, ["+4930000000200"], agents=("anna",)) as it:
+        face, floor = it.server.reception, it.server.engine.floor
+        await it.everybody_ready()
+        await it.until("a talk", lambda: it.states().get("anna") == "talk")
+        attempt = floor.agents["anna"].attempt
+        await face.dispose("anna", attempt, "done", "", "")
+        await face.dispose("anna", attempt, "stop", "", "")
+        view = face.agent_view("anna")
+        assert view is not None
+        assert view.call is not None
+        assert view.call.disposition == "stop"
+        await face.hang_up("anna")
+        await it.until("the end", lambda: not floor.calls)
+        await it.server.store.flush()
+        assert [row["code"] for row in it.rows("SELECT code FROM dispositions")] == ["stop"]
+        assert it.rows("SELECT 1 FROM suppression") != []
