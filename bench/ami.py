@@ -1,6 +1,6 @@
 """AMI events a second: a bare loop that only reads, this decoder, and the whole link.
 
-    python bench/ami.py [--calls 4000]
+    python -m bench.ami [--calls 4000]
 
 A server process sends the events of so many answered calls over loopback, as a real Asterisk 22
 recorded them (tests/recorded/talk-customer-hangs-up.evt.ami), each call with its own leg ids. Each

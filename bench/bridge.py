@@ -27,6 +27,7 @@ import aiohttp
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bench.table import show
 from crm_bridge import outbox, render
 from crm_bridge.bridge import Bridge
 from crm_bridge.config import Config, Endpoint
@@ -279,5 +280,20 @@ if __name__ == "__main__":
     if chosen.json:
         print(json.dumps(found))
     else:
-        for name, value in found.items():
-            print(f"{name:>18}  {value}")
+        show(
+            f"CRM bridge: {chosen.events:,} signed webhooks, receiver {chosen.receiver}",
+            [
+                ("bridge", f"{found['bridge_per_s']:,}/s", f"{found['bridge_cpu_us']} us of CPU each"),
+                (
+                    "bare client",
+                    f"{found['bare_per_s']:,}/s",
+                    f"{found['bare_cpu_us']} us each",
+                ),
+                ("bridge / bare", f"{found['ratio']}", f"by CPU {found['cpu_ratio']}"),
+                (
+                    "screen pop p50/p99",
+                    f"{found['pop_p50_ms']} / {found['pop_p99_ms']} ms",
+                    "half of the endpoints hanging",
+                ),
+            ],
+        )

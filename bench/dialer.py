@@ -1,6 +1,6 @@
 """The whole dialer under load: 500 agents, 200 originates a second, one core of its own.
 
-    python -m bench.dialer [--seconds 60] [--quick] [--crm outside|inside|none]
+    python -m bench.dialer [--seconds 60] [--quick] [--crm inside|outside|none] [--first]
 
 `dialer serve` runs on one core, on a site made for the purpose (SQLite as it ships, one campaign,
 webhooks); the simulated PBX, the agents' screens and the CRM share another. After a warm-up the
@@ -365,7 +365,7 @@ def main() -> int:
     parser.add_argument("--agents", type=int, default=500)
     parser.add_argument("--walls", type=int, default=1, help="wallboards watched")
     parser.add_argument("--rate", type=float, default=200.0, help="originates a second")
-    parser.add_argument("--crm", choices=("outside", "inside", "none"), default="outside")
+    parser.add_argument("--crm", choices=("inside", "outside", "none"), default="inside")
     parser.add_argument(
         "--first", action="store_true", help="way before all others; root, on a machine in use"
     )

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.table import show
 from dialer.core.commands import Progress, RecordAttempt
 from dialer.core.outcomes import Outcome
 from dialer.store import Commit
@@ -127,7 +128,7 @@ async def main() -> None:
         began = time.perf_counter()
         for start in range(0, total, 2000):
             await world.load(*(staged(n) for n in range(start, min(total, start + 2000))))
-        print(f"import: {total / (time.perf_counter() - began):,.0f} leads/s")
+        rows_shown = [("import", f"{total / (time.perf_counter() - began):,.0f} leads/s", "")]
         player = Player(world)
         for name, count, rate in (
             ("flat out", calls, None),
@@ -138,17 +139,21 @@ async def main() -> None:
             rows = await world.value("SELECT count(*) FROM attempt_history") - before
             rows += 2 * count + count // 5  # attempts and crm_event, and a disposition in five
             slowest = max(c.seconds for c in player.commits)
-            print(
-                f"{name}: {count} calls in {wall:.1f} s, {count / wall:,.0f} calls/s, "
-                f"{1000 * cpu / count:.2f} ms CPU a call, {rows / wall:,.0f} rows/s, "
-                f"{len(player.commits)} commits, slowest {1000 * slowest:.0f} ms"
+            rows_shown.append(
+                (
+                    name,
+                    f"{count / wall:,.0f} calls/s",
+                    f"{1000 * cpu / count:.2f} ms CPU a call, {rows / wall:,.0f} rows/s; "
+                    f"{len(player.commits)} commits, slowest {1000 * slowest:.0f} ms",
+                )
             )
         await world.store.close()
         if world.failures:
             raise world.failures[0]
         if not chosen.url:
             rows, seconds = bare(path, Path(directory) / "bare.db")
-            print(f"bare sqlite3: {rows} rows in {seconds:.2f} s, {rows / seconds:,.0f} rows/s")
+            rows_shown.append(("bare sqlite3", f"{rows / seconds:,.0f} rows/s", f"{rows} rows"))
+        show("The store on " + (chosen.url.partition(":")[0] or "SQLite"), rows_shown)
 
 
 if __name__ == "__main__":

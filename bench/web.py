@@ -20,6 +20,7 @@ from multiprocessing.queues import Queue
 
 import aiohttp
 
+from bench.table import quantile, show
 from dialer.web.app import WebServer
 from dialer.web.settings import WebSettings
 from tests.web.fake_face import FakeFace
@@ -63,8 +64,9 @@ def _in_process(url: str, agents: int, walls: int, results: Queue[list[float]]) 
     asyncio.run(_screens(url, agents, walls, results))
 
 
-def _quantile(values: list[float], q: float) -> float:
-    return 1000 * sorted(values)[min(len(values) - 1, int(q * len(values)))] if values else 0.0
+def _words(seconds: list[float]) -> tuple[str, str]:
+    p50, p99, most = (1000 * quantile(sorted(seconds), q) for q in (0.5, 0.99, 1.0))
+    return f"{p50:.1f} / {p99:.1f} / {most:.1f} ms", f"of {len(seconds)}"
 
 
 async def measure(agents: int, walls: int, changes: int, seconds: float) -> None:
@@ -83,7 +85,7 @@ async def measure(agents: int, walls: int, changes: int, seconds: float) -> None
         cpu, at = time.process_time(), time.monotonic()
         await asyncio.sleep(IDLE_S)
         share = (time.process_time() - cpu) / (time.monotonic() - at)
-        print(f"idle: {agents} agents, {walls} wallboards: {100 * share:.1f} % of a core")
+        rows = [("idle", f"{100 * share:.1f} %", "of a core: heartbeats and the wallboard's look")]
 
         rng, lags, made = random.Random(1), [], 0
         cpu, began = time.process_time(), time.monotonic()
@@ -100,23 +102,24 @@ async def measure(agents: int, walls: int, changes: int, seconds: float) -> None
             await asyncio.sleep(max(0.0, at + BATCH_S - time.monotonic()))
             lags.append(time.monotonic() - at - BATCH_S)
         passed, cpu = time.monotonic() - began, time.process_time() - cpu
-        print(
-            f"busy: {made / passed:.0f} changes/s: {100 * cpu / passed:.1f} % of a core, "
-            f"{1e6 * cpu / made:.0f} us a change (wallboards included)"
-        )
-        print(
-            f"loop lag: p50 {_quantile(lags, 0.5):.2f} ms, p99 {_quantile(lags, 0.99):.2f} ms, "
-            f"max {_quantile(lags, 1.0):.1f} ms"
-        )
+        rows += [
+            (
+                f"{made / passed:.0f} changes/s",
+                f"{100 * cpu / passed:.1f} %",
+                f"of a core: {1e6 * cpu / made:.0f} us a change, wallboards included",
+            ),
+            ("loop lag p50/p99/max", *_words(lags)),
+        ]
     finally:
         await server.close()
     took = await asyncio.to_thread(results.get, True, 30)
     client.join(10)
-    print(
-        f"change to the other process: {len(took)} seen, p50 {_quantile(took, 0.5):.1f} ms, "
-        f"p95 {_quantile(took, 0.95):.1f} ms, p99 {_quantile(took, 0.99):.1f} ms"
-    )
-    print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows += [
+        ("change until seen p50/p99/max", *_words(took)),
+        ("memory", f"{memory:.0f} MB", "at most"),
+    ]
+    show(f"Screens: {agents} agents, {walls} wallboards", rows)
 
 
 def main() -> None:
