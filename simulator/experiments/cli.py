@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from simulator.experiments.stats import Summary
+    from simulator.history import CallRecord
     from simulator.results import PacerSpec
     from simulator.scenario import Scenario
 
@@ -366,7 +367,17 @@ def tune(
             raise typer.Exit(1)
 
 
-HistoryArgument = Annotated[Path, typer.Argument(help="CSV of calls (docs/simulator.md).")]
+HistoryArgument = Annotated[
+    Path, typer.Argument(help="CSV of calls (docs/simulator.md), or the dialer's SQLite database.")
+]
+CampaignOption = Annotated[str, typer.Option(help="One campaign of a database instead of all.")]
+
+
+def _history(path: Path, campaign: str) -> list[CallRecord]:
+    from simulator.dialer_history import is_database, read_database
+    from simulator.history import read_calls
+
+    return read_database(path, campaign) if is_database(path) else read_calls(path)
 
 
 @app.command()
@@ -375,14 +386,14 @@ def fit(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Scenario file to write.")] = None,
     name: Annotated[str, typer.Option(help="The world's name.")] = "fitted",
     agents: AgentsOption = 0,
+    campaign: CampaignOption = "",
 ) -> None:
     """Learn a world from call history, times that were cut off reckoned as such."""
     with _complaints():
         from simulator.experiments.fit import fit as fit_world
-        from simulator.history import read_calls
         from simulator.scenario_dump import scenario_text
 
-        found = fit_world(read_calls(history), name, agents or None)
+        found = fit_world(_history(history, campaign), name, agents or None)
         text = scenario_text(found.scenario)
         typer.echo(f"{found.lines} calls of {found.days} days", err=True)
         for note in found.notes:
@@ -401,6 +412,7 @@ def replay(
         str, typer.Option(help="Pacers with commas between.")
     ] = "forward,progressive",
     agents: AgentsOption = 0,
+    campaign: CampaignOption = "",
     days: Annotated[int, typer.Option(min=1, max=1_000, help="Times to replay.")] = 3,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
@@ -416,9 +428,8 @@ def replay(
         from simulator.experiments.replay import replay as replay_people
         from simulator.experiments.stats import Summary
         from simulator.experiments.vary import pacer_of
-        from simulator.history import read_calls
 
-        records = day_of(read_calls(history))
+        records = day_of(_history(history, campaign))
         world = fit_world(records, f"replay of {history.name}", agents or None).scenario
         specs = [pacer_of(p) for p in pacers.split(",")]
         for spec in specs:
