@@ -283,7 +283,7 @@ if __name__ == "__main__":
         show(
             f"CRM bridge: {chosen.events:,} signed webhooks, receiver {chosen.receiver}",
             [
-                ("bridge", f"{found['bridge_per_s']:,}/s", f"{found['bridge_cpu_us']} us of CPU each"),
+                ("bridge", f"{found['bridge_per_s']:,}/s", f"{found['bridge_cpu_us']} us each"),
                 (
                     "bare client",
                     f"{found['bare_per_s']:,}/s",
