@@ -24,6 +24,7 @@ from crm_bridge.config import Config
 from crm_bridge.database import Database
 from crm_bridge.delivery import Lane
 from crm_bridge.events import Event, Kind
+from crm_bridge.mapping import refs
 from crm_bridge.ports import Clock, Outside, Tasks, Warn
 from crm_bridge.realtime import FastLane
 from crm_bridge.routing import Router
@@ -252,6 +253,7 @@ class Bridge:
         while count == PRUNE_MAX:
             async with self._database.transaction() as connection:
                 count = await outbox.prune(connection, self._utc() - self._keep_s, limit=PRUNE_MAX)
+                await refs.prune(connection, self._utc() - self._keep_s)
 
     def _utc(self) -> float:
         return self._clock.utc().timestamp()

@@ -22,9 +22,9 @@ from crm_bridge import deadletters, events, outbox, signing
 from crm_bridge.bridge import Bridge, Stats
 from crm_bridge.config import Config, ConfigError, Endpoint
 from crm_bridge.database import Database, DatabaseError, open_engine
+from crm_bridge.mapping.runner import open_sender
 from crm_bridge.ports import LoopClock, OwnTasks
 from crm_bridge.receiver import FAULTS, Received, Receiver
-from crm_bridge.sender import Sender
 
 app = typer.Typer(
     name="crm-bridge",
@@ -204,7 +204,7 @@ async def _test(chosen: list[Endpoint], instance: str) -> bool:
     event = events.bridge_test(instance, clock.utc())
     well = True
     for endpoint in chosen:
-        sender = Sender(
+        sender = open_sender(
             endpoint,
             clock,
             f"/overdial/{instance}",

@@ -17,6 +17,9 @@ wrong and the mend; all complaints of a file are given at once.
         allow_networks: [10.1.0.0/16]      # private networks that are meant; http:// needs one
         ca_file: /etc/ssl/our-ca.pem
         headers: {X-Tenant: blue}
+      - name: helpdesk
+        connector: zendesk                 # or a file of your own: ./my-crm.yaml
+        settings: {base_url: "https://example.zendesk.com", token: "${ZENDESK_TOKEN}"}
 """
 
 from __future__ import annotations
@@ -35,26 +38,19 @@ from yarl import URL
 
 from crm_bridge import net, signing
 from crm_bridge.events import Kind, Type
+from crm_bridge.mapping.load import bind, is_file, load_connector, shipped
+from crm_bridge.mapping.model import Bound
 from crm_bridge.render import Format
 from crm_bridge.schedule import RETRY_AFTER_S
-from crm_bridge.yamlread import Mark, Problems, Table, read_tables
+from crm_bridge.yamlread import ConfigError as ConfigError  # complaints of this module
+from crm_bridge.yamlread import Mark, Problems, Table, duration_s, read_tables
 
 T = TypeVar("T")
 
 CONCURRENCY_MAX = 64
 TIMEOUT_S = 15.0  # of one attempt, answer included; the standard asks for 15 to 30
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RESERVED_HEADERS = ("webhook-", "content-", "host", "connection", "transfer-encoding", "expect")
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used. `problems` are complete lines for people."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +72,7 @@ class Endpoint:
     retry_s: tuple[float, ...] = RETRY_AFTER_S
     allow_networks: tuple[net.Network, ...] = ()
     ca_file: str | None = None
+    connector: Bound | None = None  # None: a plain webhook
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def wants(self, type_: str, kind: Kind) -> bool:
@@ -143,28 +140,27 @@ def _endpoint(table: Table) -> Endpoint | None:
         for n, text in enumerate(table.texts("allow_networks"))
         if (network := _network(table, f"allow_networks[{n}]", text)) is not None
     )
-    url = table.text("url") or ""
-    if url:
-        _check_url(table, url, networks)
-    keys = [
-        key
-        for n, text in enumerate(table.texts("secrets"))
-        if (key := _key(table, f"secrets[{n}]", text)) is not None
-    ]
-    if not table.has("secrets"):
-        table.complain(
-            "secrets", "is missing: give a list of one or two, made by crm-bridge secret"
-        )
-    elif not keys and len(table.problems.lines) == before:
-        table.complain("secrets", "is empty: nothing is sent unsigned; make one: crm-bridge secret")
-    types = tuple(table.texts("types")) or ("*",)
+    connector = _connector(table, networks) if table.has("connector") else None
+    if connector is not None:
+        for own in ("url", "secrets", "format"):
+            if table.has(own):
+                table.complain(own, "does not go with a connector: it is said in settings:")
+                table.ask(own)
+    url, keys = ("", ()) if table.has("connector") else _plain(table, networks)
+    known = list(Type) if connector is None else list(connector.connector.events)
+    types = tuple(table.texts("types"))
     for n, pattern in enumerate(types):
-        if not any(fnmatchcase(type_, pattern) for type_ in Type):
-            table.complain(f"types[{n}]", "matches no event type; docs/events.md lists them")
+        if not any(fnmatchcase(type_, pattern) for type_ in known):
+            what = "event type; docs/events.md lists them"
+            if connector is not None:
+                what = f"event the connector takes: {', '.join(known)}"
+            table.complain(f"types[{n}]", f"matches no {what}")
+    if not types:
+        types = ("*",) if connector is None else tuple(known)
     endpoint = Endpoint(
         name=name,
         url=url,
-        keys=tuple(keys),
+        keys=keys,
         types=types,
         kinds=_choice(table, "class", _KINDS, frozenset(Kind)),
         format=_choice(table, "format", {str(one): one for one in Format}, Format.STANDARD),
@@ -173,10 +169,53 @@ def _endpoint(table: Table) -> Endpoint | None:
         retry_s=_waits(table),
         allow_networks=networks,
         ca_file=_file(table, "ca_file"),
+        connector=connector,
         headers=_headers(table),
     )
     table.finish()
     return endpoint if len(table.problems.lines) == before else None
+
+
+def _plain(table: Table, networks: Sequence[net.Network]) -> tuple[str, tuple[bytes, ...]]:
+    """The URL and the keys of a plain webhook."""
+    before = len(table.problems.lines)
+    url = table.text("url") or ""
+    if url:
+        _check_url(table, "url", url, networks)
+    keys = tuple(
+        key
+        for n, text in enumerate(table.texts("secrets"))
+        if (key := _key(table, f"secrets[{n}]", text)) is not None
+    )
+    if not table.has("secrets"):
+        table.complain(
+            "secrets", "is missing: give a list of one or two, made by crm-bridge secret"
+        )
+    elif not keys and len(table.problems.lines) == before:
+        table.complain("secrets", "is empty: nothing is sent unsigned; make one: crm-bridge secret")
+    return url, keys
+
+
+def _connector(table: Table, networks: Sequence[net.Network]) -> Bound | None:
+    """The connector an endpoint names, with its settings; None after complaining."""
+    name = table.text("connector") or ""
+    table.ask("settings")
+    if is_file(name):
+        name = str(Path(table.problems.source).parent / name)
+    elif name not in shipped():
+        table.complain(
+            "connector",
+            f"is not known: use one of {', '.join(shipped())}, or the file of your own, such as "
+            "./my-crm.yaml",
+        )
+        return None
+    try:
+        found = load_connector(name)
+    except ConfigError as error:
+        table.complain("connector", "cannot be used:")
+        table.problems.lines += error.problems
+        return None
+    return bind(table, found, lambda inner, field, text: _check_url(inner, field, text, networks))
 
 
 _KINDS: dict[str, frozenset[Kind]] = {
@@ -186,19 +225,19 @@ _KINDS: dict[str, frozenset[Kind]] = {
 }
 
 
-def _check_url(table: Table, text: str, networks: Sequence[net.Network]) -> None:
+def _check_url(table: Table, name: str, text: str, networks: Sequence[net.Network]) -> None:
     try:
         url = URL(text)
     except ValueError:
         url = URL()
     if url.scheme not in ("https", "http") or not url.host:
-        table.complain("url", "is no web address: write it as https://crm.example.com/path")
+        table.complain(name, "is no web address: write it as https://crm.example.com/path")
         return
     if url.user is not None or url.password is not None:
-        table.complain("url", "holds a user name or password: use headers: instead")
+        table.complain(name, "holds a user name or password: use headers: instead")
     if url.scheme == "http" and not networks:
         table.complain(
-            "url",
+            name,
             "is not encrypted: use https://, or list the receiver's private network in "
             "allow_networks",
         )
@@ -206,7 +245,7 @@ def _check_url(table: Table, text: str, networks: Sequence[net.Network]) -> None
     try:
         net.check_url(url, networks)
     except net.ForbiddenAddress as error:
-        table.complain("url", str(error))
+        table.complain(name, str(error))
 
 
 def _network(table: Table, where: str, text: str) -> net.Network | None:
@@ -233,12 +272,6 @@ def _choice(table: Table, name: str, choices: Mapping[str, T], default: T) -> T:
         table.complain(name, f"use one of: {', '.join(choices)}")
         return default
     return choices[text]
-
-
-def duration_s(text: str) -> float | None:
-    """Seconds of `250ms`, `15s`, `5m`, `2h`, `3d`; None when it is none of these."""
-    found = _DURATION.fullmatch(text.strip())
-    return None if found is None else float(found[1]) * _UNIT_S[found[2]]
 
 
 def _seconds(table: Table, name: str, default: float, least: float, most: float) -> float:

@@ -24,10 +24,10 @@ from crm_bridge import outbox
 from crm_bridge.breaker import Breaker, Circuit
 from crm_bridge.config import Endpoint
 from crm_bridge.database import Database
+from crm_bridge.mapping.runner import open_sender
 from crm_bridge.outbox import Due, Failed
 from crm_bridge.ports import Clock, Outside, Tasks, Warn
 from crm_bridge.schedule import Answer, Verdict, judge
-from crm_bridge.sender import Sender
 
 LEASE_S = 60.0  # longer than any timeout; drawn out at half time while in hand
 HOLD_S = 1.0  # how long a message stands back behind somebody else's lease
@@ -92,13 +92,14 @@ class Lane:
         self._owner = owner
         self._warn = warn
         self._poll_s = poll_s
-        self._sender = Sender(
+        self._sender = open_sender(
             endpoint,
             clock,
             f"/overdial/{owner}",
             connections_max=endpoint.concurrency,
             timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
             outside=outside,
+            database=database,
         )
         self._news = asyncio.Event()
         self._fetch = True  # there may be something due that is not in hand

@@ -101,6 +101,18 @@ endpoints = sa.Table(
     sa.Column("disabled_why", sa.String(200), nullable=False),
 )
 
+# What connectors remember; `crm_bridge.mapping.refs` says what the rows mean.
+external_refs = sa.Table(
+    "external_refs",
+    metadata,
+    sa.Column("endpoint", sa.String(64), primary_key=True),
+    sa.Column("scope", sa.String(128), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.String(255)),  # null: begun, and not known to have ended
+    sa.Column("at", sa.Float(53), nullable=False),  # UTC seconds of the last change
+    sa.Index("external_refs_age", "at"),
+)
+
 # ASCII, because the fast encoder writes nothing else. Data that is no JSON raises TypeError.
 encode = json.JSONEncoder(separators=(",", ":")).encode
 

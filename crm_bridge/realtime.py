@@ -17,9 +17,9 @@ import aiohttp
 
 from crm_bridge.config import Endpoint
 from crm_bridge.events import Event
+from crm_bridge.mapping.runner import Sending, open_sender
 from crm_bridge.outbox import encode
 from crm_bridge.ports import Clock, Outside, Tasks
-from crm_bridge.sender import Sender
 
 LIFE_S = 5.0  # after the answer; an agent has read the screen or asked by then
 CONNECT_S = 1.0
@@ -65,7 +65,7 @@ class FastLane:
     _queue: deque[_Pop] = field(default_factory=deque)
     _workers: int = 0
     _handles: set[asyncio.Task[None]] = field(default_factory=set)
-    _sender: Sender | None = None
+    _sender: Sending | None = None
 
     def offer(self, event: Event) -> None:
         """Take an event to be sent at once. It expires `LIFE_S` after `event.time`."""
@@ -102,7 +102,7 @@ class FastLane:
 
     async def _send(self, pop: _Pop) -> None:
         if self._sender is None:
-            self._sender = Sender(
+            self._sender = open_sender(
                 self.endpoint,
                 self.clock,
                 self.source,

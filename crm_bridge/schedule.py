@@ -30,19 +30,25 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one attempt. `status` None: no HTTP answer, and `error` says why."""
+    """What came of one attempt. `status` None: no HTTP answer, and `error` says why.
+
+    `accepted` is a connector's own judgement of the answer; None leaves it to the status.
+    """
 
     status: int | None
     error: str = ""
     retry_after_s: float | None = None
+    accepted: bool | None = None
 
     @property
     def ok(self) -> bool:
+        if self.accepted is not None:
+            return self.accepted
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def why(self) -> str:
-        if self.status is None:
+        if self.status is None or self.error:
             return self.error
         if 300 <= self.status < 400:
             return f"HTTP {self.status}: redirects are not followed; give the final URL"
@@ -60,7 +66,7 @@ def judge(answer: Answer, attempts: int, schedule: Sequence[float], chance: floa
     """What to do after an attempt; `attempts` counts it, `chance` is uniform on [0, 1)."""
     if answer.ok:
         return Judgement(Verdict.DELIVERED)
-    if answer.status == 410:
+    if answer.status == 410 and answer.accepted is None:  # of one record it says nothing of others
         return Judgement(Verdict.GONE)
     asked = min(answer.retry_after_s or 0.0, RETRY_AFTER_MAX_S)
     pause = asked if answer.status in _THROTTLING else 0.0

@@ -9,13 +9,29 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES_MAX = 1_000_000  # of a configuration file; more is a mistake and costs memory
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used. `problems` are complete lines for people."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def duration_s(text: str) -> float | None:
+    """Seconds of `250ms`, `15s`, `5m`, `2h`, `3d`; None when it is none of these."""
+    found = _DURATION.fullmatch(text.strip())
+    return None if found is None else float(found[1]) * _UNIT_S[found[2]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,13 @@ class Table:
     def has(self, name: str) -> bool:
         return name in self._fields
 
+    def is_table(self, name: str) -> bool:
+        return name in self._fields and isinstance(self._fields[name][1], yaml.MappingNode)
+
+    def names(self) -> list[str]:
+        """The names that are given, where any may be."""
+        return list(self._fields)
+
     def _value(self, name: str) -> yaml.Node | None:
         self._asked.append(name)
         found = self._fields.get(name)
@@ -115,6 +138,16 @@ class Table:
         found = {str(key.value): self._scalar(name, value) for key, value in node.value}
         return {key: value for key, value in found.items() if value is not None}
 
+    def table(self, name: str) -> Table | None:
+        """A table within this one; None when it is not there."""
+        node = self._value(name)
+        if node is None:
+            return None
+        if not isinstance(node, yaml.MappingNode):
+            self.complain(name, "needs fields, as name: value")
+            return None
+        return Table(node, self._path(name), self.problems, self._environ)
+
     def tables(self, name: str) -> list[Table]:
         """A list of tables."""
         node = self._value(name)
@@ -131,6 +164,10 @@ class Table:
             else:
                 self.problems.add(item, where, "needs fields, such as name: and url:")
         return found
+
+    def ask(self, name: str) -> None:
+        """The field is known, whether it is there or not."""
+        self._asked.append(name)
 
     def finish(self) -> None:
         """Complain of every field that was not asked for."""
