@@ -22,6 +22,11 @@ from crm_bridge import deadletters, events, outbox, signing
 from crm_bridge.bridge import Bridge, Stats
 from crm_bridge.config import Config, ConfigError, Endpoint
 from crm_bridge.database import Database, DatabaseError, open_engine
+from crm_bridge.mapping.context import Told
+from crm_bridge.mapping.load import example, load_connector, shipped, shipped_text
+from crm_bridge.mapping.model import Bound
+from crm_bridge.mapping.prepare import MappingError
+from crm_bridge.mapping.preview import Shown, preview, read_event
 from crm_bridge.mapping.runner import open_sender
 from crm_bridge.ports import LoopClock, OwnTasks
 from crm_bridge.receiver import FAULTS, Received, Receiver
@@ -34,6 +39,8 @@ app = typer.Typer(
 )
 endpoints_app = typer.Typer(help="The receivers.", no_args_is_help=True)
 dead_app = typer.Typer(help="What could not be delivered.", no_args_is_help=True)
+connectors_app = typer.Typer(help="How CRMs take events.", no_args_is_help=True)
+app.add_typer(connectors_app, name="connectors")
 app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(dead_app, name="dead-letters")
 out = Console()
@@ -61,7 +68,7 @@ def main() -> None:
         for line in error.problems:
             errors.print(line, markup=False, highlight=False)
         sys.exit(1)
-    except (DatabaseError, signing.SecretError) as error:
+    except (DatabaseError, MappingError, signing.SecretError) as error:
         errors.print(str(error), markup=False, highlight=False)
         sys.exit(1)
     except (SQLAlchemyError, OSError) as error:
@@ -184,6 +191,75 @@ def check(config: ConfigPath) -> None:
     """Check a configuration and send nothing."""
     found = configuration.load(config)
     out.print(f"{config}: right. {len(found.endpoints)} endpoints", markup=False, highlight=False)
+
+
+@app.command()
+def render(
+    event: Annotated[Path, typer.Argument(help="An event as JSON: {type, timestamp, data}.")],
+    connector: Annotated[
+        str, typer.Option(help="A shipped connector, the file of one, or with -c an endpoint.")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Take settings from here, not the examples."),
+    ] = None,
+    ref: Annotated[
+        list[str] | None, typer.Option(help="An id captured before, as ticket=123.")
+    ] = None,
+) -> None:
+    """Show the exact requests an event would become. Nothing is sent; secrets are masked."""
+    told = read_event(event)
+    known = {}
+    for text in ref or []:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise typer.BadParameter("write a captured id as ticket=123", param_hint="--ref")
+        known[name] = value
+    bound = _bound(connector, config)
+    shown = list(_run(_preview(bound, told, known)))
+    for one in shown:
+        print(one.text())
+    if not shown:
+        print(f"nothing: {bound.connector.name} takes {', '.join(bound.connector.events)}")
+
+
+async def _preview(bound: Bound, told: Told, known: dict[str, str]) -> list[Shown]:
+    return list(preview(bound, told, known, LoopClock()))
+
+
+def _bound(name: str, config: Path | None) -> Bound:
+    """A connector with a configuration's settings, or with its own examples."""
+    if config is None:
+        return example(load_connector(name))
+    found = [one for one in configuration.load(config).endpoints if one.connector is not None]
+    for one in found:
+        if one.connector is not None and name in (one.name, one.connector.connector.name):
+            return one.connector
+    known = ", ".join(one.name for one in found) or "none"
+    raise typer.BadParameter(f"no endpoint of {config} has this connector; with one are: {known}")
+
+
+@connectors_app.command("list")
+def connectors_list() -> None:
+    """The connectors that come with the bridge."""
+    for name in shipped():
+        found = load_connector(name)
+        print(f"{name}: {found.title}; takes {', '.join(found.events)}")
+
+
+@connectors_app.command("show")
+def connectors_show(name: str) -> None:
+    """Print a shipped connector, to be copied and changed."""
+    if name not in shipped():
+        raise typer.BadParameter(f"use one of {', '.join(shipped())}")
+    print(shipped_text(name), end="")
+
+
+@connectors_app.command("check")
+def connectors_check(file: Path) -> None:
+    """Check a connector of your own and send nothing."""
+    found = load_connector(str(file) if "/" in str(file) else f"./{file}")
+    print(f"{file}: right. {found.title}; takes {', '.join(found.events)}")
 
 
 @endpoints_app.command("test")

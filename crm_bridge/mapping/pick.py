@@ -47,8 +47,13 @@ def _chain(node: Mapping[str, Any]) -> Path | None:
     if node["type"] == "field":
         return (str(node["value"]),)
     if node["type"] == "subexpression":
-        left, right = (_chain(child) for child in node["children"])
-        return None if left is None or right is None else (*left, *right)
+        whole: Path = ()
+        for child in node["children"]:
+            part = _chain(child)
+            if part is None:
+                return None
+            whole += part
+        return whole
     return None
 
 

@@ -87,6 +87,8 @@ def _url(request: Request, context: Mapping[str, Any], query: list[tuple[str, st
         raise FieldError("url is no web address: it starts with https://")
     if {".", ".."} & set(url.raw_path.split("/")):
         raise FieldError("url leads elsewhere: a part of its path is .. or .")
+    if "//" in url.raw_path and not request.variables:
+        raise FieldError("url has an empty part in its path: a field it needs is empty")
     if not text.isascii() or re.search(r"[\s<>\"{}|\\^`]", text):
         raise FieldError("url has characters that must be percent-encoded in it")
     return text

@@ -23,6 +23,7 @@ from crm_bridge.mapping.transforms import (
     clock_text,
     digits,
     national,
+    stable_uuid,
     strftime,
 )
 
@@ -70,6 +71,7 @@ _FILTERS: dict[str, Any] = {
     "title": lambda value: as_text(value).title(),
     "trim": lambda value: as_text(value).strip(),
     "truncate": _truncate,
+    "uuid": lambda value: stable_uuid(as_text(value)),
     "upper": lambda value: as_text(value).upper(),
 }
 _TESTS = ("defined", "none", "undefined")

@@ -19,12 +19,17 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 
-TEXT_MAX = 32_000  # characters of any one text
 _NAMESPACE = uuid.UUID("3c5f0f3e-6f0a-5d1c-9a57-0d1a1e7b5c11")  # of ids we make for CRMs
 
 
 class TransformError(ValueError):
     """A value that does not fit. The text names what was expected, never the value."""
+
+
+class Placeholder(str):
+    """Stands for an id that is not known yet, where a request is only shown: fits everywhere."""
+
+    __slots__ = ()
 
 
 def as_text(value: object) -> str:
@@ -189,7 +194,7 @@ def stable_uuid(value: object) -> str:
 
 def convert(value: object, kind: str, options: Mapping[str, str]) -> Any:
     """`value` (not None) as a field of `kind`; `options` as `KINDS` lists them."""
-    if kind == "text":
+    if kind == "text" or isinstance(value, Placeholder):
         return as_text(value)
     if kind == "integer":
         return integer(value)
