@@ -42,6 +42,7 @@ from simulator.yaml_reader import (
     read_text,
 )
 
+EXPONENTIAL = "exponential"  # not a file: its numbers are those of the exact optimum
 SHIPPED = Path(__file__).parent / "scenarios"
 _SECONDS = Number(about="seconds")
 _SHARE = Number(0.0, 1.0, about="a share from 0 to 1")
@@ -350,11 +351,15 @@ def shipped_names() -> list[str]:
 def load_scenario(name_or_path: str | Path) -> s.Scenario:
     """A shipped scenario by its name (`base`, optionally `base@50` for 50 agents) or a file.
 
+    `exponential@5` is the all-exponential floor whose optimum is known (`simulator.bounds`).
+
     Raises FileError with file, line, field and mend.
     """
     text, _, agents = str(name_or_path).partition("@")
     if agents and not (agents.isdigit() and 1 <= int(agents) <= 100_000):
         raise FileError(f"{name_or_path}: after @ comes a number of agents (1 to 100000)")
+    if text == EXPONENTIAL:
+        return s.exponential_floor(int(agents or 10))
     path = Path(text)
     if not path.suffix and text in shipped_names():
         path = SHIPPED / f"{text}.yaml"

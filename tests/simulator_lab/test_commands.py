@@ -136,6 +136,13 @@ def test_sweep_tune_and_what_if(tiny: str, tmp_path: Path) -> None:
     assert float(re.search(r"utilisation: \+([\d.]+)", out).group(1)) > 5  # type: ignore[union-attr]
 
 
+def test_the_optimum_by_command() -> None:
+    code, out, _ = told("bounds", "--agents", "1,10", "--json")
+    assert code == 0
+    assert [round(row["utilisation"], 2) for row in json.loads(out)] == [0.77, 0.86]
+    assert told("bounds", "--agents", "3")[1].split()[-2].startswith("0.80")
+
+
 def test_history_goes_round(tiny: str, tmp_path: Path) -> None:
     calls, world = tmp_path / "calls.csv", tmp_path / "world.yaml"
     args = ("run", "-s", tiny, "-p", "vicidial_ratio", "--days", "1", "-j", "1")
@@ -167,6 +174,8 @@ def test_history_goes_round(tiny: str, tmp_path: Path) -> None:
         (["sweep", "--set", "agents=9:1"], "at least from"),
         (["tune", "--option", "ratio=1,2", "--window", "year"], "choose day or block"),
         (["tune", "--option", "ratio=1,2", "--days", "3", "--chance", "0.01"], "--days"),
+        (["bounds", "--agents", "5,many"], "--agents"),
+        (["bounds", "--agents", "0"], "from 1 to"),
         (["fit", "nowhere.csv"], "cannot be read"),
         (["replay", "nowhere.csv"], "cannot be read"),
         (["report", "nowhere.json"], "cannot be read"),
