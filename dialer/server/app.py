@@ -7,11 +7,13 @@ import random
 import secrets
 import ssl
 from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 import structlog
 
 import crm_bridge.config
@@ -38,7 +40,7 @@ from dialer.server.reception import Reception, Watched
 from dialer.server.site import CampaignDesk, PbxSettings, SiteSettings
 from dialer.server.watch import TRACE_EVERY_S, TraceFile, every, watch_lag
 from dialer.store.store import Store
-from dialer.store.writer import Commit
+from dialer.store.writer import Commit, StoreClosed
 from dialer.tasks import Tasks
 from dialer.web.app import WebServer
 from dialer.web.settings import WebSettings
@@ -46,6 +48,9 @@ from dialer.web.settings import WebSettings
 log = structlog.get_logger()
 
 LEADS_EVERY_S = 5.0  # between counts of the leads left
+FETCH_AGAIN_S = 5.0  # after the database did not answer
+END_LIMIT_S = 15.0  # for the last records, at the end
+NO_DATABASE = (sa.exc.OperationalError, sa.exc.InterfaceError, OSError)  # it may come back
 HISTORY_DAYS = 60  # of the abandon account, read at the start: two 30-day blocks
 
 
@@ -80,6 +85,8 @@ class Server:
         self._zone = ZoneInfo(site.zone)
         self._pbxes: dict[str, Pbx] = {}
         self._links_since: dict[str, tuple[bool, float]] = {}
+        self._last_tasks = Tasks(_told_by_close)
+        self._end: asyncio.Task[None] | None = None
         self._web: WebServer | None = None
         self.bridge: Bridge | None = None
         self.store: Store
@@ -123,8 +130,8 @@ class Server:
         )
         self._watch()
         await self._start_bridge()
+        self._set_the_floor(attempts, agents)  # before any screen can open a session
         await self._start_web()
-        self._set_the_floor(attempts, agents)
         for settings in self.site.pbxes:
             pbx = Pbx(
                 settings.name,
@@ -156,19 +163,56 @@ class Server:
             self.engine.post(attempt)
 
     async def close(self) -> None:
-        """End in order: screens, pacing, links, then the last writes. Calls go on in Asterisk."""
-        if self._web is not None:
-            await self._web.close()
-        for pbx in self._pbxes.values():
-            await pbx.close()
-        if hasattr(self, "engine"):
-            self.engine.door.close()
-        if self.bridge is not None:
-            await self.bridge.close()
-            await self._bridge_engine.dispose()
-        await self._tasks.close()
-        if hasattr(self, "store"):
-            await self.store.close()
+        """End in order: screens, what is not dialled yet, links, then the last writes. Calls go on
+        in Asterisk. Whoever is cancelled while waiting for it, waits all the same: each part has
+        its limit. Raises what a part raised, after all have ended.
+        """
+        if self._end is None:
+            self._end = self._last_tasks.start("end", self._close())
+        cancelled: asyncio.CancelledError | None = None
+        while not self._end.done():
+            try:
+                await asyncio.wait((self._end,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        self._end.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _close(self) -> None:
+        async with AsyncExitStack() as parts:  # closes from the last to the first, whatever fails
+            if hasattr(self, "store"):
+                parts.push_async_callback(self._close_store)
+            parts.push_async_callback(self._tasks.close)
+            if self.bridge is not None:
+                parts.push_async_callback(self._bridge_engine.dispose)
+                parts.push_async_callback(self.bridge.close)
+            if hasattr(self, "engine"):
+                parts.callback(self.engine.door.close)
+                for pbx in self._pbxes.values():
+                    parts.push_async_callback(pbx.close)
+                parts.push_async_callback(self._wind_up)
+            if self._web is not None:
+                parts.push_async_callback(self._web.close)
+
+    async def _wind_up(self) -> None:
+        """Take back what was written and not dialled, give back leads, hear the last facts."""
+        for name in self._campaigns:
+            self.engine.post(ev.CampaignPaused(name, "the dialer is ending"))
+        await self.engine.door.settled()
+        try:
+            async with asyncio.timeout(END_LIMIT_S):
+                await self.store.flush()  # what was being written is on record, and refused now
+        except (TimeoutError, StoreClosed) as error:
+            log.error("the database does not answer at the end", error=type(error).__name__)
+        await self.engine.door.settled()
+
+    async def _close_store(self) -> None:
+        try:
+            async with asyncio.timeout(END_LIMIT_S):
+                await self.store.close()
+        except TimeoutError:
+            log.error("the database did not take the last records: what is open will be recovered")
 
     # --- parts ------------------------------------------------------------------------------
 
@@ -235,7 +279,7 @@ class Server:
             for name, pbx in self._pbxes.items()
         }
         self._tasks.start("loop lag", watch_lag(self._lag))
-        self._tasks.start("leads left", every(LEADS_EVERY_S, self._count_leads))
+        self._tasks.start("leads left", every(LEADS_EVERY_S, self._count_if_possible))
         if self.site.trace is not None:
             trace = TraceFile(self.site.trace, self._drain_traces)
             self._tasks.start("pacing trace", every(TRACE_EVERY_S, trace.write))
@@ -247,6 +291,10 @@ class Server:
     def _tick(self) -> None:
         self.engine.pacing.tick(self.engine.busy)
 
+    async def _count_if_possible(self) -> None:
+        with suppress(*NO_DATABASE):  # the writer says so, and goes on trying
+            await self._count_leads()
+
     async def _count_leads(self) -> None:
         for name in self._campaigns:
             counts = await self.store.list_counts(name, self.clock.utc())
@@ -255,7 +303,6 @@ class Server:
                 "later": counts.later,
                 "on the line": counts.busy,
                 "held for a person": counts.held,
-                "done": counts.done,
             }
 
     def _links(self) -> tuple[LinkView, ...]:
@@ -298,7 +345,16 @@ class Server:
         return self.store.writer_depth
 
     def fetch(self, command: cmd.FetchLeads) -> None:
-        self._tasks.start("fetch leads", self._fetch(command))
+        self._tasks.start("fetch leads", self._fetch_or_later(command))
+
+    async def _fetch_or_later(self, command: cmd.FetchLeads) -> None:
+        try:
+            await self._fetch(command)
+        except NO_DATABASE as error:
+            log.warning("leads cannot be fetched just now", error=type(error).__name__)
+            self.engine.post(
+                ev.LeadsOffered(command.campaign, (), exhausted=True, next_ready_s=FETCH_AGAIN_S)
+            )
 
     async def _fetch(self, command: cmd.FetchLeads) -> None:
         self.engine.post(
@@ -338,6 +394,10 @@ class Server:
         log.error("a task of the server failed", task=name, exc_info=error)
         if hasattr(self, "engine"):
             self.engine.stop_dialling(f"the task {name!r} failed; see the log")
+
+
+def _told_by_close(name: str, error: BaseException) -> None:
+    """Whoever closes the server is told by `close` itself."""
 
 
 def _pbx_config(settings: PbxSettings, limits: Limits) -> PbxConfig:

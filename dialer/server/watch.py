@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from dialer.clock import ScaledLoop, outside_work
 from dialer.server.histogram import Histogram
 
 LAG_EVERY_S = 0.05
 TRACE_EVERY_S = 5.0
 TRACE_BYTES_MAX = 64_000_000  # then the file is kept as .1 and a new one begun
+
+log = structlog.get_logger()
 
 
 async def watch_lag(lag: Histogram) -> None:
@@ -51,8 +55,11 @@ class TraceFile:
             json.dumps(record, separators=(",", ":")) + "\n" for record in self._drain()
         )
         if lines:
-            with outside_work():
-                await asyncio.to_thread(self._append, lines)
+            try:
+                with outside_work():
+                    await asyncio.to_thread(self._append, lines)
+            except OSError as error:  # a full disk must cost the trace, and not the dialling
+                log.error("the pacing trace cannot be written", error=type(error).__name__)
 
     def _append(self, lines: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
