@@ -19,11 +19,15 @@ from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.core.states import AgentState
-from dialer.snapshot import Decision
+from dialer.snapshot import CallAbandoned, CallerLeft, CallServed, Decision
 from tests.core.playbook import RULES, lead
 
 Place = ev.ChannelPlace
 AGENTS = ("anna", "ben", "carla")
+AUTUMN = ev.CampaignRules("autumn", "main", "trunk", "+493012345", amd=True)
+CAMPAIGNS = (RULES.name, AUTUMN.name)
+# Facts that may be told twice, or long after; each was true when it was first told.
+MAY_REPEAT = (ev.LegRinging, ev.LegAnswered, ev.PersonDetected, ev.OriginateFailed, ev.LegHungUp)
 
 
 @dataclass
@@ -125,11 +129,20 @@ class Promises(RuleBasedStateMachine):
         self.lead_of: dict[str, ev.Lead] = {}
         self.silenced: set[int] = set()  # leads that were suppressed, by themselves or by number
         self.count = 0
+        self.lives = 1
+        self.heard: list[ev.Event] = []  # what may be told again
+        # What the database holds besides: how far attempts came, with whom, and the sessions.
+        self.stages: dict[str, set[cmd.Progress]] = {}
+        self.talkers: dict[str, str] = {}
+        self.sessions: dict[str, cmd.RecordSession] = {}
+        self.closed = [0, 0]  # live, abandoned: by the outcomes on record
+        self.told = [0, 0]  # ... and by what the pacer's account was told
 
     @initialize()
     def begin(self) -> None:
         self.say(ev.TrunkConfigured("main", "trunk", 50, 1000.0))
         self.say(ev.CampaignStarted(RULES))
+        self.say(ev.CampaignStarted(AUTUMN))
         self.say(ev.LinkResynced("main", ()))
 
     # --- the shell ---
@@ -161,14 +174,39 @@ class Promises(RuleBasedStateMachine):
                 case cmd.RecordAttempt(attempt=attempt, lead=whom):
                     self.recorded.append(attempt)
                     self.lead_of[attempt] = whom
+                case cmd.RecordProgress(attempt=attempt, progress=progress, agent=agent):
+                    self.stages.setdefault(attempt, set()).add(progress)
+                    self.talkers[attempt] = agent or self.talkers.get(attempt, "")
+                case cmd.RecordSession(agent=who, status=status):
+                    self.sessions[who] = command
+                    if status is ev.Status.LOGGED_OUT and who not in self.floor.agents:
+                        del self.sessions[who]
+                case cmd.Observe(fact=fact):
+                    self.account(fact)
                 case cmd.RecordOutcome(attempt=attempt):
                     self.outcomes[attempt] += 1
+                    self.closed[0] += command.outcome.live
+                    self.closed[1] += command.unserved
                 case cmd.FetchLeads(count=count):
-                    leads = tuple(lead(self.count + n) for n in range(min(count, 20)))
+                    name = command.campaign
+                    leads = tuple(lead(self.count + n, name) for n in range(min(count, 20)))
                     self.count += 20
-                    self.say(ev.LeadsOffered("spring", leads, exhausted=True, next_ready_s=5))
+                    self.say(ev.LeadsOffered(name, leads, exhausted=True, next_ready_s=5))
                 case _:
                     pass
+
+    def account(self, fact: object) -> None:
+        """Count as the governor does."""
+        match fact:
+            case CallServed(waited_s=waited_s):
+                assert waited_s >= 0
+                self.told[0] += 1
+                self.told[1] += waited_s > RULES.patience_s
+            case CallAbandoned():
+                self.told[0] += 1
+                self.told[1] += 1
+            case CallerLeft():
+                self.told[0] += 1
 
     def to_harbour(self, leg: str, only_parked: bool) -> None:
         channel = self.twin.channels.get(leg)
@@ -182,9 +220,9 @@ class Promises(RuleBasedStateMachine):
 
     # --- what happens ---
 
-    @rule(n=st.integers(1, 6))
-    def pacer_wants(self, n: int) -> None:
-        self.say(ev.LinesDecided("spring", Decision(n)))
+    @rule(n=st.integers(1, 6), name=st.sampled_from(CAMPAIGNS))
+    def pacer_wants(self, n: int, name: str) -> None:
+        self.say(ev.LinesDecided(name, Decision(n)))
 
     @precondition(lambda self: self.recorded)
     @rule()
@@ -204,14 +242,15 @@ class Promises(RuleBasedStateMachine):
         else:
             self.say(ev.LeadSuppressed(frozenset(one.lead_id for one in some)))
         assert len(self.twin.channels) == before, "a call under way was cut"
-        kept = self.floor.campaigns["spring"].hopper
+        kept = [one for name in CAMPAIGNS for one in self.floor.campaigns[name].hopper]
         assert self.silenced.isdisjoint(one.lead_id for one in kept)
 
     @rule(who=st.sampled_from(AGENTS))
     def agent_logs_in(self, who: str) -> None:
         self.count += 1
         leg = f"od-t-a{self.count}"
-        self.say(ev.AgentLoggedIn(who, leg, "main", who, ("spring",)))
+        order = CAMPAIGNS if self.count % 2 else CAMPAIGNS[::-1]
+        self.say(ev.AgentLoggedIn(who, leg, "main", who, order))
 
     @rule(who=st.sampled_from(AGENTS), status=st.sampled_from(list(ev.Status)))
     def agent_chooses(self, who: str, status: ev.Status) -> None:
@@ -237,9 +276,14 @@ class Promises(RuleBasedStateMachine):
         leg = data.draw(st.sampled_from(sorted(self.twin.channels)))
         channel = self.twin.channels[leg]
         if channel.place is Place.RINGING:
-            what = data.draw(st.sampled_from(["ring", "answer", "answer", "refuse"]))
+            what = data.draw(st.sampled_from(["ring", "answer", "answer", "refuse", "machine"]))
             if what == "ring":
                 self.twin.tell(ev.LegRinging(leg))
+            elif what == "machine" and not channel.agent:
+                channel.answered_at = self.now
+                self.twin.tell(ev.LegAnswered(leg, channel.name))
+                self.twin.tell(ev.MachineDetected(leg, "MAXWORDS"))
+                self.twin.gone(leg, 16, self.now)
             elif what == "refuse":
                 self.twin.gone(leg, 17, self.now)
             else:
@@ -256,7 +300,57 @@ class Promises(RuleBasedStateMachine):
     def wire_delivers(self, n: int) -> None:
         for _ in range(min(n, len(self.twin.told))):
             if self.linked and self.twin.told:
-                self.say(self.twin.told.pop(0))
+                self.hear(self.twin.told.pop(0))
+
+    def hear(self, event: ev.Event) -> None:
+        self.say(event)
+        if isinstance(event, MAY_REPEAT) and event.leg.rpartition("-")[2].startswith("c"):
+            self.heard = [*self.heard[-20:], event]
+
+    @precondition(lambda self: self.linked and self.heard)
+    @rule(data=st.data())
+    def wire_repeats(self, data: st.DataObject) -> None:
+        self.say(data.draw(st.sampled_from(self.heard)))
+
+    @precondition(lambda self: self.linked and self.twin.channels and not self.twin.told)
+    @rule(data=st.data(), refused=st.sampled_from(["", "unique id in use"]))
+    def a_failure_names_a_living_leg(self, data: st.DataObject, refused: str) -> None:
+        """As that of a second Originate does."""
+        leg = data.draw(st.sampled_from(sorted(self.twin.channels)))
+        if self.twin.channels[leg].answered_at is not None:
+            before = leg in self.floor.calls
+            self.say(ev.OriginateFailed(leg, refused=refused))
+            assert (leg in self.floor.calls) is before, "a living leg was closed"
+
+    @precondition(lambda self: self.planned)
+    @rule(restarted=st.booleans())
+    def the_dialer_is_killed(self, restarted: bool) -> None:
+        """A new life of the core, with what the database holds and the PBX shows."""
+        self.lives += 1
+        self.linked = self.twin.up = False
+        self.twin.told.clear()
+        self.recorded.clear()  # not committed: it never was
+        self.floor = Floor(f"t{self.lives}")
+        self.told = list(self.closed)  # the account is restored from the outcomes on record
+        self.say(ev.TrunkConfigured("main", "trunk", 50, 1000.0))
+        for rules in (RULES, AUTUMN):
+            self.say(ev.CampaignStarted(rules))
+        for who, one in list(self.sessions.items()):
+            self.say(
+                ev.AgentRecovered(who, one.leg, "main", who, one.campaigns, one.status, one.reason)
+            )
+        for attempt in [one for one in self.planned if one not in self.outcomes]:
+            self.say(self.recovered(attempt))
+        self.link_returns(restarted)
+
+    def recovered(self, attempt: str) -> ev.AttemptRecovered:
+        come = self.stages.get(attempt, set())
+        connected = cmd.Progress.CONNECTED in come
+        live = connected or bool(come & {cmd.Progress.LIVE, cmd.Progress.HARBOUR})
+        answered = live or cmd.Progress.ANSWERED in come
+        who = self.talkers.get(attempt, "")
+        whom = self.lead_of[attempt]
+        return ev.AttemptRecovered(attempt, "main", whom, who, answered, live, connected, 9.0)
 
     @rule(seconds=st.sampled_from([0.05, 0.5, 1.0, 3.0, 30.0]))
     def time_passes(self, seconds: float) -> None:
@@ -317,7 +411,8 @@ class Promises(RuleBasedStateMachine):
         """Everybody hangs up, the link is whole: nothing may be left behind."""
         if not self.linked:
             self.link_returns(restarted=False)
-        self.say(ev.CampaignStopped("spring"))
+        for name in CAMPAIGNS:
+            self.say(ev.CampaignStopped(name))
         while self.recorded:
             self.store_commits()
         for _ in range(40):
@@ -329,6 +424,7 @@ class Promises(RuleBasedStateMachine):
             self.time_passes(30.0)
         assert not self.floor.calls
         assert set(self.outcomes) == set(self.planned)
+        assert self.told == self.closed, "the account and the outcomes disagree"
         lingering = (AgentState.RESERVED, AgentState.TALK, AgentState.UNKNOWN)
         assert not [a for a in self.floor.agents.values() if a.state in lingering]
 
