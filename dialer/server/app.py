@@ -34,6 +34,7 @@ from dialer.server.collector import spare_the_collector
 from dialer.server.engine import Engine
 from dialer.server.face import LinkView, WebhooksView
 from dialer.server.histogram import Histogram
+from dialer.server.inbound import Intake
 from dialer.server.load import desk_of
 from dialer.server.pacing import TICK_S, civil_seconds
 from dialer.server.reception import Reception, Watched
@@ -43,7 +44,7 @@ from dialer.store.store import Store
 from dialer.store.writer import Commit, StoreClosed
 from dialer.tasks import Tasks
 from dialer.web.app import WebServer
-from dialer.web.settings import WebSettings
+from dialer.web.settings import ApiToken, WebSettings
 
 log = structlog.get_logger()
 
@@ -87,11 +88,13 @@ class Server:
         self._links_since: dict[str, tuple[bool, float]] = {}
         self._last_tasks = Tasks(_told_by_close)
         self._end: asyncio.Task[None] | None = None
+        self._claims = asyncio.Lock()  # from a claim's commit until its leads are posted
         self._web: WebServer | None = None
         self.bridge: Bridge | None = None
         self.store: Store
         self.engine: Engine
         self.reception: Reception
+        self.intake: Intake
 
     # --- life -------------------------------------------------------------------------------
 
@@ -128,6 +131,7 @@ class Server:
             {name: desk_of(campaign) for name, campaign in self._campaigns.items()},
             self._watched,
         )
+        self.intake = Intake(self.store, self.engine, self._campaigns, self._claims)
         self._watch()
         await self._start_bridge()
         self._set_the_floor(attempts, agents)  # before any screen can open a session
@@ -260,8 +264,12 @@ class Server:
             section.viewers,
             section.hosts,
             section.origins,
+            tokens={
+                name: ApiToken(one.token, frozenset(one.scopes))
+                for name, one in section.tokens.items()
+            },
         )
-        self._web = WebServer(self.reception, settings, self._task_failed)
+        self._web = WebServer(self.reception, settings, self._task_failed, inbound=self.intake)
         self.url = await self._web.start()
 
     def _watch(self) -> None:
@@ -357,9 +365,10 @@ class Server:
             )
 
     async def _fetch(self, command: cmd.FetchLeads) -> None:
-        self.engine.post(
-            await self.store.claim_leads(command.campaign, command.count, self.clock.utc())
-        )
+        async with self._claims:
+            self.engine.post(
+                await self.store.claim_leads(command.campaign, command.count, self.clock.utc())
+            )
 
     def pop(self, command: cmd.PopScreen) -> None:
         if self.bridge is not None:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from dialer.core.events import CampaignRules
 from dialer.server.credentials import check_hash
 from dialer.server.face import DispositionOffer
+from dialer.server.intake import Scope
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -60,6 +61,13 @@ class AgentSettings(_Settings):
     break_reasons: tuple[str, ...] = ("break", "lunch", "training")
 
 
+class TokenSettings(_Settings):
+    """A token of the API, for a program; at least 16 signs."""
+
+    token: str = Field(repr=False)
+    scopes: tuple[Scope, ...] = Field(min_length=1)
+
+
 class WebSection(_Settings):
     """Tokens are name -> token; the name goes into the audit."""
 
@@ -69,6 +77,7 @@ class WebSection(_Settings):
     origins: tuple[str, ...] = ()
     supervisors: dict[str, str] = Field(default_factory=dict, repr=False)
     viewers: dict[str, str] = Field(default_factory=dict, repr=False)
+    tokens: dict[str, TokenSettings] = Field(default_factory=dict, repr=False)
 
 
 class SiteSettings(_Settings):

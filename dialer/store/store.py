@@ -13,10 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crm_bridge import events as crm
 from dialer.clock import Clock
 from dialer.core.events import AgentRecovered, AttemptRecovered, LeadsOffered
-from dialer.store import claims, imports, recovery
+from dialer.store import claims, imports, recovery, stops
 from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
 from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
@@ -257,9 +256,15 @@ class Store:
 
         Committed when this returns: no attempt to them is recorded any more.
         """
-        now = self.clock.utc()
         return await self.database.write(
-            partial(_suppress, self.context, phones, source, campaign, now)
+            partial(
+                stops.suppress,
+                context=self.context,
+                numbers=phones,
+                source=source,
+                campaign=campaign,
+                now=self.clock.utc(),
+            )
         )
 
     async def is_suppressed(self, phone: str) -> bool:
@@ -309,25 +314,3 @@ class Store:
 
     async def drop_import(self, list_id: int) -> None:
         await self.database.write(partial(imports.drop_import, list_id=list_id))
-
-
-def _suppress(
-    context: Context,
-    phones: Sequence[str],
-    source: str,
-    campaign: str,
-    now: datetime,
-    connection: Connection,
-) -> int:
-    fresh = connection.scalars(
-        context.insert(suppression).on_conflict_do_nothing().returning(suppression.c.phone),
-        [
-            {"phone": phone, "source": source, "campaign": campaign, "added_ms": to_ms(now)}
-            for phone in dict.fromkeys(phones)
-        ],
-    ).all()
-    context.tell_crm(
-        connection,
-        [crm.dnc_added(phone, now, source=source, campaign=campaign) for phone in fresh],
-    )
-    return len(fresh)

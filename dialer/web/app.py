@@ -17,11 +17,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
 
 from dialer.server.face import Face, HealthView, Refused, WallboardView
+from dialer.server.intake import Inbound, Scope
 from dialer.tasks import Tasks
 from dialer.web import agents, pages, problems, sockets, supervisors
 from dialer.web.auth import Access, Door, host_is_ours
 from dialer.web.encode import encode
 from dialer.web.hub import Hub
+from dialer.web.inbound import INBOUND
 from dialer.web.metrics import MEDIA, exposition
 from dialer.web.models import (
     AgentAnswer,
@@ -155,7 +157,9 @@ ROUTES: tuple[Route, ...] = (
         "Start, pause, resume or stop a campaign",
         Access.SUPERVISOR,
         problems=(404, 409),
+        scope=Scope.CAMPAIGNS,
     ),
+    *INBOUND,
     Route("GET", "/healthz", health, "Is it serving, and does it dial", gives=HealthView),
 )
 
@@ -165,11 +169,12 @@ def build_app(
     settings: WebSettings,
     tasks: Tasks,
     real_now: Callable[[], float] = time.monotonic,
+    inbound: Inbound | None = None,
 ) -> web.Application:
     """The application over `face`; its background work runs in `tasks`, whose owner closes it."""
     door = Door(face, settings)
     now = face.health()
-    site = Site(face, door, Hub(face, door, settings, now.boot, real_now), settings, tasks)
+    site = Site(face, door, Hub(face, door, settings, now.boot, real_now), settings, tasks, inbound)
     app = web.Application(client_max_size=BODY_MAX, middlewares=[_problems, _hosts])
     app[SITE] = site
     app.on_response_prepare.append(_dress)
@@ -273,7 +278,9 @@ class WebServer:
         settings: WebSettings,
         on_failure: Callable[[str, BaseException], None],
         real_now: Callable[[], float] = time.monotonic,
+        inbound: Inbound | None = None,
     ) -> None:
+        self._inbound = inbound
         self._face = face
         self._settings = settings
         self._tasks = Tasks(on_failure)
@@ -284,7 +291,7 @@ class WebServer:
     async def start(self) -> str:
         """Listen; the answer is the address to open. Raises `WebStartError`."""
         settings, speed = self._settings, self._face.clock().speed
-        app = build_app(self._face, settings, self._tasks, self._real_now)
+        app = build_app(self._face, settings, self._tasks, self._real_now, self._inbound)
         self._runner = web.AppRunner(
             app,
             access_log=None,

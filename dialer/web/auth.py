@@ -10,6 +10,7 @@ from enum import StrEnum
 from aiohttp import web
 
 from dialer.server.face import Face
+from dialer.server.intake import Scope
 from dialer.web.problems import ProblemError
 from dialer.web.settings import WebSettings
 
@@ -21,6 +22,7 @@ class Access(StrEnum):
     AGENT = "agent"
     VIEWER = "viewer"  # a supervisor may as well
     SUPERVISOR = "supervisor"
+    API = "api"  # a program's token, with the route's scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Caller:
     access: Access
     name: str = ""  # the agent, or the configured name of the token
     token: str = ""
+    scopes: frozenset[Scope] = frozenset()
 
 
 PUBLIC = Caller(Access.PUBLIC)
@@ -36,6 +39,7 @@ _ENOUGH = {
     Access.AGENT: (Access.AGENT,),
     Access.VIEWER: (Access.VIEWER, Access.SUPERVISOR),
     Access.SUPERVISOR: (Access.SUPERVISOR,),
+    Access.API: (),
 }
 
 
@@ -51,6 +55,9 @@ class Door:
                 (Access.VIEWER, settings.viewers),
             )
             for name, token in tokens.items()
+        ] + [
+            (_digest(one.token), Caller(Access.API, name, one.token, one.scopes))
+            for name, one in settings.tokens.items()
         ]
 
     def caller(self, token: str) -> Caller | None:
@@ -63,13 +70,19 @@ class Door:
             found = Caller(Access.AGENT, agent, token)
         return found
 
-    def admit(self, token: str, asked: Access) -> Caller:
-        """Raises a 401 or 403 problem."""
+    def admit(self, token: str, asked: Access, scope: Scope | None = None) -> Caller:
+        """Raises a 401 or 403 problem. A program's token is enough where it has the `scope`."""
         if asked is Access.PUBLIC:
             return PUBLIC
         caller = self.caller(token) if token else None
         if caller is None:
             raise ProblemError(401, "No valid token came with this request.", _HOW[asked])
+        if caller.access is Access.API and scope is not None:
+            if scope not in caller.scopes:
+                raise ProblemError(
+                    403, f"This token has not the scope {scope}.", "Add it in web.tokens."
+                )
+            return caller
         if caller.access not in _ENOUGH[asked]:
             raise ProblemError(
                 403, f"A token of kind {caller.access} may not do this.", _HOW[asked]
@@ -82,6 +95,7 @@ _HOW = {
     Access.VIEWER: "Send Authorization: Bearer <token> with a configured viewer's or "
     "supervisor's token.",
     Access.SUPERVISOR: "Send Authorization: Bearer <token> with a configured supervisor's token.",
+    Access.API: "Send Authorization: Bearer <token> with one of web.tokens.",
 }
 
 

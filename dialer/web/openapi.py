@@ -67,7 +67,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
                     "scheme": "bearer",
                     "description": f"The token of an agent's session or a configured one: {access}",
                 }
-                for access in (Access.AGENT, Access.VIEWER, Access.SUPERVISOR)
+                for access in (Access.AGENT, Access.VIEWER, Access.SUPERVISOR, Access.API)
             },
         },
     }
@@ -80,15 +80,17 @@ def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
         "security": _security(route),
         "responses": _responses(route, schemas),
     }
-    if names := re.findall(r"{(\w+)", route.path):
+    names = re.findall(r"{(\w+)", route.path)
+    if names or route.params:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in names
-        ]
+        ] + [dict(one) for one in route.params]
     if route.takes is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schemas[route.takes, "validation"]}},
+            "content": {"application/json": {"schema": schemas[route.takes, "validation"]}}
+            | {media: {} for media in route.also_takes},
         }
     if route.socket is not None:
         operation["x-websocket"] = {
@@ -126,9 +128,14 @@ def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
 def _security(route: Route) -> list[dict[str, list[str]]]:
     if route.access is Access.PUBLIC or route.socket is not None:
         return []  # a WebSocket carries its token in its hello
+    if route.access is Access.API:
+        return [{Access.API.value: [] if route.scope is None else [route.scope.value]}]
+    allowed: list[dict[str, list[str]]] = [{route.access.value: []}]
     if route.access is Access.VIEWER:
-        return [{Access.VIEWER.value: []}, {Access.SUPERVISOR.value: []}]
-    return [{route.access.value: []}]
+        allowed.append({Access.SUPERVISOR.value: []})
+    if route.scope is not None:
+        allowed.append({Access.API.value: [route.scope.value]})
+    return allowed
 
 
 def _operation_id(route: Route) -> str:

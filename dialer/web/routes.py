@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from dialer.server.face import Face
+from dialer.server.intake import Inbound, Scope
 from dialer.tasks import Tasks
 from dialer.web.auth import Access, Caller, Door, bearer
 from dialer.web.encode import encode
@@ -27,6 +28,7 @@ class Site:
     hub: Hub
     settings: WebSettings
     tasks: Tasks
+    inbound: Inbound | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class Route:
     media: str = "application/json"
     socket: tuple[object, object] | None = None  # messages from and to the screen
     problems: tuple[int, ...] = ()  # statuses beyond the usual ones
+    scope: Scope | None = None  # that lets a program's token in
+    reads: bool = True  # False: the handler reads the body itself; `takes` only describes it
+    also_takes: tuple[str, ...] = ()  # further media types of the body
+    params: tuple[Mapping[str, Any], ...] = ()  # query and headers, as OpenAPI says them
 
 
 def serve(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -67,10 +73,10 @@ def serve(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.Str
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = Caller(Access.PUBLIC)
         if route.socket is None:  # a WebSocket brings its token in its first message
-            caller = site.door.admit(bearer(request), route.access)
+            caller = site.door.admit(bearer(request), route.access, route.scope)
             if caller.access is Access.AGENT:
                 site.hub.agent_heard(caller.name)
-        body = await _read(request, route.takes) if route.takes else None
+        body = await _read(request, route.takes) if route.takes and route.reads else None
         given = await route.handler(site, Call(request, caller, body))
         if isinstance(given, web.StreamResponse):
             return given

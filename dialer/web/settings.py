@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dialer.server.intake import Scope
+
 BODY_MAX = 64 * 1024  # bytes; the largest honest body is a disposition with a note of 2,000 signs
 FRAME_MAX = 16 * 1024  # bytes; the same on a WebSocket
 
@@ -23,11 +25,20 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
 @dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A program's token and what it may do."""
+
+    token: str = field(repr=False)
+    scopes: frozenset[Scope]
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """`supervisors` and `viewers` are name -> token; a name goes into the audit, a token is at
-    least 16 signs long. `hosts` are the names people reach this server by when that is not
-    loopback ("dialer.example.org"); empty while bound to loopback means loopback only, empty
-    otherwise means any. `origins` are further pages that may open a WebSocket."""
+    least 16 signs long. `tokens` are those of programs that use the API. `hosts` are the names
+    people reach this server by when that is not loopback ("dialer.example.org"); empty while bound
+    to loopback means loopback only, empty otherwise means any. `origins` are further pages that may
+    open a WebSocket."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -36,9 +47,15 @@ class WebSettings:
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     picture_every_s: float = 1.0  # of the wallboard, real seconds
+    tokens: Mapping[str, ApiToken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for kind, tokens in (("supervisors", self.supervisors), ("viewers", self.viewers)):
+        programs = {name: one.token for name, one in self.tokens.items()}
+        for kind, tokens in (
+            ("supervisors", self.supervisors),
+            ("viewers", self.viewers),
+            ("tokens", programs),
+        ):
             for name, token in tokens.items():
                 if len(token) < 16:
                     raise ValueError(

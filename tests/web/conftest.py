@@ -10,13 +10,15 @@ from typing import Any
 import aiohttp
 import pytest
 
+from dialer.server.intake import Scope
 from dialer.web.app import SITE, WebServer
 from dialer.web.hub import Hub
-from dialer.web.settings import WebSettings
+from dialer.web.settings import ApiToken, WebSettings
 from tests.web.fake_face import FakeFace
 
 SUPERVISOR = "supervisors-token-0001"
 VIEWER = "viewers-token-000000001"
+PROGRAM = "a-programs-token-00001"
 _PATIENCE_S = 15.0  # for an answer over loopback; never waited for when all is well
 
 
@@ -126,7 +128,15 @@ def face() -> FakeFace:
 
 @pytest.fixture
 async def desk(face: FakeFace) -> AsyncIterator[Desk]:
-    desk = Desk(face, WebSettings(port=0, supervisors={"sue": SUPERVISOR}, viewers={"w": VIEWER}))
+    desk = Desk(
+        face,
+        WebSettings(
+            port=0,
+            supervisors={"sue": SUPERVISOR},
+            viewers={"w": VIEWER},
+            tokens={"crm": ApiToken(PROGRAM, frozenset(Scope))},
+        ),
+    )
     desk.url = await desk.server.start()
     async with aiohttp.ClientSession(desk.url) as desk.http:
         yield desk

@@ -16,7 +16,7 @@ from dialer.server.face import Refused
 from dialer.web.app import ROUTES, WebServer, WebStartError
 from dialer.web.auth import Access
 from dialer.web.settings import WebSettings
-from tests.web.conftest import SUPERVISOR, VIEWER, Desk
+from tests.web.conftest import PROGRAM, SUPERVISOR, VIEWER, Desk
 from tests.web.fake_face import FakeFace
 
 
@@ -155,14 +155,18 @@ async def test_every_route_lets_in_its_own_and_nobody_else(desk: Desk, route: An
         Access.AGENT: await desk.log_in(),
         Access.VIEWER: VIEWER,
         Access.SUPERVISOR: SUPERVISOR,
+        Access.API: PROGRAM,  # has every scope
     }
     allowed = {
         Access.PUBLIC: set(tokens),
         Access.AGENT: {Access.AGENT},
         Access.VIEWER: {Access.VIEWER, Access.SUPERVISOR},
         Access.SUPERVISOR: {Access.SUPERVISOR},
-    }[route.access]
-    path = route.path.format(campaign="spring", action="pause", name="base.css")
+        Access.API: set(),
+    }[route.access] | ({Access.API} if route.scope is not None else set())
+    path = route.path.format(
+        campaign="spring", action="pause", name="base.css", external_id="A1"
+    )
     for access, token in tokens.items():
         status, _ = await _ask(desk, route.method, path, token)
         assert (status in (401, 403)) == (access not in allowed), f"{access}: {status}"

@@ -53,11 +53,14 @@ async def test_it_is_well_formed(desk: Desk) -> None:
     assert referenced <= names
     for name, schema in document["components"]["schemas"].items():
         jsonschema.Draft202012Validator.check_schema(schema)
-        assert schema.get("type") == "object" or "enum" in schema, name
+        assert schema.get("type") == "object" or {"enum", "anyOf"} & set(schema), name
     for path, item in document["paths"].items():
         for operation in item.values():
             in_path = set(re.findall(r"{(\w+)}", path))
-            assert in_path == {p["name"] for p in operation.get("parameters", [])}
+            given = operation.get("parameters", [])
+            assert in_path == {p["name"] for p in given if p["in"] == "path"}
+            for one in given:
+                jsonschema.Draft202012Validator.check_schema(one["schema"])
             assert operation["summary"]
             schemes = {name for need in operation["security"] for name in need}
             assert schemes <= set(document["components"]["securitySchemes"])

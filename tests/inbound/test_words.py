@@ -1,0 +1,230 @@
+"""What a CRM may say, and what the dialer makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.inbound.conftest import READER, Crm, row
+
+SOON = "2027-03-01T10:00:00+01:00"
+
+
+def results(body: Any) -> list[str]:
+    return [one["result"] for one in body["results"]]
+
+
+async def in_hopper(crm: Crm) -> list[str]:
+    """The list, as the core holds it ready."""
+    hopper = crm.server.engine.floor.campaigns["spring"].hopper
+    for _ in range(400):
+        if hopper:
+            break
+        await asyncio.sleep(0.01)
+    return sorted(lead.external_id for lead in hopper)
+
+
+async def test_leads_are_made_and_brought_up_to_date(crm: Crm) -> None:
+    first = row("N1", name="Erika", fields={"balance": "10"}, source_version=3)
+    status, body = await crm.post("/v1/leads", first)
+    assert (status, results(body)) == (200, ["created"])
+    status, body = await crm.post("/v1/leads", [first, row("N2"), first | {"source_version": 4}])
+    assert results(body) == ["unchanged", "created", "unchanged"]
+    changed = first | {"name": "Eva", "phones": ["030 23125000"], "source_version": 5}
+    assert results((await crm.post("/v1/leads", changed))[1]) == ["updated"]
+    assert crm.numbers("N1") == ["+493023125000"]
+    assert crm.lead("N1")["name"] == "Eva"
+
+
+async def test_older_versions_change_nothing(crm: Crm) -> None:
+    await crm.post("/v1/leads", row("N1", name="new", source_version=9))
+    status, body = await crm.post("/v1/leads", row("N1", name="old", source_version=8))
+    assert (status, results(body)) == (200, ["stale"])
+    status, body = await crm.send("PATCH", "/v1/leads/N1", {"name": "old", "source_version": 2})
+    assert results(body) == ["stale"]
+    assert crm.lead("N1")["name"] == "new"
+
+
+async def test_each_row_stands_by_itself(crm: Crm) -> None:
+    rows = [
+        row("N1"),
+        row("N2", phones=["12"]),
+        row("N3", campaign="autumn"),
+        {"external_id": "N4", "campaign": "spring", "colour": "red"},
+        7,
+        row("A0", source="other"),  # takes over the list's lead
+        row("A0"),  # which is the other source's now
+        row("N5", phones=["+493000001204"]),  # A1's number
+        row("N6", zone="Mars/Phobos"),
+    ]
+    status, body = await crm.post("/v1/leads", rows)
+    assert status == 200
+    assert results(body) == ["created", *["rejected"] * 4, "updated", *["rejected"] * 3]
+    assert all(one["reason"] for one in body["results"] if one["result"] == "rejected")
+    assert body["counts"] == {"created": 1, "updated": 1, "rejected": 7}
+    status, body = await crm.post("/v1/leads", row("N7", phones=[]))
+    assert status == 400
+
+
+async def test_a_stream_of_lines(crm: Crm) -> None:
+    lines = [json.dumps(row(f"S{n}")).encode() for n in range(450)]
+    lines[7] = b"{broken"
+    status, body = await crm.post(
+        "/v1/leads", b"\n".join(lines), Content_Type="application/x-ndjson"
+    )
+    assert status == 200
+    assert len(body["results"]) == 450
+    assert body["results"][7]["result"] == "rejected"
+    assert body["counts"]["created"] >= 445  # two ids may have one number
+    long = b'{"name": "' + b"x" * 300_000 + b'"}\n'
+    status, _ = await crm.post("/v1/leads", long, Content_Type="application/x-ndjson")
+    assert status == 413
+
+
+async def test_a_patch_keeps_what_it_does_not_name(crm: Crm) -> None:
+    await crm.post("/v1/leads", row("N1", name="Erika", fields={"a": "1", "b": "2"}))
+    status, body = await crm.send("PATCH", "/v1/leads/N1", {"fields": {"b": "3"}, "priority": 5})
+    assert (status, results(body)) == (200, ["updated"])
+    lead = crm.lead("N1")
+    assert (lead["name"], lead["priority"]) == ("Erika", 5)
+    assert json.loads(lead["fields"]) == {"a": "1", "b": "3"}
+    assert (await crm.send("PATCH", "/v1/leads/nobody", {"name": "x"}))[0] == 404
+    assert (await crm.send("PATCH", "/v1/leads/N1", {"phones": ["12"]}))[0] == 400
+
+
+async def test_a_changed_lead_leaves_the_hopper_and_comes_back_as_it_is_now(crm: Crm) -> None:
+    assert await in_hopper(crm) == ["A0", "A1", "A2", "A3"]
+    await crm.send("PATCH", "/v1/leads/A2", {"phones": ["+493023125001"]})
+    hopper = crm.server.engine.floor.campaigns["spring"].hopper
+    assert "+493000002204" not in [lead.phone for lead in hopper]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "state", "why"),
+    [
+        ("/v1/payments", {"reference": "p1", "balance_after": 0}, "done", "crm: paid"),
+        ("/v1/payments", {"reference": "p1", "balance_after": "12.50"}, "held", "crm: payment"),
+        ("/v1/payments", {"reference": "p1", "resume_at": SOON}, "waiting", ""),
+        ("/v1/disputes", {"reference": "d1"}, "held", "crm: dispute"),
+        ("/v1/cease", {}, "done", "crm: cease"),
+    ],
+)
+async def test_a_stop_works_on_the_hopper_before_the_answer(
+    crm: Crm, path: str, body: dict[str, Any], state: str, why: str
+) -> None:
+    assert "A1" in await in_hopper(crm)
+    status, answer = await crm.post(path, {"external_id": "A1"} | body)
+    hopper = crm.server.engine.floor.campaigns["spring"].hopper
+    assert (status, answer["leads"]) == (200, 1)
+    assert "A1" not in [lead.external_id for lead in hopper]
+    lead = crm.lead("A1")
+    assert (lead["state"], lead["why"]) == (state, why)
+    again, _ = await crm.post(path, {"external_id": "A1"} | body)
+    assert again == 200
+    assert (crm.lead("A1")["state"], crm.lead("A1")["why"]) == (state, why)
+
+
+async def test_cease_suppresses_the_numbers_and_tells_it(crm: Crm) -> None:
+    await crm.post("/v1/cease", {"external_id": "A1"})
+    rows = crm.stage.rows("SELECT phone, source FROM suppression")
+    assert rows == [{"phone": "+493000001204", "source": "crm"}]
+    _, body = await crm.send("GET", "/v1/events?limit=500", token=READER)
+    assert "dnc.added" in [one["type"] for one in body["events"]]
+
+
+async def test_a_stop_that_comes_before_its_lead_holds(crm: Crm) -> None:
+    assert (await crm.post("/v1/cease", {"external_id": "N1"}))[1]["leads"] == 0
+    assert (await crm.post("/v1/disputes", {"external_id": "N2", "reference": "d"}))[0] == 200
+    await crm.post("/v1/leads", [row("N1"), row("N2"), row("N3")])
+    states = [crm.lead(name)["state"] for name in ("N1", "N2", "N3")]
+    assert states[:2] == ["done", "held"]
+    assert states[2] in ("waiting", "claimed")
+
+
+async def test_a_resolved_dispute_sets_free_and_a_late_word_does_not_bind_again(crm: Crm) -> None:
+    about = {"external_id": "A1", "reference": "d1"}
+    await crm.post("/v1/disputes", about | {"source_version": 1})
+    assert crm.lead("A1")["state"] == "held"
+    await crm.post("/v1/disputes", about | {"source_version": 3, "state": "resolved"})
+    assert crm.lead("A1")["state"] in ("waiting", "claimed")
+    _, body = await crm.post("/v1/disputes", about | {"source_version": 2})
+    assert body == {"leads": 0, "stale": True}
+    assert crm.lead("A1")["state"] in ("waiting", "claimed")
+
+
+async def test_do_not_call(crm: Crm) -> None:
+    assert "A3" in await in_hopper(crm)
+    body = {"phones": ["+49 30 00003-204", "030 23125002"], "region": "DE"}
+    assert await crm.post("/v1/dnc", body) == (200, {"added": 2})
+    hopper = crm.server.engine.floor.campaigns["spring"].hopper
+    assert "A3" not in [lead.external_id for lead in hopper]
+    assert await crm.post("/v1/dnc", body) == (200, {"added": 0})
+    status, problem = await crm.post("/v1/dnc", {"phones": ["030 23125003"]})
+    assert status == 400
+    assert "23125003" not in json.dumps(problem)
+
+
+async def test_a_callback_waits_for_its_time(crm: Crm) -> None:
+    assert "A2" in await in_hopper(crm)
+    about = {"external_id": "A2", "at": SOON}
+    assert (await crm.post("/v1/callbacks", about))[1]["leads"] == 1
+    lead = crm.lead("A2")
+    assert (lead["state"], lead["next_at_ms"]) == ("waiting", 1803891600000)
+    await crm.post("/v1/payments", {"external_id": "A2", "reference": "p"})
+    assert crm.lead("A2")["state"] == "held"
+    assert (await crm.post("/v1/callbacks", about))[0] == 200  # what a payment held
+    await crm.post("/v1/disputes", {"external_id": "A2", "reference": "d"})
+    assert (await crm.post("/v1/callbacks", about))[0] == 409
+    await crm.post("/v1/dnc", {"phones": ["+493000001204"]})
+    assert (await crm.post("/v1/callbacks", about | {"external_id": "A1"}))[0] == 409
+    assert (await crm.post("/v1/callbacks", about | {"external_id": "nobody"}))[0] == 404
+    naive = about | {"at": "2027-03-01T10:00:00"}
+    assert (await crm.post("/v1/callbacks", naive))[0] == 400
+
+
+async def test_the_same_key_is_answered_the_same(crm: Crm) -> None:
+    body = {"phones": ["+493000001204"]}
+    first = await crm.post("/v1/dnc", body, Idempotency_Key="k1")
+    assert first == (200, {"added": 1})
+    assert await crm.post("/v1/dnc", body, Idempotency_Key="k1") == first
+    other = {"phones": ["+493000002204"]}
+    assert (await crm.post("/v1/dnc", other, Idempotency_Key="k1"))[0] == 409
+    both = [crm.post("/v1/leads", row("N1"), Idempotency_Key="k2") for _ in range(5)]
+    answers = await asyncio.gather(*both)
+    assert all(answer == answers[0] for answer in answers)
+    assert results(answers[0][1]) == ["created"]
+    assert (await crm.post("/v1/dnc", body, Idempotency_Key="x" * 129))[0] == 400
+    # A refusal is not kept: the request may succeed later under its key.
+    about = {"external_id": "N9", "at": SOON}
+    assert (await crm.post("/v1/callbacks", about, Idempotency_Key="k3"))[0] == 404
+    await crm.post("/v1/leads", row("N9"))
+    assert (await crm.post("/v1/callbacks", about, Idempotency_Key="k3"))[0] == 200
+
+
+async def test_the_feed_tells_everything_once_and_in_order(crm: Crm) -> None:
+    for n in range(7):
+        await crm.post("/v1/dnc", {"phones": [f"+49302312600{n}"]})
+    seen: list[dict[str, Any]] = []
+    after, more = 0, True
+    while more:
+        _, body = await crm.send("GET", f"/v1/events?after={after}&limit=3", token=READER)
+        seen += body["events"]
+        after, more = body["next"], body["more"]
+    added = [one["data"]["phone"] for one in seen if one["type"] == "dnc.added"]
+    assert added == [f"+49302312600{n}" for n in range(7)]
+    assert [one["seq"] for one in seen] == sorted({one["seq"] for one in seen})
+    for bad in ("after=-1", "after=x", "limit=0", "limit=501", "after=" + "9" * 30):
+        assert (await crm.send("GET", f"/v1/events?{bad}", token=READER))[0] == 400
+
+
+async def test_a_token_does_what_its_scopes_say(crm: Crm) -> None:
+    assert (await crm.send("POST", "/v1/dnc", {"phones": ["+493000001204"]}, READER))[0] == 403
+    assert (await crm.send("POST", "/v1/campaigns/spring/pause", token=READER))[0] == 403
+    assert (await crm.send("GET", "/v1/events", token="x" * 20))[0] == 401
+    async with crm.http.post(
+        "/v1/campaigns/spring/pause", headers={"Authorization": "Bearer the-crm-token-000001"}
+    ) as answer:
+        assert answer.status == 204
