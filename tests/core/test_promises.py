@@ -307,20 +307,43 @@ class Promises(RuleBasedStateMachine):
         if isinstance(event, MAY_REPEAT) and event.leg.rpartition("-")[2].startswith("c"):
             self.heard = [*self.heard[-20:], event]
 
+    @precondition(lambda self: self.linked)
+    @rule(who=st.sampled_from(AGENTS), name=st.sampled_from(CAMPAIGNS))
+    def an_ordinary_call(self, who: str, name: str) -> None:
+        """Straight to a conversation: what goes wrong in one is not left to rare luck."""
+        self.agent_logs_in(who)
+        self.everybody_answers()
+        self.say(ev.StatusChosen(who, ev.Status.READY))
+        self.pacer_wants(1, name)
+        while self.recorded:
+            self.store_commits()
+        self.time_passes(0.05)
+        self.everybody_answers()
+
+    def everybody_answers(self) -> None:
+        for channel in [c for c in self.twin.channels.values() if c.place is Place.RINGING]:
+            channel.answered_at = self.now
+            self.twin.tell(ev.LegAnswered(channel.leg, channel.name))
+            self.twin.park(channel, self.now)
+        while self.twin.told:
+            self.hear(self.twin.told.pop(0))
+
     @precondition(lambda self: self.linked and self.heard)
     @rule(data=st.data())
     def wire_repeats(self, data: st.DataObject) -> None:
         self.say(data.draw(st.sampled_from(self.heard)))
 
-    @precondition(lambda self: self.linked and self.twin.channels and not self.twin.told)
+    @precondition(lambda self: self.linked and self.seen_up())
     @rule(data=st.data(), refused=st.sampled_from(["", "unique id in use"]))
     def a_failure_names_a_living_leg(self, data: st.DataObject, refused: str) -> None:
         """As that of a second Originate does."""
-        leg = data.draw(st.sampled_from(sorted(self.twin.channels)))
-        if self.twin.channels[leg].answered_at is not None:
-            before = leg in self.floor.calls
-            self.say(ev.OriginateFailed(leg, refused=refused))
-            assert (leg in self.floor.calls) is before, "a living leg was closed"
+        leg = data.draw(st.sampled_from(self.seen_up()))
+        self.say(ev.OriginateFailed(leg, refused=refused))
+        assert leg in self.floor.calls, "a living leg was closed"
+
+    def seen_up(self) -> list[str]:
+        calls = self.floor.calls.values()
+        return [c.attempt for c in calls if c.answered and c.attempt in self.twin.channels]
 
     @precondition(lambda self: self.planned)
     @rule(restarted=st.booleans())
