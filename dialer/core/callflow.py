@@ -95,6 +95,9 @@ def clear(floor: Floor, call: Call, now: float) -> None:
 
 
 def _launch(floor: Floor, call: Call, now: float) -> None:
+    if floor.denied(call.attempt, call.lead, now):  # it was recorded some time ago
+        withdraw(floor, call, now)
+        return
     signal(floor, call, CallSignal.LAUNCHED, now)
     rules = floor.campaigns[call.campaign].rules
     call.originated = now

@@ -50,10 +50,15 @@ class Floor:
     """All that happens on one node.
 
     `boot` is unique to this life of the process: ids of attempts begin with `od-<boot>-c`.
+    `denied(attempt, lead, now)` is the compliance gate, asked in the step in which an Originate
+    would leave; it answers from memory.
     """
 
-    def __init__(self, boot: str) -> None:
+    def __init__(
+        self, boot: str, denied: Callable[[str, ev.Lead, float], bool] = lambda *_: False
+    ) -> None:
         self.boot = boot
+        self.denied = denied
         self.campaigns: dict[str, Campaign] = {}
         self.agents: dict[str, Agent] = {}
         self.agent_of_leg: dict[str, Agent] = {}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,7 @@ from dialer.server.changes import Changes
 from dialer.server.collector import spare_the_collector
 from dialer.server.engine import Engine
 from dialer.server.face import LinkView, WebhooksView
+from dialer.server.gate import LISTS_EVERY_S, Gate
 from dialer.server.histogram import Histogram
 from dialer.server.inbound import Intake
 from dialer.server.load import desk_of
@@ -86,12 +88,13 @@ class Server:
         self._zone = ZoneInfo(site.zone)
         self._pbxes: dict[str, Pbx] = {}
         self._links_since: dict[str, tuple[bool, float]] = {}
+        self._claims = asyncio.Lock()  # from a claim's commit until its leads are posted
         self._last_tasks = Tasks(_told_by_close)
         self._end: asyncio.Task[None] | None = None
-        self._claims = asyncio.Lock()  # from a claim's commit until its leads are posted
         self._web: WebServer | None = None
         self.bridge: Bridge | None = None
         self.store: Store
+        self.gate: Gate
         self.engine: Engine
         self.reception: Reception
         self.intake: Intake
@@ -115,7 +118,8 @@ class Server:
         for campaign in self._campaigns.values():
             await self.store.add_campaign(campaign)
         attempts, agents = await self.store.recover()
-        self.engine = Engine(Floor(boot), self.clock, self, Changes(), self)
+        self.gate = Gate(self.store, self.clock)
+        self.engine = Engine(Floor(boot, self.gate.denied), self.clock, self, Changes(), self)
         self.store.start_writer(
             self._committed,
             on_failure=self._task_failed,
@@ -161,6 +165,8 @@ class Server:
                 )
         for campaign in self._campaigns.values():
             self.engine.post(ev.CampaignStarted(campaign.rules()))
+            if why := self.store.not_dialling(campaign.name, self.clock.utc()):
+                self.engine.post(self.gate.hold(campaign.name, why))
         for agent in agents:
             self.engine.post(agent)
         for attempt in attempts:
@@ -288,6 +294,9 @@ class Server:
         }
         self._tasks.start("loop lag", watch_lag(self._lag))
         self._tasks.start("leads left", every(LEADS_EVERY_S, self._count_if_possible))
+        self._tasks.start(
+            "do-not-call lists", every(LISTS_EVERY_S, partial(self.gate.watch, self.engine))
+        )
         if self.site.trace is not None:
             trace = TraceFile(self.site.trace, self._drain_traces)
             self._tasks.start("pacing trace", every(TRACE_EVERY_S, trace.write))
@@ -347,6 +356,7 @@ class Server:
 
     def submit(self, command: object) -> None:
         self.store.submit(command)  # type: ignore[arg-type]  # the engine sends its kinds only
+        self.gate.submitted(command)
 
     @property
     def writer_depth(self) -> int:

@@ -12,14 +12,15 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
+from dialer.campaigns.compliance.decide import SUPPRESSED
 from dialer.core.commands import Progress, RecordAttempt, RecordProgress
 from dialer.core.events import Lead
 from dialer.store.context import Context, from_ms, insert_for
+from dialer.store.decisions import ATTEMPT, Judged, judge, keep, put_back
 from dialer.store.schema import LeadState, attempts, campaigns, leads, phones, suppression
 
 NUMBER_BUSY_S = 300.0  # another campaign is calling the number this moment: look again then
 
-SUPPRESSED = "the number is on the do-not-call list"
 NOT_CLAIMED = "the lead is not claimed by this dialer"
 NUMBER_OPEN = "the number is being called by another attempt"
 ID_USED = "this attempt is recorded already"
@@ -69,18 +70,20 @@ def open_attempts(
 ) -> tuple[Refusals, list[crm.Event]]:
     """Write attempts ahead of their calls.
 
-    Refused are, each by itself: a suppressed number, a lead that is not in our claim, a number or
-    a lead with an open attempt. `again`: the answer of a commit of these was lost, so an attempt
-    that stands there already is this very one.
+    Refused are, each by itself: what the compliance gate denies, a suppressed number, a lead that
+    is not in our claim, a number or a lead with an open attempt. `again`: the answer of a commit of
+    these was lost, so an attempt that stands there already is this very one.
     """
     refused: Refusals = {}
     fresh = dict(enumerate(told))
-    if again:
+    if again and told:
         ids = [one.command.attempt for one in told]
         known = set(connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(ids))))
         fresh = {i: one for i, one in fresh.items() if one.command.attempt not in known}
-        if not fresh:
-            return refused, []
+    allowed = _ask_the_gate(connection, context, fresh, refused)
+    fresh = {i: one for i, one in fresh.items() if i not in refused}
+    if not fresh:
+        return refused, []
     taken = set(
         connection.scalars(
             _CLAIMED_TO_DIALLING,
@@ -108,6 +111,7 @@ def open_attempts(
                     refused[i] = _give_back(connection, fresh[i])
                     del rows[i]
         _mark_started(connection, context, list(rows.values()))
+    keep(connection, context, ATTEMPT, [allowed[i] for i in rows if i in allowed])
     if crm.Type.CALL_STARTED not in context.crm_types:
         return refused, []
     return refused, [
@@ -117,6 +121,28 @@ def open_attempts(
         )
         for i, row in rows.items()
     ]
+
+
+def _ask_the_gate(
+    connection: Connection, context: Context, fresh: dict[int, Told], refused: Refusals
+) -> dict[int, Judged]:
+    """The gate's verdict on each; a denied one is refused and its lead put back until it may be
+    called. What is allowed is returned, to be written down if the attempt is."""
+    those = [(one.command.lead, from_ms(one.at_ms), one.command.attempt) for one in fresh.values()]
+    allowed: dict[int, Judged] = {}
+    denied: list[Judged] = []
+    for i, one in zip(fresh, judge(connection, context, those, reserve=True), strict=True):
+        if one is None:
+            continue
+        if (deny := one.deny) is None:
+            allowed[i] = one
+        elif put_back(connection, context, one.lead.lead_id, deny):
+            denied.append(one)
+            refused[i] = deny.reason
+        else:
+            refused[i] = NOT_CLAIMED
+    keep(connection, context, ATTEMPT, denied)
+    return allowed
 
 
 def _row(context: Context, one: Told) -> dict[str, Any]:
@@ -235,8 +261,8 @@ lead_columns = (
 )
 
 
-def lead_of(row: Any, campaign: str, attempt_no: int) -> Lead:
-    """The core's Lead from a row of `lead_columns`."""
+def lead_of(row: Any, campaign: str, attempt_no: int, zones: str = "") -> Lead:
+    """The core's Lead from a row of `lead_columns`. `zones` only for one that will be called."""
     return Lead(
         lead_id=row.id,
         campaign=campaign,
@@ -246,4 +272,5 @@ def lead_of(row: Any, campaign: str, attempt_no: int) -> Lead:
         external_id=row.external_id or "",
         name=row.name,
         fields=row.fields,
+        zones=zones,
     )

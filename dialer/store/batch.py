@@ -19,13 +19,20 @@ from dialer.core.commands import (
 )
 from dialer.store.attempts import Refusals, Told, follow_attempts, open_attempts
 from dialer.store.context import Context
+from dialer.store.decisions import RecordDecision, lock, record_decisions
 from dialer.store.dispositions import record_dispositions
 from dialer.store.outcomes import close_attempts
 from dialer.store.schema import LeadState, leads
 from dialer.store.sessions import record_sessions
 
 StoreCommand = (
-    RecordAttempt | RecordProgress | RecordOutcome | RecordDisposition | RecordSession | ReturnLeads
+    RecordAttempt
+    | RecordProgress
+    | RecordOutcome
+    | RecordDisposition
+    | RecordSession
+    | RecordDecision
+    | ReturnLeads
 )
 
 # Within a round the kinds are written in this order, which is that of a call's life.
@@ -35,6 +42,7 @@ _ORDER = (
     RecordProgress,
     RecordOutcome,
     RecordDisposition,
+    RecordDecision,
     RecordSession,
 )
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
@@ -48,6 +56,7 @@ def apply_batch(
 
     `again`: these were written once before and the answer of that commit was lost.
     """
+    lock(connection, (one.command for one in told))
     refused: Refusals = {}
     happened: list[crm.Event] = []
     for kinds in rounds(told):
@@ -105,7 +114,9 @@ def _write(
         return record_dispositions(connection, context, told, again=again)
     if kind is RecordProgress:
         return {}, follow_attempts(connection, context, told)
-    if kind is RecordSession:
+    if kind is RecordDecision:
+        record_decisions(connection, context, told)
+    elif kind is RecordSession:
         record_sessions(connection, context, told)
     else:
         _return_leads(connection, context, told)

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from dialer.core.events import Lead, LeadsOffered
 from dialer.store.attempts import lead_columns, lead_of
 from dialer.store.context import Context, from_ms, to_ms
+from dialer.store.decisions import CLAIM, judge, keep, put_back
 from dialer.store.schema import (
     LEADS_APART,
     PRIORITY_MAX,
@@ -31,7 +32,7 @@ from dialer.store.schema import (
 )
 
 CLAIM_MAX = 1_000
-_ROUNDS = 5  # claims found suppressed are replaced, at most so often
+_ROUNDS = 10  # claims found suppressed or denied are replaced, at most so often
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ _CLAIM = (
     .returning(leads.c.id)
 )
 _SHOW = (
-    sa.select(*lead_columns, suppression.c.phone.is_not(None).label("suppressed"))
+    sa.select(*lead_columns, leads.c.zone_id, suppression.c.phone.is_not(None).label("suppressed"))
     .join(
         phones,
         (phones.c.lead_id == leads.c.id) & (phones.c.position == leads.c.position),
@@ -116,14 +117,17 @@ def claim(
             break
         taken = connection.scalars(_CLAIM, {"ids": ids, "boot": context.boot}).all()
         rows = {row.id: row for row in connection.execute(_SHOW, {"ids": list(taken)})}
+        found: list[Lead] = []
         for lead_id in ids:
             row = rows.get(lead_id)
             if row is None:
                 continue  # somebody else has it
-            if row.suppressed or row.phone is None:
+            if row.phone is None or (row.suppressed and known.policy.gate is None):
                 _end(connection, lead_id, "do not call" if row.suppressed else "no number")
             else:
-                offered.append(lead_of(row, campaign, row.attempts + 1))
+                zones = context.zone_names[row.zone_id]
+                found.append(lead_of(row, campaign, row.attempts + 1, zones))
+        offered.extend(_allowed(connection, context, found, now))
         if len(offered) >= count:
             break
     if len(offered) >= count:
@@ -135,6 +139,21 @@ def claim(
         exhausted=True,
         next_ready_s=None if ready is None else max(0.0, (ready - now).total_seconds()),
     )
+
+
+def _allowed(
+    connection: Connection, context: Context, found: list[Lead], now: datetime
+) -> list[Lead]:
+    """Those the gate lets pass; the others wait until their rule does."""
+    judged = judge(connection, context, [(lead, now, "") for lead in found])
+    told = [one for one in judged if one is not None]
+    for one in told:
+        if (deny := one.deny) is not None:
+            put_back(connection, context, one.lead.lead_id, deny)
+    keep(connection, context, CLAIM, told)
+    return [
+        lead for lead, one in zip(found, judged, strict=True) if one is None or one.deny is None
+    ]
 
 
 def _pairs(connection: Connection, context: Context, campaign_id: int) -> list[_Pair]:

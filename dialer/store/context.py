@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -60,6 +60,9 @@ class KnownCampaign:
     started: bool  # `started_ms` is set
 
 
+STOPPED_KEPT_S = 3600.0  # longer than any attempt waits for its slot on the trunk
+
+
 @dataclass(slots=True)
 class Context:
     """Shared by the store's functions. Changed only by the event loop's thread, or by the writer.
@@ -74,10 +77,29 @@ class Context:
     campaigns: dict[str, KnownCampaign] = field(default_factory=dict)
     zone_ids: dict[str, int] = field(default_factory=dict)  # names -> id
     zone_names: dict[int, str] = field(default_factory=dict)
+    lists_fetched: Mapping[str, datetime] = field(default_factory=dict)  # do-not-call lists
+    # Numbers stopped of late, known *before* the commit that stops them: the gate looks here in
+    # the step in which an Originate leaves. Number -> when, UTC ms.
+    stopped: dict[str, int] = field(default_factory=dict)
 
     def insert(self, table: sa.Table) -> Any:
         """The dialect's own INSERT, which knows ON CONFLICT."""
         return insert_for(self.dialect)(table)
+
+    def stop(self, phones: Iterable[str], at_ms: int) -> None:
+        """No Originate leaves for these any more, whatever was recorded before.
+
+        Called inside the transaction that stops them, so that none leaves after its commit. One
+        that is rolled back leaves a number stopped for a while, which harms nobody.
+        """
+        oldest = at_ms - int(STOPPED_KEPT_S * 1000)
+        for phone, since in list(self.stopped.items()):
+            if since >= oldest:
+                break  # kept in order of time
+            self.stopped.pop(phone, None)
+        for phone in phones:
+            self.stopped.pop(phone, None)
+            self.stopped[phone] = at_ms
 
     def moment_ms(self, at: float | None) -> int | None:
         return None if at is None else to_ms(self.utc_at(at))

@@ -114,6 +114,7 @@ def record_dispositions(
     if moves:
         connection.execute(_MOVE, moves)
     if stopped:
+        context.stop((row["phone"] for row in stopped), max(one.at_ms for one in told))
         connection.execute(context.insert(suppression).on_conflict_do_nothing(), stopped)
     return refused, happened
 

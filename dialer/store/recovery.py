@@ -71,6 +71,7 @@ def _open_attempts(connection: Connection, context: Context, now_ms: int) -> lis
     for row in connection.execute(
         sa.select(
             *lead_columns,
+            leads.c.zone_id,
             attempts.c.id.label("attempt"),
             attempts.c.pbx,
             attempts.c.agent,
@@ -90,7 +91,9 @@ def _open_attempts(connection: Connection, context: Context, now_ms: int) -> lis
             AttemptRecovered(
                 attempt=row.attempt,
                 pbx=row.pbx,
-                lead=lead_of(row, row.campaign, row.attempt_no),
+                lead=lead_of(
+                    row, row.campaign, row.attempt_no, context.zone_names.get(row.zone_id, "")
+                ),
                 agent=row.agent,
                 answered=stage in _ANSWERED,
                 live=stage in _LIVE,

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
 from dialer.store.context import Context, to_ms
+from dialer.store.decisions import lock_keys
 from dialer.store.schema import (
     LeadState,
     StopKind,
@@ -245,6 +246,8 @@ def suppress(
     """Put numbers (E.164) on the do-not-call list and tell the CRM; how many were new there."""
     if not numbers:
         return 0
+    lock_keys(connection, numbers)
+    context.stop(numbers, to_ms(now))
     fresh = connection.scalars(
         context.insert(suppression).on_conflict_do_nothing().returning(suppression.c.phone),
         [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dialer.campaigns.compliance.decide import decide, not_dialling
+from dialer.campaigns.compliance.facts import Deny, PhoneFacts
 from dialer.clock import Clock
-from dialer.core.events import AgentRecovered, AttemptRecovered, LeadsOffered
-from dialer.store import claims, imports, recovery, stops
+from dialer.core.events import AgentRecovered, AttemptRecovered, Lead, LeadsOffered
+from dialer.store import claims, decisions, imports, recovery, stops
 from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
 from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
@@ -103,6 +105,9 @@ class Store:
         now_ms = to_ms(self.clock.utc())
 
         def work(connection: Connection) -> Any:
+            if policy.gate is not None:
+                decisions.keep_rules(connection, self.context, policy.gate, from_ms(now_ms))
+                decisions.load_list_ages(connection, self.context)
             insert = self.context.insert(campaigns)
             return connection.execute(
                 insert.on_conflict_do_update(
@@ -126,6 +131,43 @@ class Store:
     async def overview(self) -> list[tuple[str, tuple[int, ...]]]:
         """Every campaign with its leads: total, waiting, busy, held, done; and ended attempts."""
         return await self.database.read(claims.overview)
+
+    # --- the compliance gate --------------------------------------------------------------------
+
+    def denied_now(self, lead: Lead, now: datetime) -> Deny | None:
+        """Whether the gate denies to call this recorded lead in this moment; no I/O.
+
+        Asked in the very step in which the Originate would leave: what the attempt's own
+        transaction allowed may have left its hours since, or been suppressed.
+        """
+        facts = decisions.facts_of(self.context, lead.campaign)
+        if facts is None:
+            return None
+        phone = PhoneFacts(lead.phone, suppressed=lead.phone in self.context.stopped)
+        verdict = decide(decisions.lead_facts(lead), phone, facts, now)
+        return verdict if isinstance(verdict, Deny) else None
+
+    def not_dialling(self, campaign: str, now: datetime) -> str:
+        """Why the campaign must not dial at all: a do-not-call list is missing or stale. Or ""."""
+        facts = decisions.facts_of(self.context, campaign)
+        return "" if facts is None else not_dialling(facts, now)
+
+    async def refresh_lists(self) -> None:
+        """Learn anew how old the do-not-call lists are."""
+        await self.database.read(partial(decisions.load_list_ages, context=self.context))
+
+    async def why_not(self, campaign: str, lead: str, now: datetime) -> decisions.WhyNot | None:
+        """Everything that speaks against calling a lead; None: there is no such lead."""
+        return await self.database.read(
+            partial(decisions.why_not, context=self.context, campaign=campaign, lead=lead, now=now)
+        )
+
+    async def load_dnc(self, name: str, phones: Iterable[str], fetched: datetime, src: str) -> int:
+        """Make these numbers (E.164) a regulator's do-not-call list, whole, or leave the old one;
+        how many they are."""
+        return await self.database.write(
+            partial(decisions.load_dnc, name=name, numbers=phones, fetched=fetched, source=src)
+        )
 
     # --- the batching writer ------------------------------------------------------------------
 
