@@ -7,11 +7,13 @@ stamp of every compiled function covers all modules of its package and of this o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numba
 
+F = TypeVar("F", bound=Callable[..., Any])
 _HERE = Path(__file__).parent
 
 
@@ -24,8 +26,8 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 _stamps: dict[Path, Any] = {}
 
 
-def compiled(function: Any) -> Any:
-    """numba's njit, cached on disk. Typed as Any because numba ships no types."""
+def compiled(function: F) -> F:
+    """numba's njit, cached on disk. The types are those of the plain function."""
     made = numba.njit(cache=True)(function)
     folder = Path(function.__code__.co_filename).parent
     for each in (_HERE, folder):
@@ -34,4 +36,4 @@ def compiled(function: Any) -> Any:
     cache_file = getattr(getattr(made, "_cache", None), "_cache_file", None)
     if cache_file is not None:  # a numba that stores otherwise only loses this protection
         cache_file._source_stamp = (_stamps.get(_HERE), _stamps.get(folder))
-    return made
+    return cast(F, made)

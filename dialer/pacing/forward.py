@@ -26,6 +26,7 @@ from dialer.pacing.gate import agents_on_floor, progressive_lines
 from dialer.pacing.hazards import (
     DT,
     INSTANTS,
+    S_ALLOWED,
     S_ANSWER_DUE,
     S_ANSWER_SEEN,
     S_BUILT,
@@ -55,8 +56,15 @@ from dialer.pacing.hazards import (
     talk_bin,
     wrap_bin,
 )
-from dialer.pacing.lookahead import EXACT_MAX, convolve, exact_risk, normal_risk, rebuild
-from dialer.pacing.windows import LENT_LEAST, Account
+from dialer.pacing.lookahead import (
+    EXACT_MAX,
+    convolve,
+    exact_risk,
+    fast_memory,
+    normal_risk,
+    rebuild,
+)
+from dialer.pacing.windows import LENT_LEAST, LENT_S, Account
 from dialer.snapshot import (
     Bound,
     CallAbandoned,
@@ -87,11 +95,13 @@ from dialer.snapshot import (
     P_STARTED,  # time of the first decision
 ) = range(11)
 
-FAST_MEMORY = 80.0  # expected events the fast corrections remember
-K_PRIOR_SEEN, K_PRIOR_DUE = 16.0, 10.0  # the rule forecasts its own caller's risk only
+K_PRIOR = 6.0  # forecast abandons the first calibration is worth
 PENDING_S = 12.0  # a forecast abandon is pending for about so long
 REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
 
+GAIN_SMALL = 10.0  # small floors have few answers to find their price by
+HORIZON_S = 300.0  # and answers of so many seconds: over these at least a surplus is spent
+SMALL_FLOOR = 1.5  # theta is higher by so many over the number of agents
 THETA_START = 0.02
 THETA_MIN = 2e-3
 RISK_FREE = 1e-12
@@ -122,16 +132,20 @@ def count_abandon(state: State) -> None:
 
 
 @compiled
-def calibration(state: State) -> float:
+def calibration(state: State, agents: int) -> float:
+    """Abandons seen over forecast. On a very small floor the forecast is high from the start: it
+    counts harm to later callers who then seldom come."""
+    first = agents / (agents + 1.5)
     scalar = state.scalar
-    return min(4.0, max(0.3, (scalar[S_K_SEEN] + K_PRIOR_SEEN) / (scalar[S_K_DUE] + K_PRIOR_DUE)))
+    k = (scalar[S_K_SEEN] + K_PRIOR * first) / (scalar[S_K_DUE] + K_PRIOR)
+    return float(min(4.0, max(0.2, k)))
 
 
 @compiled
-def lent(limit: float, live: float, ahead: float) -> float:
+def lent(limit: float, live: float, ahead: float, pace: float) -> float:
     """Abandons lent to a window against the answers expected before it closes for the day: the
     same as `dialer.pacing.windows.Standing.lent`."""
-    return min(limit * ahead, LENT_LEAST + math.sqrt(limit * live))
+    return min(limit * ahead, LENT_LEAST + math.sqrt(limit * live) + limit * pace * LENT_S)
 
 
 @compiled
@@ -148,11 +162,15 @@ def spending(state: State) -> tuple[float, float]:
         live = state.account[w, 0]
         limit = state.account[w, 2]
         ahead = state.account[w, 3]
+        pace = state.account[w, 4]
         if limit > 0.0:
             slack = limit * live - state.account[w, 1] - state.scalar[S_PENDING]
             reserve = setting[P_RESERVE] + setting[P_RESERVE_ROOT] * math.sqrt(limit * live)
-            even = (slack + limit * ahead - reserve) / (limit * (ahead + setting[P_HORIZON]))
-            brake = (slack + lent(limit, live, ahead) - setting[P_HOLD]) / setting[P_BRAKE]
+            even = (slack + limit * ahead - reserve) / (
+                limit * (ahead + setting[P_HORIZON] + HORIZON_S * pace)
+            )
+            loan = lent(limit, live, ahead, pace)
+            brake = (slack + loan - setting[P_HOLD]) / (setting[P_BRAKE] + 0.3 * loan)
             spend = min(spend, even, brake)
             least = min(least, slack)
     return max(0.0, spend), least
@@ -168,7 +186,7 @@ def limit_of(state: State) -> float:
 
 
 @compiled
-def _pass_time(state: State, now: float, talking: Array, ringing: Array) -> None:
+def _pass_time(state: State, now: float, agents: int, talking: Array, ringing: Array) -> None:
     """Let the expected events of the time since the last decision fall due."""
     scalar = state.scalar
     passed = min(5.0, max(0.0, now - scalar[S_LAST]))
@@ -185,12 +203,13 @@ def _pass_time(state: State, now: float, talking: Array, ringing: Array) -> None
         for i in range(talking.size):
             due += state.talk_hazard[talk_bin(talking[i])]
         scalar[S_TALK_DUE] += due * passed
-        if scalar[S_ANSWER_DUE] > FAST_MEMORY:
-            keep = FAST_MEMORY / scalar[S_ANSWER_DUE]
+        memory = fast_memory(agents)
+        if scalar[S_ANSWER_DUE] > memory:
+            keep = memory / scalar[S_ANSWER_DUE]
             scalar[S_ANSWER_DUE] *= keep
             scalar[S_ANSWER_SEEN] *= keep
-        if scalar[S_TALK_DUE] > FAST_MEMORY:
-            keep = FAST_MEMORY / scalar[S_TALK_DUE]
+        if scalar[S_TALK_DUE] > memory:
+            keep = memory / scalar[S_TALK_DUE]
             scalar[S_TALK_DUE] *= keep
             scalar[S_TALK_SEEN] *= keep
         scalar[S_PENDING] *= math.exp(-passed / PENDING_S)
@@ -213,20 +232,23 @@ def decide_lines(
     """Lines to launch now, at most `most`. Ages in seconds; see `FloorSnapshot`."""
     scalar = state.scalar
     setting = state.setting
-    _pass_time(state, now, talking, ringing)
+    agents = idle + talking.size + wrapping.size
+    _pass_time(state, now, agents, talking, ringing)
     patience = setting[P_PATIENCE]
     age = now - setting[P_STARTED]
     pause = min(REBUILD_MOST_S, max(REBUILD_LEAST_S, 0.05 * age))
     if scalar[S_BUILT] < -1e17 or (scalar[S_FACTS] > 0.0 and now - scalar[S_BUILT] >= pause):
-        rebuild(state, talking, wrapping, setting_up, ringing, detecting, patience)
+        rebuild(state, agents, talking, wrapping, setting_up, ringing, detecting, patience)
         scalar[S_BUILT] = now
         scalar[S_FACTS] = 0.0
 
     # --- the price: what the account still bears
     limit = limit_of(state)
-    k = calibration(state)
+    k = calibration(state, agents)
     spend, _ = spending(state)
-    theta = spend * math.exp(scalar[S_LOG_THETA])
+    price = math.exp(scalar[S_LOG_THETA]) * (1.0 + SMALL_FLOOR / max(1, agents))
+    theta = spend * price
+    scalar[S_ALLOWED] = theta
     scalar[S_RATE] = spend * limit
     scalar[S_MODE] = 1.0 if spend <= 0.0 else 0.0
 
@@ -237,7 +259,6 @@ def decide_lines(
         return 0
 
     # --- agents who will be free, callers who will hold one
-    agents = idle + talking.size + wrapping.size
     mean_f = np.zeros(INSTANTS)
     var_f = np.zeros(INSTANTS)
     mean_a = np.zeros(INSTANTS)
@@ -343,9 +364,14 @@ def decide_lines(
             scalar[S_K_DUE] *= keep
             scalar[S_K_SEEN] *= keep
         scalar[S_PENDING] += answer * risks * k
-        push = setting[P_GAIN] * answer * (spend * lines - k * risks / limit)
-        price = scalar[S_LOG_THETA] + min(0.5, max(-0.5, push))
-        scalar[S_LOG_THETA] = min(math.log(setting[P_THETA_MAX]), max(math.log(THETA_MIN), price))
+        push = (
+            setting[P_GAIN]
+            * (1.0 + GAIN_SMALL / agents)
+            * answer
+            * (spend * lines - k * risks / limit)
+        )
+        steered = scalar[S_LOG_THETA] + min(0.5, max(-0.5, push))
+        scalar[S_LOG_THETA] = min(math.log(setting[P_THETA_MAX]), max(math.log(THETA_MIN), steered))
     scalar[S_RISK] = risk
     scalar[S_LAUNCHED] = lines
     return lines
@@ -380,7 +406,13 @@ class Forward:
         self.learned.account[:] = 0.0
         standings = sorted(self.account.standings(), key=lambda s: s.left)
         for row, standing in zip(self.learned.account, standings, strict=False):
-            row[:] = (standing.live, standing.abandoned, standing.window.limit, standing.ahead)
+            row[:] = (
+                standing.live,
+                standing.abandoned,
+                standing.window.limit,
+                standing.ahead,
+                standing.pace,
+            )
 
     def decide(self, snapshot: FloorSnapshot) -> Decision:
         if agents_on_floor(snapshot) == 0:
@@ -410,16 +442,16 @@ class Forward:
         elif lines >= most:
             few = snapshot.leads_ready <= snapshot.lines_free
             bound = Bound.NO_LEADS if few else Bound.TRUNK
-        return Decision(lines, bound, self._inputs())
+        return Decision(lines, bound, self._inputs(agents_on_floor(snapshot)))
 
-    def _inputs(self) -> dict[str, float]:
+    def _inputs(self, agents: int) -> dict[str, float]:
         scalar = self.learned.scalar
         return {
-            "theta": math.exp(scalar[S_LOG_THETA]),
+            "allowed": float(scalar[S_ALLOWED]),
             "risk": float(scalar[S_RISK]),
             "rate": float(scalar[S_RATE]),
             "slack": float(spending(self.learned)[1]),
-            "calibration": float(calibration(self.learned)),
+            "calibration": float(calibration(self.learned, max(1, agents))),
             "answer_rate": float(scalar[S_P_NEW]),
             "agents_free_ahead": float(scalar[S_FREE]),
             "callers_ahead": float(scalar[S_CALLERS]),

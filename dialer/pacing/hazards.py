@@ -64,7 +64,8 @@ ONWARD, ANSWERED, ENDED = 0, 1, 2  # causes; ANSWERED only leaves set-up: no rin
     S_LAUNCHED,
     S_FACTS,  # observations since the tables were built
     S_MODE,  # 0 policy, 1 held to one line per agent by the account
-) = range(26)
+    S_ALLOWED,  # the price: the risk at which no further line is launched
+) = range(27)
 SCALARS = 32
 
 LINE_MEMORY = 8000.0  # observations after which the old ones count 1/e
@@ -92,7 +93,7 @@ class State(NamedTuple):
     instant: Array  # (INSTANTS,) s
     ring_hazard: Array  # (BINS,) of being answered, uncorrected
     talk_hazard: Array  # (TALK_BINS,), uncorrected
-    account: Array  # (4, 4) live, abandoned, limit (0: no window), answers ahead of each window
+    account: Array  # (4, 5) live, abandoned, limit (0: no window), answers ahead, per s
     setting: Array  # see forward.py
 
 
@@ -115,7 +116,7 @@ def new_state() -> State:
         instant=np.zeros(INSTANTS),
         ring_hazard=np.zeros(BINS),
         talk_hazard=np.zeros(TALK_BINS),
-        account=np.zeros((4, 4)),
+        account=np.zeros((4, 5)),
         setting=np.zeros(16),
     )
     scalar = state.scalar
@@ -254,7 +255,7 @@ def learn_wrap(state: State, wrap_s: float, to_break: bool) -> None:
 
 
 @compiled
-def smoothed(exposure: Array, exits: Array, width: int, prior: float, seconds: float) -> Array:
+def smoothed(exposure: Array, exits: Array, width: int, prior: Array, seconds: float) -> Array:
     """Hazard per bin: shrunk to that of its neighbourhood (`width` bins on either side), which is
     shrunk to `prior`; `seconds` of exposure is what each of these opinions is worth."""
     bins = exposure.size
@@ -269,6 +270,6 @@ def smoothed(exposure: Array, exits: Array, width: int, prior: float, seconds: f
         high = min(bins, b + width + 1)
         near_e = sum_e[high] - sum_e[low]
         near_x = sum_x[high] - sum_x[low]
-        near = (near_x + prior * 4.0 * seconds) / (near_e + 4.0 * seconds)
+        near = (near_x + prior[b] * 4.0 * seconds) / (near_e + 4.0 * seconds)
         hazard[b] = (exits[b] + near * seconds) / (exposure[b] + seconds)
     return hazard

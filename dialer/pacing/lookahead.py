@@ -45,16 +45,26 @@ from dialer.pacing.hazards import (
     wrap_bin,
 )
 
-FAST_PRIOR = 20.0  # expected events that the fast corrections must outweigh
+FAST_PRIOR = 0.4  # of their memory: what the fast corrections must outweigh
 TALK_STEP = 1.0  # s
 TALK_STEPS = 52  # reach of the lines' tables and the longest patience
 EXACT_MAX = 48  # agents up to which sums are convolved exactly
+TALK_PRIOR_S = 120.0  # a conversation of age a is first taken to last about as long again
 RING_PRIOR = 0.035  # per s, each of answered and ended: cautious, half of the lines answered
 
 
 @compiled
-def correction(seen: float, due: float) -> float:
-    return min(4.0, max(0.25, (seen + FAST_PRIOR) / (due + FAST_PRIOR)))
+def fast_memory(agents: int) -> float:
+    """Expected events that the fast corrections remember: 80 on the smallest floors, and about
+    five minutes' worth on large ones, where the same relative error does more harm."""
+    return 80.0 + 2.0 * agents
+
+
+@compiled
+def correction(seen: float, due: float, agents: int) -> float:
+    """Seen over expected lately, drawn towards one: what the slow learning has not yet got."""
+    prior = FAST_PRIOR * fast_memory(agents)
+    return min(4.0, max(0.25, (seen + prior) / (due + prior)))
 
 
 @compiled
@@ -76,6 +86,7 @@ def with_open(exposure: Array, ages: Array, stage_weight: float) -> Array:
 @compiled
 def rebuild(
     state: State,
+    agents: int,
     talking: Array,
     wrapping: Array,
     setting_up: Array,
@@ -96,9 +107,12 @@ def rebuild(
         for b in range(last):
             exposure[b] += talk_w * (talk_edge(b + 1) - talk_edge(b))
         exposure[last] += talk_w * max(0.0, talking[i] - talk_edge(last))
-    talk_hazard = smoothed(exposure / talk_w, state.talk_exits / talk_w, 4, 1.0 / 120.0, 60.0)
+    prior = np.empty(TALK_BINS)
+    for b in range(TALK_BINS):
+        prior[b] = 1.0 / (TALK_PRIOR_S + talk_edge(b))
+    talk_hazard = smoothed(exposure / talk_w, state.talk_exits / talk_w, 4, prior, 60.0)
     state.talk_hazard[:] = talk_hazard
-    talk_hazard = talk_hazard * correction(scalar[S_TALK_SEEN], scalar[S_TALK_DUE])
+    talk_hazard = talk_hazard * correction(scalar[S_TALK_SEEN], scalar[S_TALK_DUE], agents)
 
     exposure = state.wrap_exposure.copy()
     for i in range(wrapping.size):
@@ -106,7 +120,8 @@ def rebuild(
         for b in range(last):
             exposure[b] += wrap_w * WRAP_DT
         exposure[last] += wrap_w * max(0.0, wrapping[i] - last * WRAP_DT)
-    wrap_hazard = smoothed(exposure / wrap_w, state.wrap_exits / wrap_w, 3, 1.0 / 15.0, 8.0)
+    prior = np.full(WRAP_BINS, 1.0 / 15.0)
+    wrap_hazard = smoothed(exposure / wrap_w, state.wrap_exits / wrap_w, 3, prior, 8.0)
     stays = 1.0 - (scalar[S_BREAKS] + 0.1) / (scalar[S_WRAPS] + 10.0)
 
     wrap_cumulative = np.zeros(WRAP_BINS + 1)
@@ -136,7 +151,7 @@ def rebuild(
         new_call_free[k] = total
 
     # --- lines: chance per step to leave each stage
-    answer_fix = correction(scalar[S_ANSWER_SEEN], scalar[S_ANSWER_DUE])
+    answer_fix = correction(scalar[S_ANSWER_SEEN], scalar[S_ANSWER_DUE], agents)
     leave = np.empty((3, BINS))
     onward = np.empty((3, BINS))
     direct = np.zeros(BINS)
@@ -154,19 +169,16 @@ def rebuild(
             go_prior, end_prior, width, worth = RING_PRIOR, RING_PRIOR, 3, 8.0
         else:
             go_prior, end_prior, width, worth = 0.4, 0.1, 1, 1.0
-        go = smoothed(exposure, state.line_exits[stage, :, ONWARD] / line_w, width, go_prior, worth)
-        end = smoothed(
-            exposure, state.line_exits[stage, :, ENDED] / line_w, width, end_prior, worth
-        )
+        exits = state.line_exits[stage] / line_w
+        go = smoothed(exposure, exits[:, ONWARD], width, np.full(BINS, go_prior), worth)
+        end = smoothed(exposure, exits[:, ENDED], width, np.full(BINS, end_prior), worth)
         if stage == RING:
             state.ring_hazard[:] = go
             go = go * answer_fix
             both = go + end
             straight = np.zeros(BINS)
         elif stage == SETUP:
-            straight = smoothed(
-                exposure, state.line_exits[stage, :, ANSWERED] / line_w, width, 0.0, worth
-            )
+            straight = smoothed(exposure, exits[:, ANSWERED], width, np.zeros(BINS), worth)
             both = go + end + straight
         else:
             both = go + end
@@ -228,8 +240,8 @@ def cumulative_at(cumulative: Array, age: float) -> float:
     b = int(place)
     if b >= WRAP_BINS:
         step = cumulative[WRAP_BINS] - cumulative[WRAP_BINS - 1]
-        return cumulative[WRAP_BINS] + step * (place - WRAP_BINS)
-    return cumulative[b] + (cumulative[b + 1] - cumulative[b]) * (place - b)
+        return float(cumulative[WRAP_BINS] + step * (place - WRAP_BINS))
+    return float(cumulative[b] + (cumulative[b + 1] - cumulative[b]) * (place - b))
 
 
 @compiled
@@ -298,7 +310,7 @@ def fill_rows(
 @compiled
 def convolve(pmf: Array, size: int, chance: Array, share: float) -> int:
     """Add a yes-or-no event to the sums pmf[k, j]; the last row gathers what lies beyond."""
-    rows = pmf.shape[0]
+    rows = int(pmf.shape[0])
     top = min(size + 1, rows - 1)
     if top == size:  # full: mass that would leave the last row stays there
         for j in range(INSTANTS):
@@ -314,15 +326,27 @@ def convolve(pmf: Array, size: int, chance: Array, share: float) -> int:
             pmf[k, j] = pmf[k, j] * (1.0 - p) + pmf[k - 1, j] * p
     for j in range(INSTANTS):
         pmf[0, j] *= 1.0 - chance[j] * share
-    return top
+    return int(top)
+
+
+@compiled
+def with_later(risk: Array, weight: Array) -> float:
+    """One more caller does harm when he finds nobody, or when he takes the agent whom somebody
+    after him then lacks: at each instant the worst of this and all later ones counts."""
+    worst = 0.0
+    total = 0.0
+    for j in range(INSTANTS - 1, -1, -1):
+        worst = max(worst, risk[j])
+        total += weight[j] * worst
+    return total
 
 
 @compiled
 def exact_risk(
     callers: Array, callers_top: int, agents: Array, agents_top: int, ahead: int, weight: Array
 ) -> float:
-    """Chance that callers + ahead >= agents, averaged over the instants by weight."""
-    risk = 0.0
+    """Risk of one more caller: chance that callers + ahead >= agents, over the instants."""
+    risk = np.empty(INSTANTS)
     for j in range(INSTANTS):
         below = 0.0  # P(callers + ahead < f)
         bad = 0.0
@@ -332,8 +356,8 @@ def exact_risk(
                 below += callers[a, j]
                 a += 1
             bad += agents[f, j] * (1.0 - below)
-        risk += weight[j] * bad
-    return risk
+        risk[j] = bad
+    return with_later(risk, weight)
 
 
 @compiled
@@ -347,10 +371,10 @@ def normal_risk(
     weight: Array,
 ) -> float:
     """The same with both sums normal, `more` further new lines among the callers."""
-    risk = 0.0
+    risk = np.empty(INSTANTS)
     for j in range(INSTANTS):
         p = chance[j]
         mean = mean_callers[j] + more * p - mean_agents[j] + 0.5
         spread = math.sqrt(var_callers[j] + more * p * (1.0 - p) + var_agents[j] + 1e-9)
-        risk += weight[j] * 0.5 * math.erfc(-mean / spread * 0.7071067811865476)
-    return risk
+        risk[j] = 0.5 * math.erfc(-mean / spread * 0.7071067811865476)
+    return with_later(risk, weight)

@@ -7,7 +7,7 @@ record holds counts and forecasts, no numbers or names of people.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -103,3 +103,62 @@ class DecisionTrace:
     def near(self, civil_s: float, within_s: float = 30.0) -> list[TraceRecord]:
         """Records within `within_s` of a moment."""
         return [r for r in self._records if abs(r.civil_s - civil_s) <= within_s]
+
+
+def why_lines(record: TraceRecord) -> str:
+    """Why a decision launched as many lines as it did, for people, without personal data."""
+    coming = record.setting_up + record.ringing + record.detecting
+    parts = [
+        f"{record.lines} lines: {record.idle} agents free, {record.talking} talking, "
+        f"{record.wrapping} in wrap-up; {coming} lines on their way, {record.waiting} callers "
+        f"waiting."
+    ]
+    inputs = record.inputs
+    if "agents_free_ahead" in inputs:
+        parts.append(
+            f"In {inputs['ahead_s']:.0f} s it expected {inputs['callers_ahead']:.1f} callers and "
+            f"{inputs['agents_free_ahead']:.1f} free agents; a new line reaches a person in "
+            f"{100 * inputs['answer_rate']:.0f} % of cases."
+        )
+        parts.append(
+            f"The next line's caller would do harm with {100 * inputs['risk']:.1f} %; the price "
+            f"allows {100 * inputs['allowed']:.1f} %."
+        )
+    if "wished" in inputs:
+        parts.append(f"The pacer wished for {inputs['wished']:.0f}.")
+    parts.append(f"Held by: {record.bound}.")
+    rate = record.window_abandoned / record.window_live if record.window_live else 0.0
+    parts.append(
+        f"Account ({record.window}): {record.window_abandoned} of {record.window_live} live calls "
+        f"abandoned, {100 * rate:.2f} %."
+    )
+    return " ".join(parts)
+
+
+def why_abandoned(
+    records: Iterable[TraceRecord], live_civil_s: float, patience_s: float, reach_s: float = 45.0
+) -> str:
+    """Why a call that became live at `live_civil_s` found nobody, from the decisions around it."""
+    near = [r for r in records if -reach_s <= r.civil_s - live_civil_s <= patience_s + 1.0]
+    if not near:
+        return "No decisions are recorded around that time."
+    before = [r for r in near if r.civil_s <= live_civil_s] or near[:1]
+    launched = [r for r in before if r.lines > 0]
+    last = before[-1]
+    text = (
+        f"When it became live, {last.idle} agents were free, {last.talking} talking, "
+        f"{last.wrapping} in wrap-up and {last.waiting} callers were waiting already; nobody came "
+        f"free within {patience_s:g} s."
+    )
+    if not launched:
+        return text + f" No line was launched in the {reach_s:.0f} s before."
+    risky = max(launched, key=lambda r: r.inputs.get("risk", 0.0))
+    lines = sum(r.lines for r in launched)
+    text += f" {lines} lines were launched in the {reach_s:.0f} s before."
+    if "agents_free_ahead" in risky.inputs:
+        text += (
+            f" The boldest of these decisions expected {risky.inputs['callers_ahead']:.1f} callers "
+            f"for {risky.inputs['agents_free_ahead']:.1f} free agents and took a risk of up to "
+            f"{100 * risky.inputs['allowed']:.1f} % per answered call, which the account allowed."
+        )
+    return text

@@ -16,7 +16,8 @@ from enum import StrEnum
 
 DAY_S = 86_400
 PACE_S = 300.0  # s over which the first answers of a day are spread to judge its pace
-LENT_LEAST = 3.0  # abandons a window may owe against answers still expected today
+LENT_LEAST = 3.0  # abandons a window may owe against answers still expected today,
+LENT_S = 600.0  # and the allowance of so many seconds
 BUCKET_S = 60  # resolution at which a rolling window forgets
 
 
@@ -137,13 +138,15 @@ class Standing:
     live: int
     abandoned: int
     ahead: float = 0.0  # answers expected before calling closes for the day; 0 when not known
+    pace: float = 0.0  # live answers per second today
 
     @property
     def lent(self) -> float:
         """Abandons the window may owe against the answers ahead of it: few, and paid back by the
         close, so that the risk is spread evenly over a day instead of saved up for its end."""
         expected = self.window.limit * self.ahead
-        return min(expected, LENT_LEAST + math.sqrt(self.window.limit * self.live))
+        root = math.sqrt(self.window.limit * self.live)
+        return min(expected, LENT_LEAST + root + self.window.limit * self.pace * LENT_S)
 
     @property
     def rate(self) -> float:
@@ -180,12 +183,15 @@ class Account:
         """Calling ends at this time today (the campaign's hours); in the past: not known."""
         self._closes = civil_s
 
-    def answers_ahead(self) -> float:
-        """Live answers expected before the close, at the pace since today's first one."""
-        left = self._closes - self._civil_s
-        if self._first_answer is None or left <= 0:
+    def pace(self) -> float:
+        """Live answers per second since today's first one; its first minutes count as five."""
+        if self._first_answer is None:
             return 0.0
-        return self._answers / max(PACE_S, self._civil_s - self._first_answer) * left
+        return self._answers / max(PACE_S, self._civil_s - self._first_answer)
+
+    def answers_ahead(self) -> float:
+        """Live answers expected before the close, at today's pace."""
+        return self.pace() * max(0.0, self._closes - self._civil_s)
 
     def advance(self, civil_s: float) -> None:
         """Time passes: periods end, rolling windows forget. Never goes back."""
@@ -212,8 +218,8 @@ class Account:
             self.add(civil_s, live, abandoned)
 
     def standings(self) -> tuple[Standing, ...]:
-        ahead = self.answers_ahead()
-        return tuple(Standing(c.window, c.live, c.abandoned, ahead) for c in self._counts)
+        ahead, pace = self.answers_ahead(), self.pace()
+        return tuple(Standing(c.window, c.live, c.abandoned, ahead, pace) for c in self._counts)
 
     def binding(self) -> Standing:
         """The window nearest to its limit: that with the fewest abandons left."""

@@ -615,6 +615,7 @@ def _look_ahead(f: Floor, p: State) -> None:
     for w in range(p.account.shape[0]):
         if p.account[w, 2] > 0.0:
             p.account[w, 3] = n[N_LIVE] / elapsed * left
+            p.account[w, 4] = n[N_LIVE] / elapsed
 
 
 @compiled
@@ -624,7 +625,9 @@ def spent(p: State) -> bool:
         live = p.account[w, 0]
         limit = p.account[w, 2]
         if limit > 0.0:
-            left = limit * live - p.account[w, 1] + lent(limit, live, p.account[w, 3])
+            left = (
+                limit * live - p.account[w, 1] + lent(limit, live, p.account[w, 3], p.account[w, 4])
+            )
             if left < -limit:
                 return True
     return False

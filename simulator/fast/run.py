@@ -67,7 +67,7 @@ class DayResult:
 def _people(scenario: Scenario, seed: int, first: int, count: int) -> fl.People:
     plans = plan_calls(scenario, seed, count, first)
     arrays = {f.name: getattr(plans, f.name) for f in fields(plans) if f.name in fl.People._fields}
-    plain = {
+    plain: dict[str, Any] = {
         name: np.ascontiguousarray(array, dtype=np.bool_ if array.dtype == bool else np.float64)
         for name, array in arrays.items()
     }
