@@ -490,6 +490,63 @@ def what_if(
 
 
 @app.command()
+def frontier(
+    scenario: ScenarioOption = "base",
+    pacers: Annotated[
+        str, typer.Option(help="Pacers with commas between; default: a few of each kind.")
+    ] = "",
+    agents: AgentsOption = 0,
+    days: DaysOption = 5,
+    seed: SeedOption = 1,
+    engine: EngineOption = "auto",
+    jobs: JobsOption = 0,
+    as_json: JsonOption = False,
+    out: OutOption = None,
+    report: ReportOption = Path("frontier.html"),
+) -> None:
+    """Utilisation against abandons: each pacer over the setting that governs it."""
+    with _complaints():
+        from simulator.bounds import clairvoyant
+        from simulator.experiments.frontier import DEFAULT, PACERS, points
+        from simulator.experiments.jobs import plan_jobs, run_jobs, summarise
+        from simulator.experiments.output import (
+            print_table,
+            progress,
+            results_json,
+            summary_table,
+        )
+        from simulator.experiments.vary import BadChange
+
+        world = _scenario(scenario, agents)
+        names = [name.strip() for name in pacers.split(",")] if pacers else list(DEFAULT)
+        for name in names:
+            if name not in PACERS:
+                raise BadChange(
+                    f"--pacers: no setting of {name!r} to turn; known: {', '.join(PACERS)}"
+                )
+        every = [point for name in names for point in points(world, name)]
+        seeds = range(seed, seed + days)
+        planned = [j for p in every for j in plan_jobs([p.scenario], [p.spec], seeds, engine)]
+        with progress(planned, as_json) as done:
+            results = run_jobs(planned, jobs, done)
+        found = {(s.scenario, s.pacer): s for s in summarise(planned, results)}
+        summaries = [found[p.scenario.name, p.spec.label] for p in every]
+        if not as_json:
+            print_table(summary_table(summaries))
+        what = results_json(
+            "frontier",
+            summaries,
+            seed=seed,
+            scenario=world.name,
+            limit=world.law.abandon_rate_max,
+            groups=[p.pacer for p in every],
+            settings=[p.setting for p in every],
+            clairvoyant={world.name: clairvoyant(world, seed).utilisation},
+        )
+        _deliver(what, as_json, out, report)
+
+
+@app.command()
 def bounds(
     agents: Annotated[
         str, typer.Option(help="Numbers of agents with commas between.")

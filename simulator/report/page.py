@@ -39,6 +39,11 @@ def page(what: Results) -> str:
     if what["experiment"] == "sweep":
         parts.append(plots.sweep_lines(results, what["axes"], what["values"]))
         parts.append(_table(results, with_scenario=True))
+    elif what["experiment"] == "frontier":
+        ceiling = ceilings.get(what["scenario"])
+        groups, settings = what["groups"], what["settings"]
+        parts.append(plots.frontier_lines(results, groups, settings, what["limit"], ceiling))
+        parts.append(_table(results, with_scenario=True))
     else:
         if len(worlds) > 1:
             parts.append("<h2>Every pacer in every world</h2>")
@@ -69,14 +74,23 @@ def write_picture(path: Path, what: Results) -> None:
 
 def _head(what: Results, results: Sequence[plots.Result], worlds: Sequence[str]) -> str:
     days = max(r["days"] for r in results)
-    pacers = len({r["pacer"] for r in results})
+    if what["experiment"] == "frontier":
+        subject = f"{what['scenario']}, {_many(len(set(what['groups'])), 'pacer')}"
+        limit = what["limit"]
+    else:
+        pacers = len({r["pacer"] for r in results})
+        subject = f"{_many(len(worlds), 'world')}, {_many(pacers, 'pacer')}"
+        limit = results[0]["limit"]
     return (
         f"<h1>Overdial simulator: {escape(what['experiment'])}</h1>"
-        f'<p class="dim">{len(worlds)} world{"s" * (len(worlds) != 1)}, {pacers}'
-        f" pacer{'s' * (pacers != 1)}, {days} day{'s' * (days != 1)} each from seed"
+        f'<p class="dim">{escape(subject)}, {_many(days, "day")} each from seed'
         f" {what.get('seed', '?')}; the same people for every pacer. Limit"
-        f" {plots.percent(results[0]['limit'], 0)} of live answers.</p>"
+        f" {100 * limit:g} % of live answers.</p>"
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _cell(text: str, bad: bool = False) -> str:
@@ -151,7 +165,7 @@ def _world(
     inner.append(plots.day_spread(results, world))
     agents = results[0]["agents"]
     return (
-        f"<details{opened}><summary>{escape(world)}, {agents} agent{'s' * (agents != 1)}</summary>"
+        f"<details{opened}><summary>{escape(world)}, {_many(agents, 'agent')}</summary>"
         f"{''.join(inner)}</details>"
     )
 

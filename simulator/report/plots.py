@@ -60,17 +60,7 @@ def frontier(results: Sequence[Result], title: str, ceiling: float | None = None
     lowest = min(r["utilisation"]["value"] for r in results)
     low = max(0.0, math.floor((lowest - 0.02) * 20) / 20)
     y = Scale(low, 1.0, bottom, top)
-    marks = [v for v in (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.4) if v <= most]
-    canvas.x_axis(
-        x, bottom, [(v, f"{100 * v:g}") for v in marks], "abandoned, % of live answers", top
-    )
-    canvas.y_axis(y, left, [(v, f"{100 * v:g}") for v in ticks(low, 1.0)], "utilisation, %", right)
-    limit = results[0]["limit"]
-    canvas.rect(x(limit), top, right - x(limit), bottom - top, "over")
-    canvas.line(x(limit), top, x(limit), bottom, "law")
-    if ceiling is not None:
-        canvas.line(left, y(ceiling), right, y(ceiling), "lead")
-        canvas.text(right - 4, y(ceiling) - 4, "clairvoyant", "dim", "end")
+    _frontier_axes(canvas, x, y, results[0]["limit"], ceiling)
     places = apart([y(r["utilisation"]["value"]) for r in results], 15.0, top + 6, bottom)
     for result, label_y in zip(results, places, strict=True):
         use, rate = result["utilisation"], result["abandon_rate"]
@@ -87,6 +77,57 @@ def frontier(results: Sequence[Result], title: str, ceiling: float | None = None
         strong = " strong" if result["pacer"] == "forward" else ""
         canvas.text(right + 18, label_y + 4, result["pacer"], f"{kind} name{strong}")
     return canvas.svg()
+
+
+def frontier_lines(
+    results: Sequence[Result],
+    groups: Sequence[str],
+    settings: Sequence[str],
+    limit: float,
+    ceiling: float | None,
+) -> str:
+    """A line for each pacer through its settings, gentlest first."""
+    canvas = Canvas(760.0, 440.0, "Frontier of each pacer")
+    left, right, top, bottom = 64.0, 560.0, 14.0, 392.0
+    rates = [r["abandon_rate"]["value"] for r in results]
+    x = Scale(0.0, min(ABANDON_AXIS_MAX, max(0.06, *rates) * 1.05), left, right, math.sqrt)
+    low = math.floor((min(r["utilisation"]["value"] for r in results) - 0.02) * 20) / 20
+    y = Scale(max(0.0, low), 1.0, bottom, top)
+    _frontier_axes(canvas, x, y, limit, ceiling)
+    names = list(dict.fromkeys(groups))
+    tops = {
+        name: max(
+            y(r["utilisation"]["value"]) for r, g in zip(results, groups, strict=True) if g == name
+        )
+        for name in names
+    }
+    order = sorted(names, key=lambda name: tops[name])
+    kinds = {name: f"c{i % 8}" for i, name in enumerate(names)}
+    for i, name in enumerate(order):
+        kind = kinds[name]
+        mine = [(r, s) for r, g, s in zip(results, groups, settings, strict=True) if g == name]
+        at = [(x(r["abandon_rate"]["value"]), y(r["utilisation"]["value"])) for r, _ in mine]
+        canvas.path(at, f"{kind} line")
+        for (px, py), (result, setting) in zip(at, mine, strict=True):
+            shape = "dot" if result["abandon_rate"]["value"] <= limit else "hollow"
+            canvas.dot(px, py, f"{kind} {shape}", f"{setting}: {tip(result)}", 3.5)
+        canvas.dot(right + 16, top + 20 + 18 * i, f"{kind} dot", r=4)
+        canvas.text(right + 26, top + 24 + 18 * i, name, f"{kind} name")
+    return canvas.svg()
+
+
+def _frontier_axes(canvas: Canvas, x: Scale, y: Scale, limit: float, ceiling: float | None) -> None:
+    left, right, top, bottom = x.from_px, x.to_px, y.to_px, y.from_px
+    marks = [v for v in (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.4) if v <= x.high]
+    x_marks = [(v, f"{100 * v:g}") for v in marks]
+    canvas.x_axis(x, bottom, x_marks, "abandoned, % of live answers", top)
+    y_marks = [(v, f"{100 * v:g}") for v in ticks(y.low, 1.0)]
+    canvas.y_axis(y, left, y_marks, "utilisation, %", right)
+    canvas.rect(x(limit), top, right - x(limit), bottom - top, "over")
+    canvas.line(x(limit), top, x(limit), bottom, "law")
+    if ceiling is not None:
+        canvas.line(left, y(ceiling), right, y(ceiling), "lead")
+        canvas.text(right - 4, y(ceiling) - 4, "clairvoyant", "dim", "end")
 
 
 def overview(results: Sequence[Result], ceilings: Mapping[str, float], alone: bool = False) -> str:

@@ -136,6 +136,26 @@ def test_sweep_tune_and_what_if(tiny: str, tmp_path: Path) -> None:
     assert float(re.search(r"utilisation: \+([\d.]+)", out).group(1)) > 5  # type: ignore[union-attr]
 
 
+def test_a_frontier_turns_each_pacers_own_setting(tiny: str, tmp_path: Path) -> None:
+    page, data = tmp_path / "f.html", tmp_path / "f.json"
+    code, _, _ = told(
+        *("frontier", "-s", tiny, "--pacers", "wombat,erlang_c", "--days", "1", "-j", "1"),
+        *("--report", str(page), "--out", str(data)),
+    )
+    assert code == 0
+    found = json.loads(data.read_text())
+    assert found["groups"] == ["wombat"] * 7 + ["erlang_c"] * 6
+    of_wombat = [r["utilisation"]["value"] for r in found["results"][:7]]
+    assert of_wombat[-1] > of_wombat[0] + 0.1
+    limits = [r["limit"] for r in found["results"][7:]]
+    assert limits == [0.005, 0.01, 0.02, 0.03, 0.05, 0.1]
+    ET.fromstring(re.findall(r"<svg.*?</svg>", page.read_text(), flags=re.DOTALL)[0])
+    assert "Limit 3 % of live answers" in page.read_text()
+    code, _, err = told("frontier", "-s", tiny, "--pacers", "progressive")
+    assert code == 2
+    assert "no setting of 'progressive'" in err
+
+
 def test_the_optimum_by_command() -> None:
     code, out, _ = told("bounds", "--agents", "1,10", "--json")
     assert code == 0

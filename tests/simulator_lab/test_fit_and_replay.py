@@ -173,20 +173,13 @@ def test_the_world_is_learned_back_from_its_own_day() -> None:
 
 
 def test_a_fitted_world_paces_like_the_true_one() -> None:
-    found = fit(history(20), "back")
+    true, found = base_world(15), fit(history(15), "back").scenario
     for spec in (PACER, PacerSpec("progressive")):
-        true = PlainRunner().run_days(base_world(20), spec, range(3))
-        learned = PlainRunner().run_days(found.scenario, spec, range(3))
-        of = [sum(d.utilisation for d in days) / 3 for days in (true, learned)]
-        assert of[0] == pytest.approx(of[1], abs=0.02)
-    lost = [
-        sum(d.abandoned for d in days) / sum(d.live for d in days)
-        for days in (
-            PlainRunner().run_days(base_world(20), PACER, range(3)),
-            PlainRunner().run_days(found.scenario, PACER, range(3)),
-        )
-    ]
-    assert lost[0] == pytest.approx(lost[1], abs=0.006)
+        days = [PlainRunner().run_days(world, spec, range(3)) for world in (true, found)]
+        use = [sum(d.utilisation for d in some) / 3 for some in days]
+        assert use[0] == pytest.approx(use[1], abs=0.025)
+        lost = [sum(d.abandoned for d in some) / sum(d.live for d in some) for some in days]
+        assert lost[0] == pytest.approx(lost[1], abs=0.006)
 
 
 def test_hours_that_answer_differently_are_found_and_others_not() -> None:
