@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,13 +27,28 @@ _MARGIN_S = 60.0  # before a token expires; longer than any one request may take
 _LIFE_S = 1800.0  # of a token whose answer says nothing; most CRMs give half an hour or more
 _LIFE_MIN_S = 5.0  # so that a server that says 0 is not asked for a token at every request
 
-Reply = tuple[int | None, str, bytes]
-"""Status, why there is none, and the body."""
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. `status` None: no HTTP answer, and `why` says why; `unsent`: nor a request
+    that anybody got."""
+
+    status: int | None
+    why: str = ""
+    body: bytes = b""
+    retry_after_s: float | None = None
+    unsent: bool = False
+
+
 Exchange = Callable[[Prepared], Awaitable[Reply]]
 
 
 class AuthError(Exception):
-    """No credentials could be had. The text holds no secret."""
+    """No credentials could be had. The text holds no secret; `wait_s` is what the server asked."""
+
+    def __init__(self, text: str, wait_s: float | None = None) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 class Credentials:
@@ -116,12 +131,12 @@ class Credentials:
         async with self._turn:
             if self._token and self._clock.now() < self._expires_at:
                 return self._token
-            status, why, body = await exchange(self._token_request())
-            if status != 200:
-                what = why if status is None else f"HTTP {status}"
-                raise AuthError(f"no token: the authorization server: {what}")
+            reply = await exchange(self._token_request())
+            if reply.status != 200:
+                what = reply.why if reply.status is None else f"HTTP {reply.status}"
+                raise AuthError(f"no token: the authorization server: {what}", reply.retry_after_s)
             try:
-                answer = json.loads(body)
+                answer = json.loads(reply.body)
                 token = answer["access_token"]
                 life_s = float(answer.get("expires_in", _LIFE_S))
             except (ValueError, KeyError, TypeError, AttributeError):

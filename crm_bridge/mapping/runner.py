@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -77,18 +78,24 @@ def open_sender(
 
 
 class Pace:
-    """Spreads requests so that a rate is kept: bursts up to it, then evenly (GCRA)."""
+    """Keeps to a rate: never more than `requests` begun within any `per_s`.
+
+    A little is added to the window, because the CRM counts arrivals and not beginnings.
+    """
 
     def __init__(self, rate: Rate) -> None:
-        self._gap_s = rate.per_s / rate.requests
-        self._burst_s = rate.per_s - self._gap_s
-        self._next_at = float("-inf")
+        self._window_s = rate.per_s * 1.05
+        self._begun: deque[float] = deque(maxlen=rate.requests)
 
     def take(self, now: float) -> float:
-        """Seconds to wait before a request that is wanted now."""
-        at = max(now, self._next_at)
-        self._next_at = at + self._gap_s
-        return max(0.0, at - now - self._burst_s)
+        """Seconds to wait before a request that is wanted now; its place is taken."""
+        at = now
+        if self._begun:
+            at = max(at, self._begun[-1])
+        if len(self._begun) == self._begun.maxlen:
+            at = max(at, self._begun[0] + self._window_s)
+        self._begun.append(at)
+        return at - now
 
 
 @dataclass(slots=True)
@@ -169,7 +176,9 @@ class ConnectorSender:
                 if not answer.ok:
                     return answer
             return answer
-        except (MappingError, AuthError) as error:
+        except AuthError as error:
+            return Answer(None, str(error), error.wait_s)
+        except MappingError as error:
             return Answer(None, str(error))
 
     async def _begin(self, told: Told) -> _Run:
@@ -266,16 +275,16 @@ class ConnectorSender:
         """One request, and once more when its token was refused."""
         assert self._credentials is not None
         bare = prepare(self._connector, step, request, context)
-        reply: _Reply = _Reply(None)
+        reply = Reply(None)
         for again in (False, True):
-            prepared = await self._credentials.apply(bare, self._token)
+            prepared = await self._credentials.apply(bare, self._request)
             reply = await self._request(prepared)
             if reply.status != 401 or again or not self._credentials.renewable:
                 break
             self._credentials.drop(prepared)
         return self._judged(step, request, reply)
 
-    def _judged(self, step: Step, request: Request, reply: _Reply) -> _Result:
+    def _judged(self, step: Step, request: Request, reply: Reply) -> _Result:
         if reply.status is None:
             why = f"step {step.name}: {reply.why}"
             return _Result(Answer(None, why, reply.retry_after_s), undone=reply.unsent)
@@ -294,7 +303,7 @@ class ConnectorSender:
         return _Result(
             Answer(reply.status, why, reply.retry_after_s, accepted=well),
             body,
-            undone=400 <= reply.status < 500 and reply.status != 408,
+            undone=reply.status == 503 or (400 <= reply.status < 500 and reply.status != 408),
         )
 
     def _captured(
@@ -322,11 +331,7 @@ class ConnectorSender:
                 f"{self._connector.source}: step {step.name}: {what} {error}"
             ) from None
 
-    async def _token(self, request: Prepared) -> Reply:
-        reply = await self._request(request)
-        return reply.status, reply.why, reply.body
-
-    async def _request(self, request: Prepared) -> _Reply:
+    async def _request(self, request: Prepared) -> Reply:
         if self._pace is not None:
             wait_s = self._pace.take(self._clock.now())
             if wait_s > 0:
@@ -343,7 +348,7 @@ class ConnectorSender:
                 timeout=self._timeout,
             ) as response:
                 asked = response.headers.get("Retry-After")
-                return _Reply(
+                return Reply(
                     response.status,
                     body=await _read(response),
                     retry_after_s=None if asked is None else retry_after(asked, self._clock.utc()),
@@ -352,7 +357,7 @@ class ConnectorSender:
             unsent = isinstance(
                 error, aiohttp.ClientConnectorError | aiohttp.InvalidURL | ForbiddenAddress
             )
-            return _Reply(None, describe(error), unsent=unsent)
+            return Reply(None, describe(error), unsent=unsent)
 
     def _session(self, url: URL) -> aiohttp.ClientSession:
         """A pool for each scheme: what http:// may reach is decided by the pool."""
@@ -365,19 +370,13 @@ class ConnectorSender:
                 ca_file=self._endpoint.ca_file,
                 outside=self._outside,
             )
+            # aiohttp would by itself send a GET or PUT again whose connection broke. Whether
+            # anything is sent twice is for the step to say; there is no public switch.
+            session._retry_connection = False
         return session
 
     def _utc(self) -> float:
         return self._clock.utc().timestamp()
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int | None
-    why: str = ""
-    body: bytes = b""
-    retry_after_s: float | None = None
-    unsent: bool = False
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
