@@ -391,3 +391,23 @@ def test_a_resumed_campaign_fetches_the_leads_it_gave_back() -> None:
     scene.tell(ev.CampaignPaused("spring")).expect(cmd.ReturnLeads)
     scene.tell(ev.CampaignResumed("spring"))
     scene.get(cmd.FetchLeads)
+
+
+def test_an_agent_of_two_campaigns_is_taken_by_one_call_only() -> None:
+    scene = Scene()
+    autumn = ev.CampaignRules("autumn", "main", "trunk", "")
+    leads = tuple(lead(n, "autumn") for n in range(500, 505))
+    scene.tell(ev.CampaignStarted(autumn), ev.LeadsOffered("autumn", leads))
+    scene.tell(ev.AgentLoggedIn("anna", "od-t-a9", "main", "p", ("spring", "autumn")))
+    scene.tell(ev.LegParked("od-t-a9", "PJSIP/anna-1"))
+    scene.tell(ev.StatusChosen("anna", ev.Status.READY))
+    first = scene.dial()
+    scene.tell(ev.LinesDecided("autumn", Decision(1)))
+    second = scene.get(cmd.RecordAttempt).attempt
+    scene.tell(ev.AttemptRecorded(second)).wait(0.01)
+    scene.live(first).expect(cmd.Bridge)
+    scene.live(second).expect()  # nobody is free, in whatever campaign
+    scene.tell(ev.LegBridged("od-t-a9", "b"), ev.LegBridged(first, "b"))
+    scene.tell(ev.LegHungUp(first, 16), ev.LegParked("od-t-a9", "PJSIP/anna-1"))
+    scene.tell(ev.DispositionChosen("anna", first, "x"))
+    assert scene.get(cmd.Bridge).customer_leg == second
