@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dialer.campaigns.cli import campaigns_app, lists_app
+from dialer.campaigns.compliance_cli import compliance_app, why_not_command
 
 app = typer.Typer(
     name="dialer",
@@ -25,6 +26,8 @@ agents_app = typer.Typer(help="Agents of the site.", no_args_is_help=True)
 app.add_typer(lists_app, name="lists")
 app.add_typer(campaigns_app, name="campaigns")
 app.add_typer(agents_app, name="agents")
+app.add_typer(compliance_app, name="compliance")
+app.command("why-not")(why_not_command)
 pacing_app = typer.Typer(help="Why it dials as it does.", no_args_is_help=True)
 app.add_typer(pacing_app, name="pacing")
 errors = Console(stderr=True)

@@ -127,6 +127,8 @@ def _show(report: ImportReport, campaign: CampaignFile) -> None:
     _plain(f"  read as {report.encoding}, delimiter {report.delimiter!r}; {used}")
     if report.held:
         _plain(f"  {report.held} are not dialled by themselves: their time zone is not known")
+    for verdict, count in report.verdicts.most_common():
+        _plain(f"  {count:6}  {verdict}")
     if report.numbers_dropped:
         _plain(f"  {report.numbers_dropped} further numbers of these could not be used")
     if report.rejected:

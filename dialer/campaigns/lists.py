@@ -55,6 +55,7 @@ class ImportReport:
     held: int = 0  # accepted, but not dialled by itself
     numbers_dropped: int = 0  # second numbers that could not be used, of accepted rows
     reasons: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)  # of the gate, on a dry run
     rejects: Path | None = None  # written only when something was rejected
 
 
@@ -90,6 +91,17 @@ def normalise(text: str, region: str) -> phonenumbers.PhoneNumber:
     if costly:
         raise NumberError(costly)
     return number
+
+
+def e164(text: str, region: str) -> str:
+    """The number of a do-not-call list's line, which may be out of use. Raises `NumberError`."""
+    try:
+        number = phonenumbers.parse(f"+{text[2:]}" if text.startswith("00") else text, region)
+    except NumberParseException as error:
+        raise NumberError(_PARSE.get(error.error_type, "is not a phone number")) from None
+    if not phonenumbers.is_possible_number(number):
+        raise NumberError("is too short or too long")
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
 async def import_list(
@@ -151,6 +163,9 @@ async def _stage_all(
         duplicates = await store.stage(campaign.name, list_id, chunk) if chunk else []
         gone = {one.line for one in duplicates if one.whole}
         report.accepted += len(chunk) - len(gone)
+        if report.dry_run:
+            kept = [lead for lead in chunk if lead.line not in gone]
+            report.verdicts.update(await store.judge_staged(campaign.name, kept))
         report.held += sum(1 for lead in chunk if lead.held_why and lead.line not in gone)
         for one in duplicates:
             if one.whole:

@@ -162,6 +162,18 @@ class Store:
             partial(decisions.why_not, context=self.context, campaign=campaign, lead=lead, now=now)
         )
 
+    async def judge_staged(self, campaign: str, staged: Sequence[StagedLead]) -> dict[str, int]:
+        """Rows of a list by the gate's verdict on calling them now."""
+        return await self.database.read(
+            partial(
+                decisions.judge_staged,
+                context=self.context,
+                campaign=campaign,
+                staged=staged,
+                now=self.clock.utc(),
+            )
+        )
+
     async def load_dnc(self, name: str, phones: Iterable[str], fetched: datetime, src: str) -> int:
         """Make these numbers (E.164) a regulator's do-not-call list, whole, or leave the old one;
         how many they are."""
