@@ -123,10 +123,12 @@ class Reception:
             await self._engine.door.settled()
             if agent not in self._floor.agents:
                 raise Refused("The session could not be opened.", 503, "Try again in a moment.")
+            self._sessions.end(agent)  # tokens of the session before
         return self._sessions.open(agent, now)
 
     def agent_of(self, token: str) -> str | None:
-        return self._sessions.agent_of(token, self._clock.now())
+        agent = self._sessions.agent_of(token, self._clock.now())
+        return agent if agent in self._floor.agents else None
 
     async def choose_status(self, agent: str, status: ev.Status, reason: str) -> None:
         self._present(agent)
@@ -176,11 +178,6 @@ class Reception:
     def _break_reasons(self, agent: str) -> tuple[str, ...]:
         settings = self._agents.get(agent)
         return settings.break_reasons if settings is not None else ()
-
-    def agent_left(self, name: str) -> None:
-        """The session is over: its tokens with it."""
-        self._sessions.end(name)
-        self._engine.popped.pop(name, None)
 
     def agent_view(self, agent: str) -> AgentView | None:
         one = self._floor.agents.get(agent)

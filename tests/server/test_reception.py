@@ -23,6 +23,18 @@ async def test_the_session_is_open_when_log_in_returns(tmp_path: Path) -> None:
 
 
 @virtual
+async def test_a_token_ends_with_its_session(tmp_path: Path) -> None:
+    async with stage(tmp_path, []) as it:
+        face = it.server.reception
+        token = await face.log_in("anna", PASSWORD)
+        await it.log_everybody_out()
+        assert face.agent_of(token) is None
+        again = await face.log_in("anna", PASSWORD)
+        assert face.agent_of(token) is None
+        assert face.agent_of(again) == "anna"
+
+
+@virtual
 async def test_a_log_in_that_the_closing_server_cannot_take_is_refused(tmp_path: Path) -> None:
     async with stage(tmp_path, []) as it:
         it.server.engine.door.close()
