@@ -49,6 +49,7 @@ class EndpointStats:
     backlog: int
     oldest_age_s: float
     latency_s: float
+    latency_sum_s: float  # of all `delivered`
     pops_sent: int
     pops_dropped: int
     pop_delay_s: float
@@ -211,6 +212,7 @@ class Bridge:
             backlog=waiting.count,
             oldest_age_s=self._age(waiting),
             latency_s=0.0 if lane is None else lane.counts.latency_s,
+            latency_sum_s=0.0 if lane is None else lane.counts.latency_sum_s,
             pops_sent=0 if fast is None else fast.counts.sent,
             pops_dropped=0 if fast is None else fast.counts.dropped,
             pop_delay_s=0.0 if fast is None else fast.counts.delay_s,

@@ -44,6 +44,7 @@ class Counts:
     failed: int = 0  # attempts
     dead: int = 0
     latency_s: float = 0.0  # of the last delivery: from the happening to the answer
+    latency_sum_s: float = 0.0  # of all of them
 
 
 @dataclass(slots=True)
@@ -375,6 +376,7 @@ class Lane:
             self.breaker.succeeded()
             self.counts.delivered += 1
             self.counts.latency_s = max(0.0, self._utc() - due.at)
+            self.counts.latency_sum_s += self.counts.latency_s
             self._results.delivered[due.seq] = answer.status or 0
             return True
         now = self._utc()

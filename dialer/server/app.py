@@ -33,7 +33,7 @@ from dialer.pacing.windows import Account, us_windows
 from dialer.server.changes import Changes
 from dialer.server.collector import spare_the_collector
 from dialer.server.engine import Engine
-from dialer.server.face import LinkView, WebhooksView
+from dialer.server.face import EndpointView, LinkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
 from dialer.server.histogram import Histogram
 from dialer.server.inbound import Intake
@@ -282,6 +282,7 @@ class Server:
         watched = self._watched
         watched.links = self._links
         watched.webhooks = self._webhooks
+        watched.endpoints = self._endpoints
         watched.loop_lag = self._lag.view
         watched.store_commit = self._commits.view
         watched.ami_events = lambda: {
@@ -351,6 +352,25 @@ class Server:
         return WebhooksView(
             stats.backlog, stats.oldest_age_s, stats.delivered, ", ".join(failing), stats.dead
         )
+
+    def _endpoints(self) -> dict[str, EndpointView]:
+        if self.bridge is None:
+            return {}
+        return {
+            one.name: EndpointView(
+                delivered=one.delivered,
+                failed=one.failed_attempts,
+                dead=one.dead,
+                backlog=one.backlog,
+                oldest_s=one.oldest_age_s,
+                latency_sum_s=one.latency_sum_s,
+                taking=one.circuit == "closed",
+                pops_sent=one.pops_sent,
+                pops_dropped=one.pops_dropped,
+                pop_delay_s=one.pop_delay_s,
+            )
+            for one in self.bridge.stats().endpoints
+        }
 
     # --- what the engine needs of us (StorePort, PopPort) -----------------------------------
 

@@ -211,6 +211,22 @@ class WebhooksView:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointView:
+    """One endpoint of the CRM bridge, for /metrics. Counts since this start of the server."""
+
+    delivered: int = 0
+    failed: int = 0  # attempts
+    dead: int = 0  # dead letters there are
+    backlog: int = 0
+    oldest_s: float = 0.0
+    latency_sum_s: float = 0.0  # from the happening to the CRM's answer, over all delivered
+    taking: bool = True  # neither disabled nor shut off by its circuit breaker
+    pops_sent: int = 0
+    pops_dropped: int = 0
+    pop_delay_s: float = 0.0  # of the last pop: until its request began
+
+
+@dataclass(frozen=True, slots=True)
 class WallboardView:
     clock: ClockView
     campaigns: tuple[CampaignView, ...]
@@ -251,6 +267,7 @@ class MetricsView:
     loop_lag: HistogramView  # s; how late the event loop runs what is due
     answer_to_bridge: HistogramView  # s; PersonDetected until both legs are in the bridge
     store_commit: HistogramView  # s; length of one commit
+    endpoints: Mapping[str, EndpointView] = field(default_factory=dict)  # of the CRM bridge
 
 
 class Face(Protocol):

@@ -24,6 +24,7 @@ from dialer.server.face import (
     CampaignAction,
     CampaignView,
     ClockView,
+    EndpointView,
     HealthView,
     LeadCard,
     LinesView,
@@ -61,6 +62,7 @@ class Watched:
         self.ami_events: Callable[[], Mapping[tuple[str, str], int]] = dict
         self.ami_actions: Callable[[], Mapping[tuple[str, str], int]] = dict
         self.webhooks: Callable[[], WebhooksView] = WebhooksView
+        self.endpoints: Callable[[], Mapping[str, EndpointView]] = dict
         self.loop_lag: Callable[[], HistogramView]
         self.store_commit: Callable[[], HistogramView]
 
@@ -368,6 +370,7 @@ class Reception:
             loop_lag=self._watched.loop_lag(),
             answer_to_bridge=self._engine.answer_to_bridge.view(),
             store_commit=self._watched.store_commit(),
+            endpoints=self._watched.endpoints(),
         )
 
 

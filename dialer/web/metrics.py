@@ -5,6 +5,7 @@ Everything is read at the scrape from one snapshot; nothing is kept twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,10 +15,11 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 
-from dialer.server.face import Face
+from dialer.server.face import EndpointView, Face
 from dialer.server.histogram import HistogramView
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
@@ -61,6 +63,7 @@ class FaceCollector(Collector):
         yield _counter(
             "webhooks_delivered", "Events delivered to the CRM.", (), {(): m.webhooks_delivered}
         )
+        yield from _endpoints(m.endpoints)
         yield _gauge("screens", "Open WebSockets.", ("kind",), self._screens())
         yield _histogram(
             "event_loop_lag_seconds", "How late the event loop runs what is due.", m.loop_lag
@@ -71,6 +74,34 @@ class FaceCollector(Collector):
             m.answer_to_bridge,
         )
         yield _histogram("store_commit_seconds", "Length of one commit.", m.store_commit)
+
+
+_PER_ENDPOINT = (
+    ("failed", "Attempts to deliver that failed.", CounterMetricFamily),
+    ("pops_sent", "Screen pops sent.", CounterMetricFamily),
+    ("pops_dropped", "Screen pops dropped: late, crowded out or refused.", CounterMetricFamily),
+    ("dead", "Events given up, waiting for a person.", GaugeMetricFamily),
+    ("backlog", "Events not yet delivered.", GaugeMetricFamily),
+    ("oldest_s", "Age of the oldest undelivered event.", GaugeMetricFamily),
+    ("pop_delay_s", "Of the last screen pop, until its request began.", GaugeMetricFamily),
+    ("taking", "1 unless disabled or shut off after failures.", GaugeMetricFamily),
+)
+
+
+def _endpoints(endpoints: Mapping[str, EndpointView]) -> Iterable[Metric]:
+    """The CRM bridge by endpoint; how many were delivered is the count of the summary."""
+    took = SummaryMetricFamily(
+        "overdial_endpoint_delivery_seconds",
+        "From the happening to the CRM's answer.",
+        labels=("endpoint",),
+    )
+    for name, one in endpoints.items():
+        took.add_metric((name,), one.delivered, one.latency_sum_s)
+    yield took
+    for field, text, family in _PER_ENDPOINT:
+        named = "overdial_endpoint_" + re.sub(r"_s$", "_seconds", field)
+        metric = family(named, text, labels=("endpoint",))
+        yield _fill(metric, {name: getattr(one, field) for name, one in endpoints.items()})
 
 
 def exposition(face: Face, screens: Callable[[], Mapping[str, int]]) -> Callable[[], bytes]:

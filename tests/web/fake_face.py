@@ -24,6 +24,7 @@ from dialer.server.face import (
     CampaignView,
     ClockView,
     DispositionOffer,
+    EndpointView,
     HealthView,
     LeadCard,
     LinesView,
@@ -251,6 +252,10 @@ class FakeFace:
             loop_lag=self.loop_lag.view(),
             answer_to_bridge=Histogram().view(),
             store_commit=Histogram().view(),
+            endpoints={
+                "sales": EndpointView(120, 3, 1, 7, 12.5, 24.0, True, 40, 2, 0.004),
+                "old": EndpointView(taking=False),
+            },
         )
 
 

@@ -164,9 +164,7 @@ async def test_every_route_lets_in_its_own_and_nobody_else(desk: Desk, route: An
         Access.SUPERVISOR: {Access.SUPERVISOR},
         Access.API: set(),
     }[route.access] | ({Access.API} if route.scope is not None else set())
-    path = route.path.format(
-        campaign="spring", action="pause", name="base.css", external_id="A1"
-    )
+    path = route.path.format(campaign="spring", action="pause", name="base.css", external_id="A1")
     for access, token in tokens.items():
         status, _ = await _ask(desk, route.method, path, token)
         assert (status in (401, 403)) == (access not in allowed), f"{access}: {status}"

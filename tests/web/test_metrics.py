@@ -48,6 +48,28 @@ async def test_what_the_server_counts_is_there(desk: Desk) -> None:
     assert abs(found[f"{name}_sum", ()] - 9.3084) < 1e-9
 
 
+async def test_each_endpoint_of_the_crm_is_there(desk: Desk) -> None:
+    found = await _scrape(desk)
+    said = {
+        name.removeprefix("overdial_endpoint_"): value
+        for (name, labels), value in found.items()
+        if name.startswith("overdial_endpoint_") and dict(labels)["endpoint"] == "sales"
+    }
+    assert said == {
+        "delivery_seconds_count": 120,
+        "delivery_seconds_sum": 24.0,
+        "failed_total": 3,
+        "dead": 1,
+        "backlog": 7,
+        "oldest_seconds": 12.5,
+        "pops_sent_total": 40,
+        "pops_dropped_total": 2,
+        "pop_delay_seconds": 0.004,
+        "taking": 1,
+    }
+    assert found["overdial_endpoint_taking", (("endpoint", "old"),)] == 0
+
+
 async def test_every_metric_that_the_docs_promise_is_there(desk: Desk) -> None:
     promised = re.findall(r"`(overdial_[a-z_]+)", API_DOC)
     async with desk.http.get("/metrics") as answer:
