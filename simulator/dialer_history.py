@@ -1,7 +1,8 @@
 """Call history out of the dialer's own database (SQLite), read only, nobody's number touched.
 
 What the tables do not say is left empty: a call of a machine that reached an agent is known by the
-agent's disposition (`MACHINE_CODES`), wrap-up times by the agents' session history.
+agent's disposition (`MACHINE_CODES`), wrap-up by the agents' session history where it has it, else
+by when the agent first disposed of the call.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ SELECT a.outcome, a.attempt_no, a.agent, a.amd, a.unserved, a.stage_ms, a.opened
        a.originated_ms, a.ringing_ms, a.answered_ms, a.live_ms, a.connected_ms, a.harbour_ms,
        a.ended_ms,
        (SELECT d.code FROM dispositions d WHERE d.attempt_id = a.id ORDER BY d.id DESC LIMIT 1)
-           AS disposition
+           AS disposition,
+       (SELECT min(d.set_ms) FROM dispositions d WHERE d.attempt_id = a.id) AS disposed_ms
 FROM attempts a JOIN campaigns c ON c.id = a.campaign_id
 WHERE :campaign = '' OR c.name = :campaign
 ORDER BY a.opened_ms
@@ -142,6 +144,8 @@ def _floor(
         record.fate = Fate.SERVED
         record.talk_s = _seconds(end, connected)
         record.wrap_s = _wrap_after(wraps.get(row["agent"], []), row["ended_ms"])
+        if record.wrap_s is None and row["ended_ms"] is not None:
+            record.wrap_s = _seconds(row["disposed_ms"], row["ended_ms"])
     elif row["unserved"]:
         record.fate = Fate.ABANDONED
     elif row["outcome"] == "caller left":

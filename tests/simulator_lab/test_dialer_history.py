@@ -101,7 +101,7 @@ class Book:
                 agent="ann",
                 code=code,
                 category="no_contact",
-                set_ms=T0,
+                set_ms=T0 + SERVED["ended_ms"] + 12_000,
             )
 
 
@@ -115,7 +115,7 @@ def only(book: Book) -> CallRecord:
     return record
 
 
-SERVED = {
+SERVED: dict[str, Any] = {
     "originated_ms": 0,
     "ringing_ms": 1_500,
     "answered_ms": 9_500,
@@ -151,7 +151,7 @@ def test_an_agents_word_makes_it_a_machine(book: Book) -> None:
     book.disposition("machine")
     record = only(book)
     assert (record.outcome, record.amd, record.fate) == (Kind.MACHINE, Amd.PERSON, Fate.SERVED)
-    assert record.wrap_s is None  # no session history for it
+    assert record.wrap_s == 12.0  # no session history for it: until the agent's word
 
 
 def test_who_found_nobody_and_who_left(book: Book) -> None:
