@@ -96,6 +96,7 @@ from dialer.snapshot import (
 ) = range(11)
 
 K_PRIOR = 6.0  # forecast abandons the first calibration is worth
+UNWATCHED_S = 10.0  # s without a decision after which the fast corrections begin anew
 PENDING_S = 12.0  # a forecast abandon is pending for about so long
 REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
 
@@ -189,10 +190,13 @@ def limit_of(state: State) -> float:
 def _pass_time(state: State, now: float, agents: int, talking: Array, ringing: Array) -> None:
     """Let the expected events of the time since the last decision fall due."""
     scalar = state.scalar
-    passed = min(5.0, max(0.0, now - scalar[S_LAST]))
+    passed = now - scalar[S_LAST]
     if scalar[S_LAST] < -1e17:
-        passed = 0.0
         state.setting[P_STARTED] = now
+    if passed < 0.0 or passed > UNWATCHED_S:  # what fell due meanwhile was not counted
+        scalar[S_ANSWER_SEEN] = scalar[S_ANSWER_DUE] = 0.0
+        scalar[S_TALK_SEEN] = scalar[S_TALK_DUE] = 0.0
+        passed = 0.0
     scalar[S_LAST] = now
     if passed > 0.0:
         due = 0.0

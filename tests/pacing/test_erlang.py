@@ -124,7 +124,7 @@ def test_loss_at_patience_against_a_simulated_queue(
 
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
 def test_bad_numbers_are_named(bad: float) -> None:
-    with pytest.raises(ValueError, match="servers|load"):
+    with pytest.raises(ValueError, match=r"servers|load"):
         erlang.erlang_b(bad, 1.0)
     with pytest.raises(ValueError, match="load"):
         erlang.erlang_b(1, bad)
