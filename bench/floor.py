@@ -111,9 +111,17 @@ async def _obey(pipe: Connection, words: dict[str, Callable[[], Any]]) -> None:
     """Answer each word until the process is ended."""
     loop = asyncio.get_running_loop()
     heard: asyncio.Queue[str] = asyncio.Queue()
-    loop.add_reader(pipe.fileno(), lambda: heard.put_nowait(pipe.recv()))
-    while True:
-        done = words[await heard.get()]()
+
+    def hear() -> None:
+        try:
+            heard.put_nowait(pipe.recv())
+        except EOFError:  # the bench was ended
+            loop.remove_reader(pipe.fileno())
+            heard.put_nowait("")
+
+    loop.add_reader(pipe.fileno(), hear)
+    while word := await heard.get():
+        done = words[word]()
         pipe.send(await done if asyncio.iscoroutine(done) else done)
 
 

@@ -31,7 +31,8 @@ class HistogramView:
 
 # Seconds. Fine around the limits that matter: 20 ms of loop lag, 50 ms answer to bridge, 2 s.
 LATENCY_BOUNDS_S = (
-    0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0,
+    0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05,
+    0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0,
 )  # fmt: skip
 
 
