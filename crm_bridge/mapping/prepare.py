@@ -51,11 +51,13 @@ def prepare(
         if request.encoding is Encoding.QUERY:
             query += flat(request.body, context)
         elif request.encoding is Encoding.FORM:
-            body = urlencode(flat(request.body, context)).encode()
+            body = urlencode(flat(request.body, context), errors="replace").encode()
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         elif request.encoding is Encoding.JSON:
             made = nested(request.body, context)
-            body = json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
+            body = json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode(
+                errors="replace"
+            )
             headers["Content-Type"] = "application/json"
         if body is not None and len(body) > BODY_BYTES_MAX:
             raise FieldError(f"body is longer than {BODY_BYTES_MAX} bytes")
@@ -77,7 +79,7 @@ def _url(request: Request, context: Mapping[str, Any], query: list[tuple[str, st
     if request.variables:
         text = _fill(text, request, context)
     if query:
-        text += ("&" if "?" in text else "?") + urlencode(query, quote_via=quote)
+        text += ("&" if "?" in text else "?") + urlencode(query, errors="replace", quote_via=quote)
     try:
         url = URL(text, encoded=True)
         port = url.port
@@ -101,6 +103,6 @@ def _fill(text: str, request: Request, context: Mapping[str, Any]) -> str:
     def put(found: re.Match[str]) -> str:
         name = found[1]
         value = known[name].value(context) if name in known else context["fields"].get(name)
-        return quote(as_text(value), safe="")
+        return quote(as_text(value), safe="", errors="replace")
 
     return _VARIABLE.sub(put, Trusted(text).removeprefix("VAR"))

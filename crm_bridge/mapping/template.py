@@ -99,7 +99,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _quoted(value: object) -> str:
-    return value if isinstance(value, Trusted) else quote(as_text(_plain(value)), safe="")
+    if isinstance(value, Trusted):
+        return value
+    return quote(as_text(_plain(value)), safe="", errors="replace")
 
 
 def _plain(value: object) -> object:
