@@ -1,0 +1,205 @@
+"""No interleaving of stops, claims, records and slots lets an Originate leave after a no.
+
+The core's own floor and the real store; the PBX is a list of what would have been dialled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialer.core import commands as cmd
+from dialer.core import events as ev
+from dialer.core.floor import Floor
+from dialer.core.outcomes import Outcome
+from dialer.server.gate import Gate
+from dialer.snapshot import Decision
+from tests.compliance.people import campaign
+from tests.compliance.test_store import facts, person
+from tests.store.world import World, disposition
+
+LEADS = 6
+SLOW = 0.5  # Originates a second: attempts on record wait for their slot
+
+
+class Play:
+    """Floor and store with nothing between them but this. `dialled`: what reached the PBX."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.now = 0.0
+        self.begun = world.store.clock.utc()
+        self.stopped: set[str] = set()  # the stop is committed: we were told so
+        self.dialled: list[str] = []
+        self.wrong: list[str] = []
+        self.fetching: list[cmd.FetchLeads] = []
+        clock: Any = self
+        self.gate = Gate(world.store, clock)
+        self.floor = Floor("b1", self.gate.denied)
+
+    def utc_at(self, now: float) -> Any:
+        return self.begun + timedelta(seconds=now)
+
+    def post(self, event: ev.Event) -> None:
+        self.carry_out(self.floor.handle(event, self.now))
+
+    def carry_out(self, commands: list[cmd.Command]) -> None:
+        for command in commands:
+            match command:
+                case cmd.Originate():
+                    self.dialled.append(command.phone)
+                    if command.phone in self.stopped:
+                        self.wrong.append(command.attempt)
+                case cmd.FetchLeads():
+                    self.fetching.append(command)
+                case (
+                    cmd.RecordAttempt()
+                    | cmd.RecordOutcome()
+                    | cmd.RecordProgress()
+                    | cmd.ReturnLeads()
+                ):
+                    self.world.store.submit(command)
+                    self.gate.submitted(command)
+
+    def told(self, command: Any, refused: str) -> None:
+        if isinstance(command, cmd.RecordAttempt):
+            event = ev.AttemptRefused if refused else ev.AttemptRecorded
+            self.post(
+                event(command.attempt, refused) if refused else event(command.attempt)  # type: ignore[call-arg]
+            )
+
+    async def begin(self) -> None:
+        self.world.start()
+        writer: Any = self.world.store._writer
+        writer._on_committed = self.told
+        self.post(ev.TrunkConfigured("main", "t", 50, SLOW))
+        self.post(ev.LinkResynced("main", ()))
+        self.post(ev.CampaignStarted(ev.CampaignRules("spring", "main", "t", "+12125550199")))
+        await self.fetch()
+
+    async def fetch(self) -> None:
+        while self.fetching:
+            command = self.fetching.pop()
+            self.post(
+                await self.world.store.claim_leads(
+                    command.campaign, command.count, self.world.store.clock.utc()
+                )
+            )
+
+    async def step(self, what: str, n: int) -> None:
+        store = self.world.store
+        phone = f"+1212555010{n % LEADS}"
+        match what:
+            case "lines":
+                self.post(ev.LinesDecided("spring", Decision(1 + n % 3)))
+            case "flush":
+                await store.flush()
+            case "time":
+                self.now += n
+                self.carry_out(self.floor.tick(self.now))
+            case "stop":
+                await store.suppress([phone], "customer")
+                self.stopped.add(phone)
+            case "race":  # the stop and the next step run into each other
+                stop = asyncio.get_running_loop().create_task(store.suppress([phone], "crm"))
+                await asyncio.sleep(0)
+                self.now += n / 2
+                self.carry_out(self.floor.tick(self.now))
+                await stop
+                self.stopped.add(phone)
+            case "word":  # an agent's disposition on an earlier call to the number
+                rows = await self.world.rows("SELECT id, lead_id, phone FROM attempts")
+                for attempt, lead_id, number in rows:
+                    if number == phone:
+                        lead = ev.Lead(lead_id, "spring", number, 0, 1)
+                        said = disposition(cmd.RecordAttempt(attempt, "main", lead), "never")
+                        store.submit(said)
+                        await store.flush()
+                        self.stopped.add(phone)
+                        break
+            case "end":
+                for attempt in list(self.floor.calls):
+                    self.post(ev.LegHungUp(attempt, 16))
+                    break
+            case "fetch":
+                await self.fetch()
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["lines", "lines", "flush", "flush", "time", "time", "stop", "race", "word", "fetch",
+             "end"]
+        ),
+        st.integers(0, 7),
+    ),
+    max_size=40,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_nobody_is_called_after_the_stop_is_committed(told: list[tuple[str, int]]) -> None:
+    async def run(url: str) -> Play:
+        world = await World.open(url)
+        world.script.gate = facts()  # type: ignore[assignment]
+        await world.store.add_campaign(world.script)
+        play = Play(world)
+        try:
+            await world.load(*(person(n + 2, f"+1212555010{n}") for n in range(LEADS)))
+            await play.begin()
+            for what, n in told:
+                await play.step(what, n)
+            for _ in range(3):
+                await world.store.flush()
+                play.now += 60.0
+                play.carry_out(play.floor.tick(play.now))
+            await world.store.flush()
+            assert play.wrong == []
+            assert len(play.dialled) == len(set(play.dialled))
+            open_ones = await world.rows("SELECT phone FROM attempts WHERE outcome IS NULL")
+            assert {row.phone for row in open_ones} <= set(play.dialled)
+            return play
+        finally:
+            await world.store.close()
+            assert not world.failures
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(run(f"sqlite:///{Path(directory) / 'dialer.db'}"))
+
+
+async def test_an_attempt_that_waits_for_its_slot_past_the_hours_is_taken_back(url: str) -> None:
+    world = await World.open(url)
+    world.script.gate = facts()  # type: ignore[assignment]
+    await world.store.add_campaign(world.script)
+    play = Play(world)
+    try:
+        await world.load(*(person(n + 2, f"+1212555010{n}") for n in range(2)))
+        await play.begin()
+        await play.step("lines", 1)  # two lines; the second waits two seconds for its slot
+        await world.store.flush()
+        assert len(play.dialled) == 1
+        world.script.gate = replace(campaign(), name="spring")  # with its hours now
+        await world.store.add_campaign(world.script)
+        play.begun = world.store.clock.utc().replace(hour=2, minute=30) + timedelta(days=1)
+        play.now += 3.0
+        play.carry_out(play.floor.tick(play.now))
+        await world.store.flush()
+        assert len(play.dialled) == 1
+        (row,) = await world.rows("SELECT id, outcome FROM attempts WHERE outcome IS NOT NULL")
+        assert row.outcome == Outcome.CANCELLED.value
+        (said,) = await world.rows("SELECT stage, rule, attempt, retry_ms FROM decision_log")
+        assert tuple(said[:3]) == ("originate", "us-reg-f/hours", row.id)
+        (lead,) = await world.rows("SELECT state, next_at_ms FROM leads WHERE state = 'waiting'")
+        assert lead.next_at_ms == said.retry_ms
+        assert row.id not in play.floor.calls
+    finally:
+        await world.store.close()
+        assert not world.failures
