@@ -75,9 +75,7 @@ class Site:
                 "attempts_max": 1,
                 "retry": NEVER,
                 "calling_window": [{"days": "mon-sun", "from": "00:00", "to": "24:00"}],
-                "compliance": {
-                    "override": {"by": "tests", "because": "nobody on the list exists"}
-                },
+                "compliance": {"override": {"by": "tests", "because": "nobody on the list exists"}},
             },
         )
         site: dict[str, Any] = {
