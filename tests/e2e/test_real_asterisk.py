@@ -103,8 +103,8 @@ async def _play(bench: AsteriskBench, tmp_path: Path) -> None:
     print(
         f"\n{len(attempts)} attempts {dict(Counter(r['outcome'] for r in attempts))}; "
         f"busiest second {rate} originates; answer to bridge of {len(waits)} calls by Asterisk's "
-        f"clock: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {waits[-1]:.1f} ms; a bare Ping meanwhile: "
-        f"p99 {bare:.1f} ms"
+        f"clock: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {waits[-1]:.1f} ms; "
+        f"a bare Ping meanwhile: p99 {bare:.1f} ms"
     )
     assert rate >= 15
     # A machine that keeps a bare Ping waiting keeps everybody waiting.
