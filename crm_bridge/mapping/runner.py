@@ -33,7 +33,7 @@ from crm_bridge.schedule import Answer, retry_after
 from crm_bridge.sender import Sender, describe
 
 ANSWER_BYTES_MAX = 1_000_000  # a search's answer may be long; what is longer counts as none
-NOTHING_TO_DO = Answer(None, accepted=True)
+NOTHING_TO_DO = Answer(None, "nothing to send", accepted=True)
 
 
 class Sending(Protocol):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -208,3 +210,10 @@ def test_the_shipped_ones_are_whole() -> None:
         assert found.title
         assert all(one.help for one in found.settings.values())
         assert example(found).settings.keys() <= found.settings.keys()
+
+
+def test_the_examples_of_the_page_are_right() -> None:
+    page = Path("docs/connectors.md").read_text(encoding="utf-8")
+    endpoint, connector = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert config.parse(endpoint, "page", {"ZENDESK_TOKEN": "t"}).endpoints[0].connector
+    assert parse_connector(connector, "page").captures
