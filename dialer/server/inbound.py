@@ -35,6 +35,7 @@ from dialer.server.intake import (
     RowAnswer,
     Stop,
 )
+from dialer.store.erasure import erase
 from dialer.store.feed import keep_answer, known_answer, read_feed
 from dialer.store.imports import StagedPhone
 from dialer.store.stops import Concerned, NotNow, call_back, leads_of, put_stop, suppress
@@ -172,6 +173,10 @@ class Intake:
             return MatchAnswer(len(concerned.lead_ids)), concerned
 
         return await self._change(use, work)
+
+    async def erase(self, source: str, external_id: str, use: KeyUse | None) -> Given:
+        context = self._store.context
+        return await self._change(use, lambda c, now: erase(c, context, source, external_id, now))
 
     # --- for CRMs that ask ------------------------------------------------------------------------
 

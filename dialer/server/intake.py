@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from dialer.store.erasure import Erased
 from dialer.store.feed import FedEvent, KeyUse
 from dialer.store.schema import StopKind
 from dialer.store.stops import Stop
@@ -27,6 +28,7 @@ class Scope(StrEnum):
     SUPPRESS = "suppress"  # do not call, payments, disputes, cease
     CALLBACKS = "callbacks"
     CAMPAIGNS = "campaigns"
+    PRIVACY = "privacy"
     EVENTS = "events"
 
 
@@ -121,6 +123,10 @@ class Inbound(Protocol):
         """A `MatchAnswer`. Refused with 404 when there is no such lead, 409 when it is stopped."""
         ...
 
+    async def erase(self, source: str, external_id: str, use: KeyUse | None) -> Given:
+        """An `Erased`. Refused with 409 while the account is being called."""
+        ...
+
     async def feed(self, after: int, limit: int) -> FeedAnswer:
         """What the CRM should hear, for one that asks."""
         ...
@@ -128,6 +134,7 @@ class Inbound(Protocol):
 
 __all__ = [
     "DncAnswer",
+    "Erased",
     "FedEvent",
     "FeedAnswer",
     "Given",

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dialer.store.context import Context, to_ms
+from dialer.store.erasure import is_erased
 from dialer.store.imports import StagedPhone
 from dialer.store.schema import (
     LeadState,
@@ -96,6 +97,8 @@ def _one(
     ref = connection.execute(sa.select(lead_refs).where(here)).first()
     if ref is not None and ref.source != row.source:
         return RowOutcome(Result.REJECTED, "this external_id belongs to another source")
+    if is_erased(connection, row.source, row.external_id):
+        return RowOutcome(Result.REJECTED, "the account was erased")
     if ref is not None and ref.version is not None and row.version is not None:
         if row.version < ref.version:
             return RowOutcome(Result.STALE)

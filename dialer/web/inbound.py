@@ -13,6 +13,7 @@ from pydantic_core import from_json
 
 from dialer.server.intake import (
     DncAnswer,
+    Erased,
     FeedAnswer,
     Given,
     Inbound,
@@ -34,6 +35,7 @@ from dialer.web.inbound_models import (
     CeaseRequest,
     DisputeRequest,
     DncRequest,
+    ErasureRequest,
     LeadPatch,
     LeadRequest,
     LeadsBody,
@@ -222,6 +224,12 @@ async def call_back(site: Site, call: Call) -> web.Response:
     )
 
 
+async def erase(site: Site, call: Call) -> web.Response:
+    body: ErasureRequest = call.body
+    use = await _use(call)
+    return _answer(await _inbound(site).erase(body.source, body.external_id, use))
+
+
 async def events(site: Site, call: Call) -> FeedAnswer:
     after = _whole(call, "after", 0, 0, _SEQ_MAX)
     return await _inbound(site).feed(after, _whole(call, "limit", 100, 1, FEED_MAX))
@@ -391,6 +399,14 @@ INBOUND: tuple[Route, ...] = (
         CallbackRequest,
         MatchAnswer,
         problems=(404,),
+    ),
+    _taken(
+        "/v1/privacy/erasure",
+        erase,
+        "Erase an account's data; its numbers stay on the do-not-call list",
+        Scope.PRIVACY,
+        ErasureRequest,
+        Erased,
     ),
     Route(
         "GET",

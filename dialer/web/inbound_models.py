@@ -164,6 +164,11 @@ class CeaseRequest(_About):
     pass
 
 
+class ErasureRequest(Sent):
+    source: Source = "crm"
+    external_id: ExternalId
+
+
 class CallbackRequest(Sent):
     source: Source = "crm"
     external_id: ExternalId

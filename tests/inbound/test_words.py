@@ -6,8 +6,13 @@ import asyncio
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
+from crm_bridge.catalogue import schema
+from dialer.core import commands as cmd
+from dialer.core import events as ev
+from dialer.core.outcomes import Outcome
 from tests.inbound.conftest import READER, Crm, row
 
 SOON = "2027-03-01T10:00:00+01:00"
@@ -228,3 +233,65 @@ async def test_a_token_does_what_its_scopes_say(crm: Crm) -> None:
         "/v1/campaigns/spring/pause", headers={"Authorization": "Bearer the-crm-token-000001"}
     ) as answer:
         assert answer.status == 204
+
+
+async def test_an_erased_account_is_gone_and_does_not_come_back(crm: Crm) -> None:
+    assert "A1" in await in_hopper(crm)
+    crm.server.engine.post(ev.CampaignPaused("spring"))  # the claim goes back
+    await crm.post("/v1/leads", row("N1", name="Erika", fields={"iban": "DE0012"}))
+    body = {"external_id": "A1"}
+    status, answer = await crm.post("/v1/privacy/erasure", body)
+    assert (status, answer["leads"]) == (200, 1)
+    lead = crm.lead("A1")
+    assert (lead["name"], lead["fields"], lead["state"]) == ("", "{}", "done")
+    assert crm.numbers("A1") == []
+    left = crm.stage.rows("SELECT phone FROM phones WHERE phone = '+493000001204'")
+    assert left == []
+    assert crm.stage.rows("SELECT phone FROM suppression") == [{"phone": "+493000001204"}]
+    again = await crm.post("/v1/privacy/erasure", body)
+    assert again[0] == 200
+    assert len(crm.stage.rows("SELECT phone FROM suppression")) == 1
+    _, found = await crm.post("/v1/leads", [row("A1", name="Erika"), row("A1", source="erp")])
+    assert results(found) == ["rejected", "rejected"]
+    _, found = await crm.post("/v1/leads", row("N2", phones=["+493000001204"]))
+    assert results(found) == ["rejected"]
+    assert (await crm.post("/v1/callbacks", body | {"at": SOON}))[0] == 409
+    assert crm.lead("N1")["name"] == "Erika"
+
+
+async def test_erasure_reaches_notes_and_events_and_waits_for_a_call(crm: Crm) -> None:
+    store = crm.server.store
+    assert "A1" in await in_hopper(crm)
+    crm.server.engine.post(ev.CampaignPaused("spring"))
+    await crm.server.engine.door.settled()
+    await store.flush()
+    offered = await store.claim_leads("spring", 4, store.clock.utc())
+    lead = next(one for one in offered.leads if one.external_id == "A1")
+    opened = cmd.RecordAttempt("od-test-c0000001", "main", lead)
+    store.submit(opened)
+    await store.flush()
+    body = {"external_id": "A1"}
+    assert (await crm.post("/v1/privacy/erasure", body))[0] == 409
+    timings = cmd.Timings(originated=1.0, answered=2.0, live=2.0, connected=2.0, ended=9.0)
+    store.submit(
+        cmd.RecordOutcome(opened.attempt, "spring", lead, Outcome.CONNECTED, timings, "anna")
+    )
+    store.submit(
+        cmd.RecordDisposition(opened.attempt, "spring", lead, "anna", "done", note="was ill")
+    )
+    await store.flush()
+    status, answer = await crm.post("/v1/privacy/erasure", body)
+    assert status == 200
+    assert (answer["leads"], answer["notes"], answer["calls_kept"]) == (1, 1, 1)
+    assert answer["events"] >= 2
+    kept = crm.stage.rows(f"SELECT data FROM crm_event WHERE key = 'lead:{lead.lead_id}'")
+    assert kept
+    for one in kept:
+        assert lead.name not in one["data"]
+        assert lead.phone not in one["data"]
+        assert "was ill" not in one["data"]
+    _, fed = await crm.send("GET", "/v1/events?limit=500", token=READER)
+    told = [one for one in fed["events"] if one["type"] == "call.completed"]
+    assert [one["data"]["lead"]["external_id"] for one in told] == ["A1"]
+    for one in told:
+        jsonschema.validate(one["data"], schema(one["type"]))
