@@ -144,7 +144,7 @@ _PAST = sa.select(
     attempts.c.opened_ms,
     attempts.c.outcome,
 )
-_PAST_OF = sa.union(
+_PAST_OF = sa.union_all(  # one found by both is taken once, in Python: cheaper than sorting
     _PAST.where(
         attempts.c.lead_id.in_(bindparam("ids", expanding=True)),
         attempts.c.opened_ms >= bindparam("since"),
@@ -180,14 +180,15 @@ def histories(connection: Connection, those: Sequence[Lead], since: datetime | N
     wanted = sorted({account for account in accounts.values() if account})
     if wanted:
         of_lead.update(connection.execute(_SAME_ACCOUNT, {"accounts": wanted}).all())
-    rows = connection.execute(
+    found_twice = connection.execute(
         _PAST_OF,
         {
             "ids": list(of_lead),
             "numbers": sorted({one for some in numbers.values() for one in some}),
             "since": to_ms(since),
         },
-    ).all()
+    )
+    rows = list({row.id: row for row in found_twice}.values())
     _learn_accounts(connection, of_lead, {row.lead_id for row in rows})
     talked = [row.id for row in rows if row.outcome == Outcome.CONNECTED.value]
     said: dict[str, Any] = {}
@@ -303,7 +304,9 @@ def judge(
         verdict = decide(one, numbers[lead.phone], facts, at)
         if reserve and isinstance(verdict, Allow):
             past.reserve(lead.lead_id, lead.phone, at)
-        inputs = _hash(one, numbers[lead.phone], facts, lead.phone_id, at)
+        inputs = ""
+        if verdict != Allow():  # a plain yes is counted, and has no row to stand in
+            inputs = _hash(one, numbers[lead.phone], facts, lead.phone_id, at)
         judged.append(Judged(lead, at, verdict, facts, inputs, attempt))
     return judged
 

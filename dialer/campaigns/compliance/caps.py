@@ -34,6 +34,8 @@ def breached(
     rule: CapRule, lead: LeadFacts, phone: PhoneFacts, guaranteed: bool, now: datetime
 ) -> tuple[int, datetime] | None:
     """How many calls count, and when one of them no longer does; None while one more may be."""
+    if len(lead.history) < rule.limit:
+        return None
     if guaranteed and "guaranteed_agent" in rule.unless:
         return None
     if "callback_asked_for" in rule.unless and _asked_for(lead, now):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from dialer.campaigns.compliance import caps, windows
 from dialer.campaigns.compliance.facts import (
@@ -55,7 +56,8 @@ def decide(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: dat
     longest = max(denials, key=lambda deny: deny.retry_at or now)
     at = longest.retry_at or now
     lead = with_address(lead, phone)
-    hours = [rule for _, rule in _windows(campaign, places_of(phone.number, lead.fields), now)]
+    bound = _bound(campaign, places_of(phone.number, lead.fields), now)
+    hours = [rule for _, rule in bound.windows]
     opens = windows.next_open(hours, lead.zones, at) if lead.zones else None
     return Deny(longest.rule, longest.reason, opens)
 
@@ -74,7 +76,8 @@ def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: date
         return found
     lead = with_address(lead, phone)
     places = places_of(phone.number, lead.fields)
-    for pack, rule in _windows(campaign, places, now):
+    bound = _bound(campaign, places, now)
+    for pack, rule in bound.windows:
         if not windows.open_at(rule, lead.zones, now):
             found.append(
                 Deny(
@@ -83,11 +86,11 @@ def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: date
                     windows.next_open([rule], lead.zones, now),
                 )
             )
-    for pack, cap in _caps(campaign, places, now):
+    for pack, cap in bound.caps:
         over = caps.breached(cap, lead, phone, campaign.guaranteed_agent, now)
         if over is not None:
             found.append(Deny(f"{pack.pack}/{cap.id}", _too_often(pack, cap, over[0]), over[1]))
-    for pack, wanted in _lists(campaign, places, now):
+    for pack, wanted in bound.lists:
         stale = stale_list(wanted, campaign, now)
         if stale and wanted.must:
             found.append(Deny(f"{pack.pack}/{wanted.id}", stale, now + LIST_AGAIN))
@@ -95,12 +98,8 @@ def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: date
             found.append(
                 Deny(f"{pack.pack}/{wanted.id}", f"the number is on the list {wanted.list}")
             )
-    for pack in campaign.packs:
-        if (
-            pack.in_force(now.date())
-            and pack.binds(campaign.purpose, places)
-            and campaign.ring_limit_s < pack.ring_min
-        ):
+    for pack in bound.ringing:
+        if campaign.ring_limit_s < pack.ring_min:
             found.append(
                 Deny(
                     f"{pack.pack}/ring",
@@ -116,7 +115,7 @@ def not_dialling(campaign: CampaignFacts, now: datetime) -> str:
     if campaign.override is not None or not campaign.default_region:
         return ""
     places = frozenset({campaign.default_region})
-    for _, rule in _lists(campaign, places, now):
+    for _, rule in _bound(campaign, places, now).lists:
         if rule.must and (why := stale_list(rule, campaign, now)):
             return why
     return ""
@@ -158,22 +157,9 @@ def _too_often(pack: Pack, rule: CapRule, count: int) -> str:
     )
 
 
-def _windows(
-    campaign: CampaignFacts, places: frozenset[str], now: datetime
-) -> tuple[tuple[Pack, WindowRule], ...]:
-    return _of_places(_Rules(campaign), places, now.toordinal())[0]
-
-
-def _caps(
-    campaign: CampaignFacts, places: frozenset[str], now: datetime
-) -> tuple[tuple[Pack, CapRule], ...]:
-    return _of_places(_Rules(campaign), places, now.toordinal())[1]
-
-
-def _lists(
-    campaign: CampaignFacts, places: frozenset[str], now: datetime
-) -> tuple[tuple[Pack, ListRule], ...]:
-    return _of_places(_Rules(campaign), places, now.toordinal())[2]
+def _bound(campaign: CampaignFacts, places: frozenset[str], now: datetime) -> _Chosen:
+    """The rules that bind a call to somebody in `places`."""
+    return _of_places(_Rules(campaign), places, now.toordinal())
 
 
 class _Rules:
@@ -192,11 +178,11 @@ class _Rules:
         return isinstance(other, _Rules) and self.key == other.key
 
 
-_Chosen = tuple[
-    tuple[tuple[Pack, WindowRule], ...],
-    tuple[tuple[Pack, CapRule], ...],
-    tuple[tuple[Pack, ListRule], ...],
-]
+class _Chosen(NamedTuple):
+    windows: tuple[tuple[Pack, WindowRule], ...]
+    caps: tuple[tuple[Pack, CapRule], ...]
+    lists: tuple[tuple[Pack, ListRule], ...]
+    ringing: tuple[Pack, ...]
 
 
 @lru_cache(maxsize=4096)
@@ -204,8 +190,9 @@ def _of_places(rules: _Rules, places: frozenset[str], day: int) -> _Chosen:
     today = date.fromordinal(day)
     purpose = rules.key[1]
     packs = [pack for pack in rules.packs if pack.in_force(today)]
-    return (
+    return _Chosen(
         tuple((p, r) for p in packs for r in p.windows if p.applies(r, purpose, places)),
         tuple((p, r) for p in packs for r in p.caps if p.applies(r, purpose, places)),
         tuple((p, r) for p in packs for r in p.lists if p.applies(r, purpose, places)),
+        tuple(p for p in packs if p.ring_min and p.binds(purpose, places)),
     )

@@ -55,11 +55,16 @@ def places_of_number(number: str) -> frozenset[str]:
     return _of_prefix(number[1:5])
 
 
+@lru_cache(maxsize=1024)
+def _plain(header: str) -> str:
+    return _SIGNS.sub("", header.lower())
+
+
 def places_of_address(fields: Mapping[str, str], countries: frozenset[str]) -> frozenset[str]:
     """The states and provinces a list's own columns name, as parts of `countries`."""
     found: set[str] = set()
     for header, value in fields.items():
-        name = _SIGNS.sub("", header.lower())
+        name = _plain(header)
         text = value.strip().upper()
         if name in _STATE:
             code = text if "-" in text else ""
@@ -76,12 +81,16 @@ def places_of_address(fields: Mapping[str, str], countries: frozenset[str]) -> f
 def places_of(number: str, fields: Mapping[str, str]) -> frozenset[str]:
     """All of them: of the number's country and area code, and of the address."""
     of_number = places_of_number(number)
+    if not fields:
+        return of_number
     countries = frozenset(place for place in of_number if "-" not in place)
     return of_number | places_of_address(fields, countries)
 
 
 def zones_of_address(number: str, fields: Mapping[str, str]) -> frozenset[str]:
     """Time zones of the address's state; empty where the list has none."""
+    if not fields:
+        return frozenset()
     countries = frozenset(p for p in places_of_number(number) if "-" not in p)
     found: set[str] = set()
     for place in places_of_address(fields, countries):
