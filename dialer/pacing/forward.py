@@ -118,10 +118,10 @@ def prepare(state: State, patience: float) -> None:
     setting[P_THETA_MAX] = 0.6
     setting[P_SPEND_MOST] = 2.0
     setting[P_HORIZON] = 60.0
-    setting[P_RESERVE] = 1.0
+    setting[P_RESERVE] = 0.5
     setting[P_RESERVE_ROOT] = 0.1
     setting[P_HOLD] = 0.9
-    setting[P_BRAKE] = 1.5
+    setting[P_BRAKE] = 1.0
     setting[P_STARTED] = -1e18
     state.scalar[S_LOG_THETA] = math.log(THETA_START)
 
@@ -136,7 +136,7 @@ def count_abandon(state: State) -> None:
 def calibration(state: State, agents: int) -> float:
     """Abandons seen over forecast. On a very small floor the forecast is high from the start: it
     counts harm to later callers who then seldom come."""
-    first = agents / (agents + 1.5)
+    first = 1.3 * agents / (agents + 1.5)
     scalar = state.scalar
     k = (scalar[S_K_SEEN] + K_PRIOR * first) / (scalar[S_K_DUE] + K_PRIOR)
     return float(min(4.0, max(0.2, k)))
@@ -171,7 +171,7 @@ def spending(state: State) -> tuple[float, float]:
                 limit * (ahead + setting[P_HORIZON] + HORIZON_S * pace)
             )
             loan = lent(limit, live, ahead, pace)
-            brake = (slack + loan - setting[P_HOLD]) / (setting[P_BRAKE] + 0.3 * loan)
+            brake = (slack + loan - setting[P_HOLD]) / (setting[P_BRAKE] + 0.15 * loan)
             spend = min(spend, even, brake)
             least = min(least, slack)
     return max(0.0, spend), least
@@ -527,3 +527,21 @@ _KEPT = (
     "wrap_exposure",
     "wrap_exits",
 )
+
+
+def warm_up() -> None:
+    """Compile everything a decision needs, or load it from the cache: to be done at installation
+    and before the first campaign, because compiling takes the better part of a minute once."""
+    pacer = Forward()
+    facts: tuple[Observation, ...] = (
+        LineRang(1.0),
+        LineEnded(LineEnd.LIVE, 1.0, 5.0, 1.0),
+        TalkEnded(60.0),
+        WrapUpEnded(10.0),
+        CallAbandoned(),
+    )
+    for fact in facts:
+        pacer.observe(fact)
+    pacer.decide(
+        FloorSnapshot(now=0.0, campaign="", idle=1, talking=(1.0,), lines_free=1, leads_ready=1)
+    )

@@ -332,12 +332,13 @@ def convolve(pmf: Array, size: int, chance: Array, share: float) -> int:
 @compiled
 def with_later(risk: Array, weight: Array) -> float:
     """One more caller does harm when he finds nobody, or when he takes the agent whom somebody
-    after him then lacks: at each instant the worst of this and all later ones counts."""
+    after him then lacks. The second is at most the worst of all later instants; between nothing
+    and that, the middle is taken."""
     worst = 0.0
     total = 0.0
     for j in range(INSTANTS - 1, -1, -1):
         worst = max(worst, risk[j])
-        total += weight[j] * worst
+        total += weight[j] * 0.5 * (risk[j] + worst)
     return total
 
 
