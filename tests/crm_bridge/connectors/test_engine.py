@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import hmac
 import json
-from dataclasses import replace
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from crm_bridge.cli import main
 from crm_bridge.config import Endpoint
 from crm_bridge.mapping import refs
 from crm_bridge.mapping.auth import AuthError, Credentials, Reply
@@ -30,7 +33,6 @@ from crm_bridge.mapping.runner import Pace, open_sender
 from crm_bridge.mapping.template import Template, TemplateError, Trusted
 from crm_bridge.mapping.transforms import TransformError, convert, stable_uuid
 from crm_bridge.ports import LoopClock
-from tests.crm_bridge.test_cli import run
 from tests.crm_bridge.test_delivery import loopback
 
 # --- transforms ---------------------------------------------------------------------------------
@@ -339,6 +341,34 @@ async def test_refs_are_kept_replaced_forgotten_and_pruned(engine: AsyncEngine) 
 
 # --- the command --------------------------------------------------------------------------------
 
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process; tests/crm_bridge/test_cli.py runs it in one of its own."""
+
+    def done(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["crm-bridge", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said, complained = capsys.readouterr()
+        return Done(code, said, " ".join(complained.split()))  # a console wraps its lines
+
+    return done
+
+
 EVENT = {
     "type": "dnc.added",
     "timestamp": "2026-03-02T09:00:00Z",
@@ -346,7 +376,7 @@ EVENT = {
 }
 
 
-def test_render_shows_the_request_and_no_secret(tmp_path: Path) -> None:
+def test_render_shows_the_request_and_no_secret(tmp_path: Path, run: Run) -> None:
     event, crm = tmp_path / "event.json", tmp_path / "crm.yaml"
     event.write_text(json.dumps(EVENT))
     crm.write_text(
@@ -362,19 +392,19 @@ def test_render_shows_the_request_and_no_secret(tmp_path: Path) -> None:
     assert "very-secret" not in done.stdout
 
 
-def test_render_says_what_is_wrong_with_an_event(tmp_path: Path) -> None:
+def test_render_says_what_is_wrong_with_an_event(tmp_path: Path, run: Run) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"type": "dnc.aded",\n "timestamp": }')
     done = run("render", str(event), "--connector", "webhook")
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"{event}:2: is not valid JSON" in done.stderr.replace("\n", "")
+    assert f"{event}:2: is not valid JSON" in done.stderr
     event.write_text('{"type": "dnc.aded"}')
     done = run("render", str(event), "--connector", "webhook")
     assert done.returncode == 1
     assert "type: is no event" in done.stderr
 
 
-def test_a_connector_is_copied_changed_and_checked(tmp_path: Path) -> None:
+def test_a_connector_is_copied_changed_and_checked(tmp_path: Path, run: Run) -> None:
     mine = tmp_path / "mine.yaml"
     shown = run("connectors", "show", "zoho")
     mine.write_text(shown.stdout)
