@@ -144,13 +144,14 @@ _PAST = sa.select(
     attempts.c.opened_ms,
     attempts.c.outcome,
 )
-_PAST_OF = sa.union_all(  # one found by both is taken once, in Python: cheaper than sorting
+_PAST_OF = sa.union_all(
     _PAST.where(
         attempts.c.lead_id.in_(bindparam("ids", expanding=True)),
         attempts.c.opened_ms >= bindparam("since"),
     ),
     _PAST.where(
         attempts.c.phone.in_(bindparam("numbers", expanding=True)),
+        attempts.c.lead_id.not_in(bindparam("ids", expanding=True)),
         attempts.c.opened_ms >= bindparam("since"),
     ),
 )
@@ -180,15 +181,14 @@ def histories(connection: Connection, those: Sequence[Lead], since: datetime | N
     wanted = sorted({account for account in accounts.values() if account})
     if wanted:
         of_lead.update(connection.execute(_SAME_ACCOUNT, {"accounts": wanted}).all())
-    found_twice = connection.execute(
+    rows = connection.execute(
         _PAST_OF,
         {
             "ids": list(of_lead),
             "numbers": sorted({one for some in numbers.values() for one in some}),
             "since": to_ms(since),
         },
-    )
-    rows = list({row.id: row for row in found_twice}.values())
+    ).all()
     _learn_accounts(connection, of_lead, {row.lead_id for row in rows})
     talked = [row.id for row in rows if row.outcome == Outcome.CONNECTED.value]
     said: dict[str, Any] = {}
