@@ -53,7 +53,7 @@ class Arrivals:
 
 
 def world(patience_s: float, limit_s: float) -> Scenario:
-    scenario = exponential_floor(AGENTS, HANDLING_S, LINE_S, answer_rate=1.0, day_s=14_400.0)
+    scenario = exponential_floor(AGENTS, HANDLING_S, LINE_S, answer_rate=1.0, day_s=7_200.0)
     patience = Constant(1e9) if math.isinf(patience_s) else Exponential(patience_s)
     return replace(scenario, patience=patience, law=Law(wait_limit_s=limit_s))
 
