@@ -29,6 +29,7 @@ from dialer.pacing.hazards import (
     S_ALLOWED,
     S_ANSWER_DUE,
     S_ANSWER_SEEN,
+    S_ANSWERS,
     S_BUILT,
     S_CALLERS,
     S_FACTS,
@@ -45,6 +46,7 @@ from dialer.pacing.hazards import (
     S_RISK,
     S_TALK_DUE,
     S_TALK_SEEN,
+    S_WRAPS,
     Array,
     State,
     learn_line,
@@ -95,11 +97,13 @@ from dialer.snapshot import (
     P_STARTED,  # time of the first decision
 ) = range(11)
 
+K_MEMORY_AGENT = 0.5  # forecast abandons per agent that the calibration remembers on top
 K_PRIOR = 6.0  # forecast abandons the first calibration is worth
 UNWATCHED_S = 10.0  # s without a decision after which the fast corrections begin anew
 PENDING_S = 12.0  # a forecast abandon is pending for about so long
 REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
 
+GAIN_LARGE = 0.9  # over agents: the price needs some two minutes, more than a line lives
 GAIN_SMALL = 10.0  # small floors have few answers to find their price by
 HORIZON_S = 300.0  # and answers of so many seconds: over these at least a surplus is spent
 SMALL_FLOOR = 1.5  # theta is higher by so many over the number of agents
@@ -119,7 +123,7 @@ def prepare(state: State, patience: float) -> None:
     setting[P_SPEND_MOST] = 2.0
     setting[P_HORIZON] = 60.0
     setting[P_RESERVE] = 0.5
-    setting[P_RESERVE_ROOT] = 0.1
+    setting[P_RESERVE_ROOT] = 0.15
     setting[P_HOLD] = 0.9
     setting[P_BRAKE] = 1.0
     setting[P_STARTED] = -1e18
@@ -304,19 +308,39 @@ def decide_lines(
 
     new = state.setup_asks[0]
     answer = scalar[S_P_NEW]
+    if agents > EXACT_MAX:
+        # What is learned is itself uncertain, and errs for all lines and all agents alike: on a
+        # large floor that outweighs chance, above all when many lines leave at once.
+        unsure_answers = 1.0 / (scalar[S_ANSWERS] + 50.0)
+        unsure_ends = 1.0 / (scalar[S_WRAPS] + 50.0) + 0.001
+        for j in range(INSTANTS):
+            var_a[j] += unsure_answers * mean_a[j] ** 2
+            var_f[j] += unsure_ends * (mean_f[j] - idle * share) ** 2
+    else:
+        unsure_answers = 0.0
     lines = 0
     risks = 0.0
-    risk = normal_risk(mean_a, var_a, mean_f, var_f, new, 0.0, state.weight)
+    risk = normal_risk(mean_a, var_a, mean_f, var_f, new, 0.0, state.weight, unsure_answers)
     if agents > EXACT_MAX:
         # Risk rises with every line: double the step, then halve it.
         if risk <= theta or sure > 0:
             step = 1
             while lines < most:
                 after = min(most, lines + step)
-                r = normal_risk(mean_a, var_a, mean_f, var_f, new, after - 1.0, state.weight)
+                r = normal_risk(
+                    mean_a, var_a, mean_f, var_f, new, after - 1.0, state.weight, unsure_answers
+                )
                 if r <= theta or after <= sure:
+                    half = 0.5 * (lines + last)
                     middle = normal_risk(
-                        mean_a, var_a, mean_f, var_f, new, 0.5 * (lines + after - 1), state.weight
+                        mean_a,
+                        var_a,
+                        mean_f,
+                        var_f,
+                        new,
+                        0.5 * (lines + after - 1),
+                        state.weight,
+                        unsure_answers,
                     )
                     risks += middle * (after - lines)
                     lines = after
@@ -363,8 +387,9 @@ def decide_lines(
     # --- steer the price by what was just risked
     if lines > 0:
         scalar[S_K_DUE] += answer * risks
-        if scalar[S_K_DUE] > setting[P_K_MEMORY]:
-            keep = setting[P_K_MEMORY] / scalar[S_K_DUE]
+        memory = setting[P_K_MEMORY] + K_MEMORY_AGENT * agents
+        if scalar[S_K_DUE] > memory:
+            keep = memory / scalar[S_K_DUE]
             scalar[S_K_DUE] *= keep
             scalar[S_K_SEEN] *= keep
         scalar[S_PENDING] += answer * risks * k

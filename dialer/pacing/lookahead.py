@@ -370,12 +370,18 @@ def normal_risk(
     chance: Array,
     more: float,
     weight: Array,
+    unsure: float,
 ) -> float:
-    """The same with both sums normal, `more` further new lines among the callers."""
+    """The same with both sums normal, `more` further new lines among the callers.
+
+    `unsure` is the squared relative error of the answer rate itself, common to all lines; that of
+    the lines under way is in `var_callers` already.
+    """
     risk = np.empty(INSTANTS)
     for j in range(INSTANTS):
         p = chance[j]
         mean = mean_callers[j] + more * p - mean_agents[j] + 0.5
-        spread = math.sqrt(var_callers[j] + more * p * (1.0 - p) + var_agents[j] + 1e-9)
+        common = unsure * more * p * (more * p + 2.0 * mean_callers[j])
+        spread = math.sqrt(var_callers[j] + more * p * (1.0 - p) + common + var_agents[j] + 1e-9)
         risk[j] = 0.5 * math.erfc(-mean / spread * 0.7071067811865476)
     return with_later(risk, weight)

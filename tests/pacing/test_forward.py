@@ -95,7 +95,7 @@ def test_normal_risk_is_near_the_exact_one_on_a_middling_floor() -> None:
     weight = ones / hazards.INSTANTS
     exact = lookahead.exact_risk(a, a_top, f, f_top, 0, weight)
     near = lookahead.normal_risk(
-        8.0 * ones, 6.4 * ones, 12.0 * ones, 8.4 * ones, 0.2 * ones, 0.0, weight
+        8.0 * ones, 6.4 * ones, 12.0 * ones, 8.4 * ones, 0.2 * ones, 0.0, weight, 0.0
     )
     assert near == pytest.approx(exact, rel=0.05)
 
