@@ -331,7 +331,6 @@ def decide_lines(
                     mean_a, var_a, mean_f, var_f, new, after - 1.0, state.weight, unsure_answers
                 )
                 if r <= theta or after <= sure:
-                    half = 0.5 * (lines + last)
                     middle = normal_risk(
                         mean_a,
                         var_a,
