@@ -122,7 +122,7 @@ def prepare(state: State, patience: float) -> None:
     setting[P_THETA_MAX] = 0.6
     setting[P_SPEND_MOST] = 2.0
     setting[P_HORIZON] = 60.0
-    setting[P_RESERVE] = 0.5
+    setting[P_RESERVE] = 1.0
     setting[P_RESERVE_ROOT] = 0.15
     setting[P_HOLD] = 0.9
     setting[P_BRAKE] = 1.0

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 DAY_S = 86_400
+LAST_S = 60.0  # s before the close that are not reckoned with: a loan needs time to be repaid
 PACE_S = 300.0  # s over which the first answers of a day are spread to judge its pace
 LENT_LEAST = 3.0  # abandons a window may owe against answers still expected today,
 LENT_S = 600.0  # and the allowance of so many seconds
@@ -191,7 +192,7 @@ class Account:
 
     def answers_ahead(self) -> float:
         """Live answers expected before the close, at today's pace."""
-        return self.pace() * max(0.0, self._closes - self._civil_s)
+        return self.pace() * max(0.0, self._closes - LAST_S - self._civil_s)
 
     def advance(self, civil_s: float) -> None:
         """Time passes: periods end, rolling windows forget. Never goes back."""

@@ -22,7 +22,7 @@ from dialer.pacing.hazards import (
     learn_talk,
     learn_wrap,
 )
-from dialer.pacing.windows import PACE_S
+from dialer.pacing.windows import LAST_S, PACE_S
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -610,7 +610,7 @@ def lines_free(f: Floor) -> int:
 def _look_ahead(f: Floor, p: State) -> None:
     """Answers expected until the day closes, from the day's own pace: as `Account` reckons."""
     n = f.number
-    left = max(0.0, f.setting[G_CLOSES_S] - n[N_TIME])
+    left = max(0.0, f.setting[G_CLOSES_S] - LAST_S - n[N_TIME])
     elapsed = max(PACE_S, n[N_TIME])
     for w in range(p.account.shape[0]):
         if p.account[w, 2] > 0.0:
