@@ -38,6 +38,8 @@ $(VENV)/.run-ready: $(VENV)/bin/pip requirements-build.lock requirements.lock py
 	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-build.lock
 	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Compiling the pacer's arithmetic (once)"
+	@$(BIN)/python -c "from dialer.pacing.forward import warm_up; warm_up()"
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready requirements-dev.lock

@@ -46,6 +46,10 @@ class CallingWindow:
         known = zones_of(zones)
         return bool(known) and all(self._open_in(zone, moment) for zone in known)
 
+    def last_end(self, weekday: int) -> int | None:
+        """The minute of the day (0 = Monday) at which the last window of that day ends."""
+        return max((h.end for h in self.hours if weekday in h.days), default=None)
+
     def next_open(self, zones: str, moment: datetime) -> datetime | None:
         """The first whole minute from `moment` on that is inside, UTC; `moment` itself if it is.
 

@@ -28,6 +28,7 @@ from dialer.clock import Clock, outside_work
 from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
+from dialer.pacing.forward import warm_up
 from dialer.pacing.governor import Governor
 from dialer.pacing.windows import Account, us_windows
 from dialer.server.changes import Changes
@@ -137,6 +138,9 @@ class Server:
         )
         self.intake = Intake(self.store, self.engine, self._campaigns, self._claims)
         self._watch()
+        if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):
+            with outside_work():  # before anybody is on the line: compiling takes a while, once
+                await asyncio.to_thread(warm_up)
         await self._start_bridge()
         self._set_the_floor(attempts, agents)  # before any screen can open a session
         await self._start_web()
@@ -243,7 +247,7 @@ class Server:
         governor = Governor(
             campaign.pacer, account, campaign.pacer_options, patience_s=rules.patience_s
         )
-        self.engine.pacing.add(campaign.name, governor, self._zone)
+        self.engine.pacing.add(campaign.name, governor, self._zone, campaign.window.last_end)
 
     async def _start_bridge(self) -> None:
         if self._crm is None or not self._crm.endpoints:

@@ -13,8 +13,10 @@ from dialer.core.floor import Floor
 from dialer.core.picture import snapshot
 from dialer.core.states import CampaignState
 from dialer.pacing.governor import Governor
+from dialer.pacing.windows import DAY_S
 from dialer.snapshot import Bound, Decision, Observation
 
+_THURSDAY = 3  # 1970-01-01, where Monday is 0
 TICK_S = 0.5  # a decision at least so often
 QUIET_S = 0.1  # and no sooner than this after the last one, however much happens
 
@@ -26,6 +28,8 @@ class _Desk:
     last: Decision | None = None
     last_at: float = float("-inf")
     touched: bool = True
+    last_end: Callable[[int], int | None] = lambda weekday: None
+    day: int = -1  # of the civil clock, for which the account knows the close
 
 
 def civil_seconds(moment: datetime, zone: ZoneInfo) -> float:
@@ -44,8 +48,16 @@ class Pacing:
         self._post = post
         self._desks: dict[str, _Desk] = {}
 
-    def add(self, campaign: str, governor: Governor, zone: ZoneInfo) -> None:
-        self._desks[campaign] = _Desk(governor, zone)
+    def add(
+        self,
+        campaign: str,
+        governor: Governor,
+        zone: ZoneInfo,
+        last_end: Callable[[int], int | None] = lambda weekday: None,
+    ) -> None:
+        """`last_end(weekday)` is the minute of the day at which calling ends, None when it does
+        not begin: what the account may reckon with."""
+        self._desks[campaign] = _Desk(governor, zone, last_end=last_end)
 
     def governor(self, campaign: str) -> Governor:
         return self._desks[campaign].governor
@@ -93,8 +105,19 @@ class Pacing:
             return
         desk.touched = False
         desk.last_at = now
-        desk.last = desk.governor.decide(
-            snapshot(self._floor, name, now), civil_seconds(self._clock.utc(), desk.zone)
-        )
+        civil_s = civil_seconds(self._clock.utc(), desk.zone)
+        _tell_the_close(desk, civil_s)
+        desk.last = desk.governor.decide(snapshot(self._floor, name, now), civil_s)
         if desk.last.lines or desk.last.bound is not Bound.POLICY:
             self._post(LinesDecided(name, desk.last))
+
+
+def _tell_the_close(desk: _Desk, civil_s: float) -> None:
+    """Once a day: until when answers may still come to make good for an abandon."""
+    day = int(civil_s // DAY_S)
+    if day == desk.day:
+        return
+    desk.day = day
+    end = desk.last_end((day + _THURSDAY) % 7)
+    if end is not None:
+        desk.governor.account.close_at(day * DAY_S + end * 60.0)
