@@ -44,7 +44,7 @@ app.add_typer(connectors_app, name="connectors")
 app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(dead_app, name="dead-letters")
 out = Console()
-errors = Console(stderr=True)
+errors = Console(stderr=True, soft_wrap=True)  # a path broken in two cannot be copied
 
 SERVE_POLL_S = 0.2  # alone, the bridge is told of no commit and has to look
 REPORT_S = 10.0
