@@ -60,6 +60,18 @@ class StopKind(StrEnum):
     PAYMENT = "payment"  # something was paid: until the CRM asks for a call
 
 
+class Phase(StrEnum):
+    """Where a lead is in its strategy."""
+
+    EXCLUDED = "excluded"  # before any segment, or out of all of them
+    WAITING = "waiting"  # the step begins at `due_ms`
+    VOICE = "voice"  # is being called; at `due_ms` the step is over, whatever came of it
+    TALKED = "talked"  # somebody was connected: the agent's word is awaited until `due_ms`
+    TASK = "task"  # somebody has something to do, until `due_ms`
+    HELD = "held"  # by a trigger: until `due_ms`, or until an event
+    ENDED = "ended"
+
+
 class ListState(StrEnum):
     IMPORTING = "importing"  # its rows stand in `import_rows` and are no leads yet
     READY = "ready"
@@ -430,4 +442,86 @@ dnc_numbers = sa.Table(
     sa.Column("phone", sa.Text, primary_key=True),  # E.164
     sa.Column("list", sa.Text, sa.ForeignKey("dnc_lists.name"), primary_key=True),
     sa.CheckConstraint("phone LIKE '+%'", name="e164"),
+)
+
+# --- strategies ---------------------------------------------------------------------------------
+
+# Every strategy a campaign ever had: a lead keeps the one it was placed by.
+strategies = sa.Table(
+    "strategies",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),  # digest of `body`
+    sa.Column("body", Json, nullable=False),
+    sa.Column("since_ms", Moment, nullable=False),
+    sa.UniqueConstraint("campaign_id", "version"),
+)
+
+# Where each lead is in its strategy: one row, so one step at most is open.
+lead_steps = sa.Table(
+    "lead_steps",
+    metadata,
+    sa.Column(
+        "lead_id",
+        BigId,
+        sa.ForeignKey("leads.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("strategy_id", BigId, sa.ForeignKey("strategies.id"), nullable=False),
+    sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("segment", sa.Text, nullable=False),  # empty: excluded, or no segment matched
+    sa.Column("arm", sa.Text, nullable=False),  # champion, a challenger's id, or empty
+    sa.Column("treatment", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),  # excluded, held or ended: for people
+    sa.Column("begun_ms", Moment, nullable=False),  # of the treatment
+    sa.Column("entered_ms", Moment, nullable=False),  # of the step
+    sa.Column("due_ms", Moment),
+    sa.Column("attempts", sa.Integer, nullable=False),  # in the treatment, that count
+    sa.Column("tries", sa.Integer, nullable=False),  # in the step
+    sa.Column("round", sa.Integer, nullable=False),  # through all numbers, from 1
+    sa.Column("boost", sa.SmallInteger, nullable=False),  # levels of priority that events added
+    sa.Column("inputs", Json, nullable=False),  # as the strategy's types read the list's columns
+    _one_of("phase", Phase, "phase"),
+    _partial("ix_lead_steps_due", "due_ms", where="due_ms IS NOT NULL"),
+    sa.Index("ix_lead_steps_campaign_id", "campaign_id", "strategy_id", "segment", "arm"),
+)
+
+# Every move of a lead in its strategy.
+lead_step_log = sa.Table(
+    "lead_step_log",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("lead_id", BigId, nullable=False),
+    sa.Column("at_ms", Moment, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("treatment", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Index("ix_lead_step_log_lead_id", "lead_id", "id"),
+)
+
+# What a strategy gives people to do.
+strategy_tasks = sa.Table(
+    "strategy_tasks",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("lead_id", BigId, sa.ForeignKey("leads.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("treatment", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("queue", sa.Text, nullable=False),
+    sa.Column("opened_ms", Moment, nullable=False),
+    sa.Column("due_ms", Moment, nullable=False),
+    sa.Column("closed_ms", Moment),
+    sa.Column("why", sa.Text, nullable=False),  # how it was closed; empty while it is open
+    _partial("ux_strategy_tasks_open", "lead_id", where="closed_ms IS NULL", unique=True),
+    _partial(
+        "ix_strategy_tasks_queue", "campaign_id", "queue", "due_ms", where="closed_ms IS NULL"
+    ),
 )
