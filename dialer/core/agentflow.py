@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dialer.core import callflow
+from dialer.core import callflow, preview
 from dialer.core import events as ev
 from dialer.core.agent import (
     AGENT_RING_LIMIT_S,
@@ -24,6 +24,7 @@ from dialer.core.commands import (
     ShowAgent,
 )
 from dialer.core.events import Status
+from dialer.core.modes import PreviewEnd
 from dialer.core.states import AgentSignal, AgentState, CallState, next_agent_state
 from dialer.snapshot import WrapUpEnded
 
@@ -86,7 +87,7 @@ def log_in(floor: Floor, event: ev.AgentLoggedIn, now: float) -> None:
         known.screen = True
         show(floor, known)
         return
-    agent = Agent(event.agent, event.leg, event.pbx, event.phone, event.campaigns, since=now)
+    agent = _agent_of(event, now)
     _admit(floor, agent)
     _record(floor, agent)
     if floor.connected(agent.pbx):
@@ -98,7 +99,7 @@ def log_in(floor: Floor, event: ev.AgentLoggedIn, now: float) -> None:
 
 def recover(floor: Floor, event: ev.AgentRecovered, now: float) -> None:
     """Take over a session of a former life; a resync tells where its leg is."""
-    agent = Agent(event.agent, event.leg, event.pbx, event.phone, event.campaigns, since=now)
+    agent = _agent_of(event, now)
     agent.state = AgentState.UNKNOWN
     agent.status = event.status
     agent.reason = event.reason
@@ -107,6 +108,19 @@ def recover(floor: Floor, event: ev.AgentRecovered, now: float) -> None:
     if floor.connected(agent.pbx):
         floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.UNKNOWN])
     show(floor, agent)
+
+
+def _agent_of(event: ev.AgentLoggedIn | ev.AgentRecovered, now: float) -> Agent:
+    return Agent(
+        event.agent,
+        event.leg,
+        event.pbx,
+        event.phone,
+        event.campaigns,
+        frozenset(event.skills),
+        event.queues,
+        since=now,
+    )
 
 
 def _admit(floor: Floor, agent: Agent) -> None:
@@ -139,6 +153,8 @@ def choose(floor: Floor, event: ev.StatusChosen, now: float) -> None:
     _record(floor, agent)
     if agent.state in (AgentState.READY, AgentState.BREAK):
         settle(floor, agent, now)
+    elif agent.state is AgentState.PREVIEW and event.status is not Status.READY:
+        preview.end(floor, agent, PreviewEnd.WITHDRAWN, now)
     elif agent.state is AgentState.PHONE_LOST:
         if event.status is Status.LOGGED_OUT:
             signal(floor, agent, AgentSignal.GO_OUT, now)
@@ -171,6 +187,7 @@ def _serve(floor: Floor, agent: Agent, now: float) -> None:
         campaign = floor.campaigns.get(name)
         if campaign is not None and callflow.serve_waiting(floor, campaign, agent.name, now):
             return
+    preview.begin_to_seek(floor, agent, now)
 
 
 def _log_out(floor: Floor, agent: Agent, now: float) -> None:
@@ -199,16 +216,44 @@ def screen(floor: Floor, name: str, connected: bool, now: float) -> None:
     agent.screen = connected
     if agent.state in (AgentState.READY, AgentState.BREAK):
         settle(floor, agent, now)
+    elif agent.state is AgentState.PREVIEW and not connected:
+        preview.end(floor, agent, PreviewEnd.WITHDRAWN, now)
 
 
 # --- a call -------------------------------------------------------------------------------------
 
 
 def take(floor: Floor, agent: Agent, call: Call, now: float) -> None:
-    """Reserve this agent for this call. Raises IllegalTransition unless the agent is READY."""
-    next_agent_state(agent.state, AgentSignal.TAKEN)  # before anything of the agent is changed
+    """Reserve this agent for this call. Raises IllegalTransition unless the agent is READY, or
+    is kept free for this very call."""
+    what = AgentSignal.OWN_ANSWER if is_kept_for(agent, call) else AgentSignal.TAKEN
+    next_agent_state(agent.state, what)  # before anything of the agent is changed
     give(agent, call)
-    signal(floor, agent, AgentSignal.TAKEN, now)
+    signal(floor, agent, what, now)
+
+
+def is_kept_for(agent: Agent, call: Call) -> bool:
+    return (
+        agent.state is AgentState.DIALLING
+        and call.booking is not None
+        and call.booking.agent == agent.name
+        and agent.attempt == call.attempt
+    )
+
+
+def is_kept(floor: Floor, call: Call) -> bool:
+    """Whether the agent a call is made for is kept free for it; true of a call for anybody."""
+    if call.booking is None:
+        return True
+    agent = floor.agents.get(call.booking.agent)
+    return agent is not None and is_kept_for(agent, call)
+
+
+def notify(floor: Floor, call: Call, text: str) -> None:
+    """Tell the agent a call was for why it was not made."""
+    agent = floor.agents.get(call.booking.agent) if call.booking is not None else None
+    if agent is not None:
+        agent.notice = text
 
 
 def give(agent: Agent, call: Call) -> None:
@@ -217,6 +262,7 @@ def give(agent: Agent, call: Call) -> None:
         return
     agent.attempt, agent.campaign, agent.lead = call.attempt, call.campaign, call.lead
     agent.disposed = False
+    agent.notice = ""
 
 
 def bridged(floor: Floor, agent: Agent, now: float) -> None:
@@ -231,11 +277,14 @@ def bridge_failed(floor: Floor, agent: Agent) -> None:
 
 def call_over(floor: Floor, call: Call, now: float) -> None:
     """The customer is gone: the agent's leg must be parked again at once, else we look."""
-    agent = floor.agents.get(call.agent)
+    name = call.agent or (call.booking.agent if call.booking is not None else "")
+    agent = floor.agents.get(name)
     if agent is None or agent.attempt != call.attempt:
         return
     if call.connected is None:
         agent.attempt = ""  # it never came to a conversation: nothing to wrap up
+        if agent.state is AgentState.DIALLING:
+            settle(floor, agent, now)
     elif agent.state is AgentState.TALK:
         floor.set_deadline(agent, now + CALL_OVER_CHECK_S)
 
@@ -258,8 +307,18 @@ def _free(floor: Floor, agent: Agent, now: float) -> None:
         if signal(floor, agent, AgentSignal.TO_WRAP_UP, now):
             rules = floor.campaigns[agent.campaign].rules
             floor.set_deadline(agent, now + rules.wrap_up_limit_s)
+    elif (call := floor.calls.get(agent.attempt)) is not None and _keeps(agent, call):
+        signal(floor, agent, AgentSignal.KEPT, now)
+        if call.state is CallState.WAITING:
+            callflow.connect(floor, call, agent.name, now)
     else:
         settle(floor, agent, now)
+
+
+def _keeps(agent: Agent, call: Call) -> bool:
+    """Whether a call made for this agent is still on its way to him."""
+    mine = call.booking is not None and call.booking.agent == agent.name
+    return mine and call.connected is None and call.harbour is None
 
 
 def ring_again(floor: Floor, agent: Agent, now: float) -> None:
@@ -314,7 +373,17 @@ def write_word(
     if lead is not None:
         floor.emit(
             RecordDisposition(
-                word.attempt, campaign, lead, word.agent, word.code, word.callback_at, word.note
+                word.attempt,
+                campaign,
+                lead,
+                word.agent,
+                word.code,
+                word.callback_at,
+                word.note,
+                word.amount,
+                word.due_on,
+                word.reason,
+                word.mine,
             )
         )
 
@@ -333,6 +402,7 @@ def leg_gone(floor: Floor, agent: Agent, now: float) -> None:
     """The agent's channel is gone: no call can be given until the phone is rung again."""
     if agent.state is AgentState.WRAP_UP:
         floor.emit(Observe(agent.campaign, WrapUpEnded(max(0.0, now - agent.wrap_began), True)))
+    preview.give_back(floor, agent)
     if not signal(floor, agent, AgentSignal.LEG_GONE, now):
         return
     agent.channel = ""
@@ -350,6 +420,7 @@ def originate_failed(floor: Floor, agent: Agent, now: float) -> None:
 
 def link_lost(floor: Floor, agent: Agent, now: float) -> None:
     if agent.state not in _NO_LEG:
+        preview.give_back(floor, agent)
         signal(floor, agent, AgentSignal.LINK_LOST, now)
         agent.deadline = None
 
@@ -400,6 +471,10 @@ def deadline(floor: Floor, agent: Agent, now: float) -> None:
     if agent.state is AgentState.WRAP_UP:
         agent.disposed = True
         _wrapped_up(floor, agent, now)
+    elif agent.state is AgentState.READY:
+        preview.seek(floor, agent, now)
+    elif agent.state is AgentState.PREVIEW:
+        preview.timed_out(floor, agent, now)
     elif agent.state not in _NO_LEG and floor.connected(agent.pbx):
         floor.emit(CheckLeg(agent.pbx, agent.leg))
         floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.LEAVING])

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from dialer.core.commands import RecordOutcome, Timings
 from dialer.core.events import DispositionChosen, Lead
+from dialer.core.modes import Booking
 from dialer.core.outcomes import Outcome, unanswered_outcome
 from dialer.core.states import CallState
 from dialer.snapshot import LineEnd
@@ -57,6 +58,7 @@ class Call:
     deadline: float | None = None
     channel: str = ""
     agent: str = ""  # the agent reserved for, or talking to, this customer
+    booking: Booking | None = None  # made for one agent, and answered by nobody else
     originated: float | None = None
     rang: float | None = None
     answered: float | None = None

@@ -29,6 +29,7 @@ from dialer.core.commands import (
     Progress,
     RecordProgress,
 )
+from dialer.core.modes import Booking, Mode
 from dialer.core.outcomes import Outcome
 from dialer.core.states import CallSignal, CallState, CampaignState, next_call_state
 from dialer.snapshot import (
@@ -84,7 +85,11 @@ def _progress(floor: Floor, call: Call, progress: Progress, agent: str = "") -> 
 def clear(floor: Floor, call: Call, now: float) -> None:
     """The attempt is on record: give it a slot on the trunk, unless there is reason not to."""
     campaign = floor.campaigns[call.campaign]
-    if campaign.state is not CampaignState.RUNNING or not floor.connected(call.pbx):
+    if (
+        campaign.state is not CampaignState.RUNNING
+        or not floor.connected(call.pbx)
+        or not agentflow.is_kept(floor, call)
+    ):
         withdraw(floor, call, now)
         return
     slot = floor.trunk(call.pbx, call.trunk).launch_slot(now)
@@ -95,7 +100,12 @@ def clear(floor: Floor, call: Call, now: float) -> None:
 
 
 def _launch(floor: Floor, call: Call, now: float) -> None:
-    if floor.denied(call.attempt, call.lead, now):  # it was recorded some time ago
+    # It was recorded some time ago: the law may say no by now, the agent it is for may be gone.
+    if floor.denied(call.attempt, call.lead, now, call.booking):
+        agentflow.notify(floor, call, "The call was not made: it may not be called any more.")
+        withdraw(floor, call, now)
+        return
+    if not agentflow.is_kept(floor, call):
         withdraw(floor, call, now)
         return
     signal(floor, call, CallSignal.LAUNCHED, now)
@@ -110,11 +120,16 @@ def _launch(floor: Floor, call: Call, now: float) -> None:
             call.lead.phone,
             rules.caller_id,
             rules.ring_limit_s,
-            rules.amd,
+            _listens(floor, call),
             rules.record,
         )
     )
     _progress(floor, call, Progress.ORIGINATED)
+
+
+def _listens(floor: Floor, call: Call) -> bool:
+    """Whether the PBX listens for a machine; an agent who waits for the answer hears it himself."""
+    return floor.campaigns[call.campaign].rules.amd and call.booking is None
 
 
 def withdraw(floor: Floor, call: Call, now: float) -> None:
@@ -137,6 +152,7 @@ def refuse(floor: Floor, call: Call, now: float) -> None:
     """The store would not have the attempt: it never was."""
     signal(floor, call, CallSignal.WITHDRAWN, now)
     _forget(floor, call)
+    agentflow.call_over(floor, call, now)
 
 
 def originate_failed(floor: Floor, call: Call, event: ev.OriginateFailed, now: float) -> None:
@@ -189,8 +205,8 @@ def live(floor: Floor, call: Call, amd: str, now: float) -> None:
 def _note_live(floor: Floor, call: Call, now: float) -> None:
     if call.live is None:
         # Without AMD the person waits since the answer, not since the dialplan spoke.
-        amd = floor.campaigns[call.campaign].rules.amd
-        call.live = now if amd or call.answered is None else call.answered
+        listened = _listens(floor, call)
+        call.live = now if listened or call.answered is None else call.answered
         _line_over(floor, call, LineEnd.LIVE, call.live)
         _progress(floor, call, Progress.LIVE)
 
@@ -218,8 +234,14 @@ def _wait(floor: Floor, call: Call, now: float) -> None:
     campaign.waiting[call.attempt] = None
     if call.live is not None:
         floor.set_deadline(call, call.live + campaign.rules.patience_s)
-    if campaign.idle:
-        connect(floor, call, next(iter(campaign.idle)), now)
+    if call.booking is not None:
+        if agentflow.is_kept(floor, call):
+            connect(floor, call, call.booking.agent, now)
+        return
+    for name in campaign.idle:
+        if floor.agents[name].takes(call.lead):
+            connect(floor, call, name, now)
+            return
 
 
 def connect(floor: Floor, call: Call, agent_name: str, now: float) -> None:
@@ -475,6 +497,9 @@ def recover(floor: Floor, event: ev.AttemptRecovered, now: float) -> None:
         state=CallState.UNKNOWN,
         since=now,
         agent=event.agent,
+        booking=Booking(event.booked_for, event.lead.mode or Mode.MANUAL)
+        if event.booked_for
+        else None,
         originated=began,
         line_over=True,  # another life's line: its timing teaches nothing
     )
@@ -488,6 +513,8 @@ def recover(floor: Floor, event: ev.AttemptRecovered, now: float) -> None:
     agent = floor.agents.get(event.agent)
     if agent is not None and event.connected:
         agentflow.give(agent, call)
+    elif event.booked_for in floor.agents:
+        agentflow.give(floor.agents[event.booked_for], call)  # kept again when the phone is found
     floor.trunk(call.pbx, call.trunk).in_use += 1
     floor.calls[call.attempt] = campaign.calls[call.attempt] = call
     if floor.connected(call.pbx):
@@ -496,7 +523,13 @@ def recover(floor: Floor, event: ev.AttemptRecovered, now: float) -> None:
 
 def serve_waiting(floor: Floor, campaign: Campaign, agent_name: str, now: float) -> bool:
     """Give the campaign's longest-waiting customer to this idle agent, if there is one."""
+    agent = floor.agents[agent_name]
     for attempt in campaign.waiting:
-        connect(floor, floor.calls[attempt], agent_name, now)
-        return True
+        call = floor.calls[attempt]
+        theirs = (
+            agent.takes(call.lead) if call.booking is None else call.booking.agent == agent_name
+        )
+        if theirs:
+            connect(floor, call, agent_name, now)
+            return True
     return False

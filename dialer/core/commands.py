@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dialer.core.events import Lead, Status
+from dialer.core.modes import Booking, PreviewEnd
 from dialer.core.outcomes import Outcome
 from dialer.snapshot import Observation
 
@@ -79,10 +80,29 @@ class CheckLeg:
 
 @dataclass(frozen=True, slots=True)
 class FetchLeads:
-    """Claim up to `count` leads of the campaign; answered by `LeadsOffered`."""
+    """Claim up to `count` leads of the campaign that are dialled automatically and that every agent
+    logged in may take: of these `queues` (None: of all) with no more than these `skills` wanted.
+    Answered by `LeadsOffered`."""
 
     campaign: str
     count: int
+    queues: frozenset[str] | None = None
+    skills: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLeadFor:
+    """Claim the best lead that only a certain agent can be given: to be looked at first, or wanted
+    by few. `campaigns` and `queues` (none: all) in order of the agent's priority; `shared` is, for
+    each campaign, what the pacer dials (queues and skills, as in `FetchLeads`) and is left to it.
+    `own`: only what is meant for this agent by name. Answered by `LeadForAgent`."""
+
+    agent: str
+    campaigns: tuple[str, ...]
+    queues: tuple[str, ...]
+    skills: frozenset[str]
+    shared: tuple[tuple[frozenset[str] | None, frozenset[str]], ...]
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +120,20 @@ class RecordAttempt:
     attempt: str
     pbx: str
     lead: Lead
+    booking: Booking | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPreview:
+    """A lead was shown to an agent. Unless accepted, it goes back to the list by the campaign's
+    rule; one that was withdrawn goes back as it was."""
+
+    campaign: str
+    lead: Lead
+    agent: str
+    end: PreviewEnd
+    reason: str = ""
+    escalate: bool = False
 
 
 class Progress(StrEnum):
@@ -163,6 +197,10 @@ class RecordDisposition:
     code: str
     callback_at: str = ""
     note: str = ""
+    amount: str = ""
+    due_on: str = ""
+    reason: str = ""
+    mine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +275,10 @@ Command = (
     | HangUp
     | CheckLeg
     | FetchLeads
+    | FetchLeadFor
     | ReturnLeads
     | RecordAttempt
+    | RecordPreview
     | RecordProgress
     | RecordOutcome
     | RecordDisposition

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dialer.core.modes import Mode
 from dialer.snapshot import Decision
 
 
@@ -19,6 +20,8 @@ class Lead:
     """One account and the phone to call it on, as the hopper hands it over.
 
     `phone` is E.164. `fields` is what the list brought along, for the agent's screen and the CRM.
+    `mode` is how it may be dialled: no more automatically than campaign, queue, lead and phone
+    allow; None: as the campaign. `agent`: for this agent alone.
     """
 
     lead_id: int
@@ -30,6 +33,12 @@ class Lead:
     name: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     zones: str = ""  # every time zone the lead may be in, joined by spaces; empty: not known
+    mode: Mode | None = None
+    queue: str = ""
+    skills: tuple[str, ...] = ()  # an agent must have all of them
+    agent: str = ""
+    callback: bool = False  # the time to call was agreed
+    automatic: bool = True  # this phone may be dialled without a person deciding on it
 
 
 # --- the PBX: links ---------------------------------------------------------------------------
@@ -193,6 +202,8 @@ class AgentLoggedIn:
     pbx: str
     phone: str
     campaigns: tuple[str, ...]  # in order of the agent's priority
+    skills: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()  # in order of the agent's priority; none: all
 
 
 class Status(StrEnum):
@@ -228,6 +239,40 @@ class DispositionChosen:
     code: str
     callback_at: str = ""  # ISO 8601 with zone, for codes that ask for one
     note: str = ""
+    amount: str = ""  # a promise's, in the account's currency: 120.50
+    due_on: str = ""  # a promise's day, ISO 8601
+    reason: str = ""
+    mine: bool = False  # the callback is for this agent
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewAccepted:
+    """The agent wants the lead on the screen called."""
+
+    agent: str
+    lead_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewSkipped:
+    """The agent does not want the lead on the screen called now. `escalate`: a supervisor shall
+    look at it."""
+
+    agent: str
+    lead_id: int
+    reason: str
+    escalate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ManualCallAsked:
+    """An agent, or the CRM for an agent, asks for this very call. The lead is in no claim: the
+    attempt's own transaction takes it, or refuses."""
+
+    agent: str
+    lead: Lead
+    override_by: str = ""
+    override_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +305,12 @@ class CampaignRules:
     wrap_up_limit_s: float = 120.0
     amd: bool = False
     record: bool = False
+    mode: Mode = Mode.PREDICTIVE  # no lead of it is dialled more automatically
+    # Leads that are not the pacer's are looked for when an agent has been free for so long.
+    # None: such leads are never looked for.
+    offer_after_s: float | None = None
+    preview_limit_s: float = 60.0  # an agent may look at a lead for so long ...
+    preview_dials: bool = False  # ... then it is dialled; otherwise the lead goes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +363,15 @@ class LeadsOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class LeadForAgent:
+    """Answer to `FetchLeadFor`: a lead claimed for this agent, or None and when to ask again."""
+
+    agent: str
+    lead: Lead | None
+    next_ready_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRecorded:
     """The attempt is committed: its Originate may leave."""
 
@@ -338,6 +398,7 @@ class AttemptRecovered:
     live: bool = False  # a person was announced (waiting, or in the message)
     connected: bool = False
     age_s: float = 0.0  # since the attempt was recorded
+    booked_for: str = ""  # the agent it was made for
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +412,8 @@ class AgentRecovered:
     campaigns: tuple[str, ...]
     status: Status
     reason: str = ""
+    skills: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +456,9 @@ Event = (
     | StatusChosen
     | HangUpPressed
     | DispositionChosen
+    | PreviewAccepted
+    | PreviewSkipped
+    | ManualCallAsked
     | ScreenLost
     | ScreenBack
     | TrunkConfigured
@@ -401,6 +467,7 @@ Event = (
     | CampaignResumed
     | CampaignStopped
     | LeadsOffered
+    | LeadForAgent
     | LeadSuppressed
     | AttemptRecorded
     | AttemptRefused

@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from dialer.core import agentflow, callflow
+from dialer.core import agentflow, callflow, preview
 from dialer.core import events as ev
 from dialer.core.agent import Agent
 from dialer.core.call import Call
@@ -33,6 +33,7 @@ from dialer.core.commands import (
     ShowCampaign,
     Warn,
 )
+from dialer.core.modes import Booking
 from dialer.core.states import (
     CallSignal,
     CallState,
@@ -44,18 +45,21 @@ from dialer.core.trunk import Trunk
 from dialer.snapshot import Bound
 
 NOT_CONNECTED = "not connected yet"
+_NONE: frozenset[str] = frozenset()
 
 
 class Floor:
     """All that happens on one node.
 
     `boot` is unique to this life of the process: ids of attempts begin with `od-<boot>-c`.
-    `denied(attempt, lead, now)` is the compliance gate, asked in the step in which an Originate
-    would leave; it answers from memory.
+    `denied(attempt, lead, now, booking)` is the compliance gate, asked in the step in
+    which an Originate would leave; it answers from memory.
     """
 
     def __init__(
-        self, boot: str, denied: Callable[[str, ev.Lead, float], bool] = lambda *_: False
+        self,
+        boot: str,
+        denied: Callable[[str, ev.Lead, float, Booking | None], bool] = lambda *_: False,
     ) -> None:
         self.boot = boot
         self.denied = denied
@@ -89,6 +93,10 @@ class Floor:
             ev.StatusChosen: lambda e, now: agentflow.choose(self, e, now),
             ev.HangUpPressed: lambda e, now: agentflow.hang_up(self, e, now),
             ev.DispositionChosen: lambda e, now: agentflow.dispose(self, e, now),
+            ev.PreviewAccepted: lambda e, now: preview.accept(self, e, now),
+            ev.PreviewSkipped: lambda e, now: preview.skip(self, e, now),
+            ev.ManualCallAsked: lambda e, now: preview.call_by_hand(self, e, now),
+            ev.LeadForAgent: lambda e, now: preview.found(self, e, now),
             ev.ScreenLost: lambda e, now: agentflow.screen(self, e.agent, False, now),
             ev.ScreenBack: lambda e, now: agentflow.screen(self, e.agent, True, now),
             ev.TrunkConfigured: self._trunk_configured,
@@ -189,6 +197,8 @@ class Floor:
             return f"PBX {campaign.rules.pbx}: {down}"
         if not campaign.members:
             return "no agent is logged in"
+        if not campaign.rules.mode.automatic:
+            return ""
         if not campaign.hopper and campaign.fetching is Fetching.EXHAUSTED:
             return "no lead is due"
         if campaign.last_bound is Bound.TRUNK:
@@ -335,6 +345,8 @@ class Floor:
         campaign.state = next_campaign_state(campaign.state, signal)
         if campaign.state is CampaignState.RUNNING:
             self._refill(campaign, now)
+            for name in campaign.idle:
+                preview.begin_to_seek(self, self.agents[name], now)
         else:
             self._take_back(campaign, now)
         self.show_campaign(campaign)
@@ -350,6 +362,7 @@ class Floor:
             campaign.fetching = Fetching.IDLE  # what was given back is there to be fetched
         for call in [c for c in campaign.calls.values() if c.state is CallState.CLEARED]:
             callflow.withdraw(self, call, now)
+        preview.withdraw(self, lambda lead: lead.campaign == campaign.rules.name, now)
 
     def drained(self, campaign: Campaign) -> None:
         """After a call ended: a stopping campaign without calls has stopped."""
@@ -360,12 +373,23 @@ class Floor:
     def _refill(self, campaign: Campaign, now: float) -> None:
         if (
             campaign.state is CampaignState.RUNNING
+            and campaign.rules.mode.automatic
             and campaign.fetching is not Fetching.ASKED
             and len(campaign.hopper) < HOPPER_LOW
             and (campaign.fetching is Fetching.IDLE or now >= campaign.refetch_at)
         ):
             campaign.fetching = Fetching.ASKED
-            self.emit(FetchLeads(campaign.rules.name, HOPPER_FILL - len(campaign.hopper)))
+            queues, skills = self.shared(campaign)
+            wanted = HOPPER_FILL - len(campaign.hopper)
+            self.emit(FetchLeads(campaign.rules.name, wanted, queues, skills))
+
+    def shared(self, campaign: Campaign) -> tuple[frozenset[str] | None, frozenset[str]]:
+        """The queues (None: all) and skills that everybody here has: whoever answers a line of the
+        pacer's may get any of these agents."""
+        members = [self.agents[name] for name in campaign.members]
+        chosen = [frozenset(agent.queues) for agent in members if agent.queues]
+        queues = frozenset.intersection(*chosen) if chosen else None
+        return queues, frozenset.intersection(*(a.skills for a in members)) if members else _NONE
 
     def _leads_offered(self, event: ev.LeadsOffered, now: float) -> None:
         campaign = self.campaigns.get(event.campaign)
@@ -399,6 +423,7 @@ class Floor:
             for call in [c for c in campaign.calls.values() if meant(c.lead)]:
                 callflow.revoke(self, call, now)
             self._refill(campaign, now)
+        preview.withdraw(self, meant, now)
 
     # --- dialling -----------------------------------------------------------------------------
 
@@ -409,15 +434,36 @@ class Floor:
         campaign.last_bound = event.decision.bound
         if campaign.state is CampaignState.RUNNING and self.connected(campaign.rules.pbx):
             trunk = self.trunk(campaign.rules.pbx, campaign.rules.trunk)
-            for _ in range(min(event.decision.lines, trunk.free, len(campaign.hopper))):
-                self._plan(campaign, trunk, now)
+            for _ in range(min(event.decision.lines, trunk.free)):
+                lead = self._next_lead(campaign)
+                if lead is None:
+                    break
+                self.plan(campaign, lead, None, now)
             self._refill(campaign, now)
         self.show_campaign(campaign)
 
-    def _plan(self, campaign: Campaign, trunk: Trunk, now: float) -> None:
+    def _next_lead(self, campaign: Campaign) -> ev.Lead | None:
+        """The hopper's next that everybody may take. Agents came since it was filled, who may not
+        take some: those go back to the store, to be called for an agent who may."""
+        few: list[int] = []
+        found = None
+        while campaign.hopper and found is None:
+            lead = campaign.hopper.popleft()
+            # Who is logged in decides on a lead that wants something; most want nothing.
+            plain = not (lead.queue or lead.skills or lead.agent)
+            if plain or all(self.agents[name].takes(lead) for name in campaign.members):
+                found = lead
+            else:
+                few.append(lead.lead_id)
+        if few:
+            self.emit(ReturnLeads(campaign.rules.name, tuple(few)))
+        return found
+
+    def plan(self, campaign: Campaign, lead: ev.Lead, booking: Booking | None, now: float) -> Call:
+        """Have an attempt written ahead; a line of the trunk is taken from now on."""
+        trunk = self.trunk(campaign.rules.pbx, campaign.rules.trunk)
         # Fixed width: Asterisk takes an id that begins another living one for a duplicate.
         self._count += 1
-        lead = campaign.hopper.popleft()
         call = Call(
             attempt=f"od-{self.boot}-c{self._count:07d}",
             campaign=campaign.rules.name,
@@ -426,10 +472,13 @@ class Floor:
             lead=lead,
             planned=now,
             since=now,
+            booking=booking,
+            line_over=booking is not None,  # not the pacer's line: it teaches him nothing
         )
         trunk.in_use += 1
         self.calls[call.attempt] = campaign.calls[call.attempt] = call
-        self.emit(RecordAttempt(call.attempt, call.pbx, lead))
+        self.emit(RecordAttempt(call.attempt, call.pbx, lead, booking))
+        return call
 
     def _attempt_recorded(self, event: ev.AttemptRecorded, now: float) -> None:
         call = self.calls.get(event.attempt)
@@ -444,4 +493,5 @@ class Floor:
 
     def _attempt_refused(self, event: ev.AttemptRefused, now: float) -> None:
         if (call := self.calls.get(event.attempt)) is not None:
+            agentflow.notify(self, call, f"The call was not made: {event.why}.")
             callflow.refuse(self, call, now)

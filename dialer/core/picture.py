@@ -14,10 +14,13 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
     campaign = floor.campaigns[name]
     ages: dict[CallState, list[float]] = {state: [] for state in CallState}
     for call in campaign.calls.values():
+        if call.booking is not None:
+            continue  # its agent is kept for it, and is none of the pacer's
         ages[call.state].append(now - call.since)
     waiting = [
         now - (call.live if call.live is not None else call.since)
         for call in (floor.calls[attempt] for attempt in campaign.waiting)
+        if call.booking is None
     ]
     talking: list[float] = []
     wrapping: list[float] = []

@@ -217,6 +217,8 @@ def next_call_state(state: CallState, signal: CallSignal) -> CallState:
 class AgentState(StrEnum):
     SIGNING_ON = "signing on"  # the agent's phone is being rung
     READY = "ready"
+    PREVIEW = "preview"  # looks at a lead, to accept or to skip it
+    DIALLING = "dialling"  # kept free for a call that is being dialled for this agent
     RESERVED = "reserved"  # a Bridge with a waiting customer is sent
     TALK = "talk"
     WRAP_UP = "wrap-up"
@@ -234,6 +236,10 @@ class AgentSignal(StrEnum):
     GO_OUT = "log out"
     CALL_AGAIN = "ring the phone again"
     TAKEN = "taken"
+    OFFERED = "be offered a lead"
+    BOOKED = "be booked for a call"
+    OWN_ANSWER = "be given the call booked for"
+    KEPT = "be kept for the call booked for"  # the phone is parked again while it is dialled
     # the PBX's
     TO_WRAP_UP = "to wrap-up"  # parked again after a conversation
     BRIDGED = "bridged"
@@ -251,10 +257,25 @@ _STRANGE = {_B.BRIDGED: _A.UNKNOWN, _B.FOUND_TALKING: _A.UNKNOWN}
 _FREE = {_B.GO_READY: _A.READY, _B.GO_BREAK: _A.BREAK, _B.GO_OUT: _A.LEAVING}
 
 AGENT: dict[AgentState, dict[AgentSignal, AgentState]] = {
-    _A.SIGNING_ON: {**_GONE, **_FREE, _B.TO_WRAP_UP: _A.WRAP_UP},
-    _A.READY: {**_GONE, **_FREE, _B.TAKEN: _A.RESERVED, **_STRANGE},
-    _A.BREAK: {**_GONE, **_FREE, **_STRANGE},
-    _A.RESERVED: {**_GONE, **_FREE, _B.BRIDGED: _A.TALK, _B.FOUND_TALKING: _A.TALK},
+    _A.SIGNING_ON: {**_GONE, **_FREE, _B.TO_WRAP_UP: _A.WRAP_UP, _B.KEPT: _A.DIALLING},
+    _A.READY: {
+        **_GONE,
+        **_FREE,
+        _B.TAKEN: _A.RESERVED,
+        _B.OFFERED: _A.PREVIEW,
+        _B.BOOKED: _A.DIALLING,
+        **_STRANGE,
+    },
+    _A.PREVIEW: {**_GONE, **_FREE, _B.BOOKED: _A.DIALLING, **_STRANGE},
+    _A.DIALLING: {**_GONE, **_FREE, _B.OWN_ANSWER: _A.RESERVED, **_STRANGE},
+    _A.BREAK: {**_GONE, **_FREE, _B.BOOKED: _A.DIALLING, **_STRANGE},
+    _A.RESERVED: {
+        **_GONE,
+        **_FREE,
+        _B.BRIDGED: _A.TALK,
+        _B.FOUND_TALKING: _A.TALK,
+        _B.KEPT: _A.DIALLING,
+    },
     _A.TALK: {**_GONE, **_FREE, _B.TO_WRAP_UP: _A.WRAP_UP},
     _A.WRAP_UP: {**_GONE, **_FREE},
     _A.PHONE_LOST: {
@@ -277,6 +298,7 @@ AGENT: dict[AgentState, dict[AgentSignal, AgentState]] = {
         _B.LEG_GONE: _A.PHONE_LOST,
         _B.LINK_LOST: _A.UNKNOWN,
         _B.CALL_AGAIN: _A.SIGNING_ON,
+        _B.KEPT: _A.DIALLING,
     },
     _A.LOGGED_OUT: {},
 }

@@ -49,6 +49,10 @@ def test_agent(state: AgentState, signal: AgentSignal) -> None:
             AgentSignal.GO_BREAK,
             AgentSignal.GO_OUT,
             AgentSignal.CALL_AGAIN,
+            AgentSignal.OFFERED,
+            AgentSignal.BOOKED,
+            AgentSignal.OWN_ANSWER,
+            AgentSignal.KEPT,
         )
 
 
