@@ -15,6 +15,7 @@ from rich.text import Text
 
 from dialer.campaigns.cli import campaigns_app, lists_app
 from dialer.campaigns.compliance_cli import compliance_app, why_not_command
+from dialer.kpi.cli import kpi_command
 from dialer.staffing_cli import staffing
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(agents_app, name="agents")
 app.add_typer(compliance_app, name="compliance")
 app.command("why-not")(why_not_command)
 app.command("staffing")(staffing)
+app.command("kpi")(kpi_command)
 pacing_app = typer.Typer(help="Why it dials as it does.", no_args_is_help=True)
 app.add_typer(pacing_app, name="pacing")
 errors = Console(stderr=True)

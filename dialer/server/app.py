@@ -41,6 +41,7 @@ from dialer.server.inbound import Intake
 from dialer.server.load import desk_of
 from dialer.server.pacing import TICK_S, civil_seconds
 from dialer.server.reception import Reception, Watched
+from dialer.server.reports import StoreReports
 from dialer.server.site import CampaignDesk, PbxSettings, SiteSettings
 from dialer.server.watch import TRACE_EVERY_S, TraceFile, every, watch_lag
 from dialer.store.store import Store
@@ -279,7 +280,13 @@ class Server:
                 for name, one in section.tokens.items()
             },
         )
-        self._web = WebServer(self.reception, settings, self._task_failed, inbound=self.intake)
+        self._web = WebServer(
+            self.reception,
+            settings,
+            self._task_failed,
+            inbound=self.intake,
+            reports=StoreReports(self.store),
+        )
         self.url = await self._web.start()
 
     def _watch(self) -> None:

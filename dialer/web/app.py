@@ -18,27 +18,33 @@ from aiohttp.typedefs import Handler as AiohttpHandler
 
 from dialer.server.face import Face, HealthView, Refused, WallboardView
 from dialer.server.intake import Inbound, Scope
+from dialer.server.reports import Reports
 from dialer.tasks import Tasks
-from dialer.web import agents, pages, problems, sockets, supervisors
+from dialer.web import agent_work, agents, pages, problems, sockets, supervisors
 from dialer.web.auth import Access, Door, host_is_ours
 from dialer.web.encode import encode
 from dialer.web.hub import Hub
 from dialer.web.inbound import INBOUND
 from dialer.web.metrics import MEDIA, exposition
 from dialer.web.models import (
+    AcceptRequest,
     AgentAnswer,
     AgentMessage,
     CampaignsAnswer,
+    DialAnswer,
+    DialRequest,
     DispositionRequest,
     Hello,
     LoginAnswer,
     LoginRequest,
+    SkipRequest,
     StatusRequest,
     ToScreen,
     ViewerMessage,
 )
 from dialer.web.openapi import document
 from dialer.web.problems import Problem, ProblemError
+from dialer.web.reports import REPORTS
 from dialer.web.routes import Call, Route, Site, serve
 from dialer.web.settings import BODY_MAX, WebSettings
 
@@ -112,11 +118,39 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST",
         "/v1/agent/disposition",
-        agents.dispose,
+        agent_work.post_disposition,
         "Say how the call went",
         Access.AGENT,
         takes=DispositionRequest,
         problems=(409,),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/preview/accept",
+        agent_work.post_accept,
+        "Have the lead in preview called",
+        Access.AGENT,
+        takes=AcceptRequest,
+        problems=(409,),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/preview/skip",
+        agent_work.post_skip,
+        "Put the lead in preview back, or hand it over",
+        Access.AGENT,
+        takes=SkipRequest,
+        problems=(409,),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/dial",
+        agent_work.post_dial,
+        "Call a number or a lead",
+        Access.AGENT,
+        takes=DialRequest,
+        gives=DialAnswer,
+        problems=(404, 409),
     ),
     Route(
         "GET",
@@ -159,6 +193,7 @@ ROUTES: tuple[Route, ...] = (
         problems=(404, 409),
         scope=Scope.CAMPAIGNS,
     ),
+    *REPORTS,
     *INBOUND,
     Route("GET", "/healthz", health, "Is it serving, and does it dial", gives=HealthView),
 )
@@ -170,11 +205,13 @@ def build_app(
     tasks: Tasks,
     real_now: Callable[[], float] = time.monotonic,
     inbound: Inbound | None = None,
+    reports: Reports | None = None,
 ) -> web.Application:
     """The application over `face`; its background work runs in `tasks`, whose owner closes it."""
     door = Door(face, settings)
     now = face.health()
-    site = Site(face, door, Hub(face, door, settings, now.boot, real_now), settings, tasks, inbound)
+    hub = Hub(face, door, settings, now.boot, real_now)
+    site = Site(face, door, hub, settings, tasks, inbound, reports)
     app = web.Application(client_max_size=BODY_MAX, middlewares=[_problems, _hosts])
     app[SITE] = site
     app.on_response_prepare.append(_dress)
@@ -279,8 +316,10 @@ class WebServer:
         on_failure: Callable[[str, BaseException], None],
         real_now: Callable[[], float] = time.monotonic,
         inbound: Inbound | None = None,
+        reports: Reports | None = None,
     ) -> None:
         self._inbound = inbound
+        self._reports = reports
         self._face = face
         self._settings = settings
         self._tasks = Tasks(on_failure)
@@ -291,7 +330,9 @@ class WebServer:
     async def start(self) -> str:
         """Listen; the answer is the address to open. Raises `WebStartError`."""
         settings, speed = self._settings, self._face.clock().speed
-        app = build_app(self._face, settings, self._tasks, self._real_now, self._inbound)
+        app = build_app(
+            self._face, settings, self._tasks, self._real_now, self._inbound, self._reports
+        )
         self._runner = web.AppRunner(
             app,
             access_log=None,

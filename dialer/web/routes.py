@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from dialer.server.face import Face
 from dialer.server.intake import Inbound, Scope
+from dialer.server.reports import Reports
 from dialer.tasks import Tasks
 from dialer.web.auth import Access, Caller, Door, bearer
 from dialer.web.encode import encode
@@ -29,6 +30,7 @@ class Site:
     settings: WebSettings
     tasks: Tasks
     inbound: Inbound | None = None
+    reports: Reports | None = None
 
 
 @dataclass(frozen=True, slots=True)
