@@ -1,0 +1,1 @@
+declare module "jssip/lib/Dialog.js"; // JsSIP keeps its dialogs to itself; src/phone/sip.ts types them
