@@ -53,8 +53,10 @@ class DispositionOffer:
     code: str
     label: str
     hot_key: str = ""  # "1".."9"; empty: none
-    requires: tuple[str, ...] = ()  # of "callback_at", "note"
+    requires: tuple[str, ...] = ()  # of "callback_at", "note", "amount", "due_on", "reason"
     confirm: bool = False  # ask once more: it cannot be taken back (do-not-call and the like)
+    category: str = "right_party"  # system, no_contact, wrong_party, right_party
+    next: str = "done"  # what becomes of the lead: done, retry, callback, escalate, ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,27 @@ class CallView:
     lead: LeadCard
     connected_at: float | None = None  # None: being bridged this moment
     ended_at: float | None = None  # None: the customer is still there
+    stage: str = ""  # dialling, ringing, answered, connecting, talking, ended
+    mode: str = ""  # predictive, progressive, preview, manual
+    queue: str = ""
+    callback: bool = False  # the time to call was agreed
     disposition: str = ""  # chosen already, kept until the call's end
     dispositions: tuple[DispositionOffer, ...] = ()
     wrap_up_limit_s: float = 0.0  # after `ended_at` the call closes by itself; 0: never
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """A lead an agent looks at, in state "preview": to be accepted or skipped by `until`."""
+
+    campaign: str
+    lead: LeadCard
+    until: float
+    on_timeout: str  # "dial": it is called; "back": it goes back, and the agent on a break
+    queue: str = ""
+    callback: bool = False
+    skip_reasons: tuple[str, ...] = ()  # to choose from; empty: in words
+    may_escalate: bool = False  # the campaign has a queue for what is handed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +118,9 @@ class AgentView:
     break_reasons: tuple[str, ...] = ()  # codes to choose from
     call: CallView | None = None
     notice: str = ""  # something the agent must know ("your phone did not answer: ...")
+    offer: OfferView | None = None
+    skills: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()  # in order of priority; none: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,11 +324,49 @@ class Face(Protocol):
     async def hang_up(self, agent: str) -> None: ...
 
     async def dispose(
-        self, agent: str, attempt: str, code: str, callback_at: str, note: str
+        self,
+        agent: str,
+        attempt: str,
+        code: str,
+        callback_at: str,
+        note: str,
+        *,
+        amount: str = "",
+        due_on: str = "",
+        reason: str = "",
+        mine: bool = False,
     ) -> None:
-        """`callback_at` is ISO 8601 with a zone, or empty. Refused when `attempt` is not the
-        agent's call, `code` is not offered, or a required field is missing. The same disposition
-        sent twice for one attempt is no error and is recorded once."""
+        """`callback_at` is ISO 8601 with a zone, or empty; `mine`: the callback is for this agent.
+        `amount` and `due_on` (ISO 8601) are a promise's. Refused when `attempt` is not the agent's
+        call, `code` is not offered, a required field is missing, or a callback is asked for at a
+        time at which the law lets nobody call: the next one that it allows is named. The same
+        disposition sent twice for one attempt is no error and is recorded once."""
+        ...
+
+    async def accept(self, agent: str, lead_id: int) -> None:
+        """Have the lead in preview called. Refused when it is not on the agent's screen."""
+        ...
+
+    async def skip(self, agent: str, lead_id: int, reason: str, escalate: bool = False) -> None:
+        """Put the lead in preview back, or hand it over to a supervisor. Refused when it is not on
+        the agent's screen, without a reason, or with one that is not offered."""
+        ...
+
+    async def dial(
+        self,
+        agent: str,
+        campaign: str,
+        *,
+        phone: str = "",
+        lead_id: int = 0,
+        external_id: str = "",
+        override: str = "",
+    ) -> str:
+        """Call a number or a lead for this agent, who is kept free for it: the agent's own wish, or
+        a click in the CRM. One of `phone`, `lead_id`, `external_id` names it; a lead may be called
+        on another of its numbers with `phone` besides. `override`: why a rule of the law's packs
+        is to be set aside; refused with 403 unless the agent may, and audited. Returns the attempt;
+        what becomes of it, also a no of the gate, shows in the agent's view."""
         ...
 
     def screen_connected(self, agent: str) -> None: ...

@@ -16,6 +16,7 @@ from dialer.campaigns.compliance.facts import Deny
 from dialer.clock import Clock
 from dialer.core import commands as cmd
 from dialer.core.events import CampaignPaused, CampaignResumed, Lead
+from dialer.core.modes import Booking
 from dialer.core.states import CampaignState
 from dialer.server.engine import Engine
 from dialer.store.decisions import RecordDecision
@@ -38,9 +39,9 @@ class Gate:
         self._owed: deque[RecordDecision] = deque(maxlen=_OWED_MAX)
         self._paused: dict[str, str] = {}  # campaign -> why we paused it
 
-    def denied(self, attempt: str, lead: Lead, now: float) -> bool:
+    def denied(self, attempt: str, lead: Lead, now: float, booking: Booking | None = None) -> bool:
         """The floor's question before an Originate."""
-        deny = self._store.denied_now(lead, self._clock.utc_at(now))
+        deny = self._store.denied_now(lead, self._clock.utc_at(now), booking)
         if deny is not None:
             self._denied[attempt] = (lead, deny)
         return deny is not None

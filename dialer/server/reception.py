@@ -26,17 +26,20 @@ from dialer.server.face import (
     ClockView,
     EndpointView,
     HealthView,
-    LeadCard,
     LinesView,
     LinkView,
     MetricsView,
+    OfferView,
     PacingView,
     Refused,
     WallboardView,
     WebhooksView,
 )
+from dialer.server.hand import HandCalls, Wanted, card, mode_of, offer_view, stage_of
 from dialer.server.histogram import HistogramView
 from dialer.server.site import AgentSettings, CampaignDesk
+from dialer.server.words import CallbackHours, check_promise
+from dialer.store.dispositions import parse_callback
 
 _STAGES = {
     CallState.PLANNED: "planned",
@@ -77,7 +80,11 @@ class Reception:
         agents: Mapping[str, AgentSettings],
         desks: Mapping[str, CampaignDesk],
         watched: Watched,
+        hand: HandCalls | None = None,
+        callback_hours: CallbackHours = lambda campaign, lead, at: at,
     ) -> None:
+        self._hand = hand
+        self._callback_hours = callback_hours
         self._engine = engine
         self._floor = engine.floor
         self._clock = clock
@@ -87,8 +94,7 @@ class Reception:
         self._sessions = Sessions()
         self._session_count = 0
         self._notices: dict[str, str] = {}
-        # agent -> the last word: attempt, disposition, callback, note
-        self._chosen: dict[str, tuple[str, str, str, str]] = {}
+        self._chosen: dict[str, ev.DispositionChosen] = {}  # agent -> the last word
 
     @property
     def changes(self) -> Changes:
@@ -120,7 +126,15 @@ class Reception:
             self._session_count += 1
             leg = f"od-{self._floor.boot}-a{self._session_count:07d}"
             self._engine.post(
-                ev.AgentLoggedIn(agent, leg, settings.pbx, settings.phone, settings.campaigns)
+                ev.AgentLoggedIn(
+                    agent,
+                    leg,
+                    settings.pbx,
+                    settings.phone,
+                    settings.campaigns,
+                    settings.skills,
+                    settings.queues,
+                )
             )
             await self._engine.door.settled()
             if agent not in self._floor.agents:
@@ -145,10 +159,22 @@ class Reception:
         self._engine.post(ev.HangUpPressed(agent))
 
     async def dispose(
-        self, agent: str, attempt: str, code: str, callback_at: str, note: str
+        self,
+        agent: str,
+        attempt: str,
+        code: str,
+        callback_at: str,
+        note: str,
+        *,
+        amount: str = "",
+        due_on: str = "",
+        reason: str = "",
+        mine: bool = False,
     ) -> None:
         present = self._present(agent)
-        word = (attempt, code, callback_at, note)
+        word = ev.DispositionChosen(
+            agent, attempt, code, callback_at, note, amount, due_on, reason, mine
+        )
         if self._chosen.get(agent) == word:
             return
         over = attempt not in self._floor.calls  # until then an agent may think better of it
@@ -157,13 +183,87 @@ class Reception:
         offer = {o.code: o for o in self._desks[present.campaign].dispositions}.get(code)
         if offer is None:
             raise Refused("There is no such disposition.", 409, "Choose one of those offered.")
-        given = {"callback_at": callback_at, "note": note}
         for name in offer.requires:
-            if not given.get(name, "").strip():
+            if not getattr(word, name).strip():
                 raise Refused(f"This disposition asks for {name}.", 409, f"Fill in {name}.")
+        check_promise(word, self._clock.utc())
+        if callback_at and present.lead is not None:
+            self._check_callback(present.campaign, present.lead, callback_at)
         self._chosen[agent] = word
         self.changes.mark(agent)
-        self._engine.post(ev.DispositionChosen(agent, attempt, code, callback_at, note))
+        self._engine.post(word)
+
+    def _check_callback(self, campaign: str, lead: ev.Lead, callback_at: str) -> None:
+        asked = parse_callback(callback_at)
+        if asked is None:
+            return
+        if asked <= self._clock.utc():
+            raise Refused("The callback's time is over.", 409, "Choose a time to come.")
+        legal = self._callback_hours(campaign, lead, asked)
+        if legal == asked:
+            return
+        if legal is None:
+            raise Refused("Nobody may call then.", 409, "Choose another time.")
+        raise Refused(
+            "The law lets nobody call the customer at that time.",
+            409,
+            f"The next time it does is {legal.isoformat()}.",
+        )
+
+    async def accept(self, agent: str, lead_id: int) -> None:
+        self._offered(agent, lead_id)
+        self._engine.post(ev.PreviewAccepted(agent, lead_id))
+
+    async def skip(self, agent: str, lead_id: int, reason: str, escalate: bool = False) -> None:
+        present = self._offered(agent, lead_id)
+        desk = self._desks[present.campaign]
+        if not reason.strip():
+            raise Refused("Skipping asks for a reason.", 409, "Say why.")
+        if desk.skip_reasons and reason not in desk.skip_reasons and not escalate:
+            raise Refused("There is no such reason.", 409, "Choose one of those offered.")
+        if escalate and not desk.may_escalate:
+            raise Refused("The campaign has no queue for that.", 409, "Skip the lead instead.")
+        self._engine.post(ev.PreviewSkipped(agent, lead_id, reason, escalate))
+
+    def _offered(self, agent: str, lead_id: int) -> Agent:
+        present = self._present(agent)
+        lead = present.lead
+        if present.state is not AgentState.PREVIEW or lead is None or lead.lead_id != lead_id:
+            raise Refused("This lead is not on your screen (any more).", 409, "Look again.")
+        return present
+
+    async def dial(
+        self,
+        agent: str,
+        campaign: str,
+        *,
+        phone: str = "",
+        lead_id: int = 0,
+        external_id: str = "",
+        override: str = "",
+    ) -> str:
+        present = self._present(agent)
+        if campaign not in present.campaigns or campaign not in self._desks:
+            raise Refused("You do not work for this campaign.", 404, "Choose one of yours.")
+        if present.state not in (AgentState.READY, AgentState.BREAK):
+            raise Refused("You are not free for a call.", 409, "End what you are at first.")
+        settings = self._agents.get(agent)
+        if override and (settings is None or not settings.may_override):
+            raise Refused("You may not set a rule aside.", 403, "Ask a supervisor.")
+        running = self._floor.campaigns.get(campaign)
+        why = "stopped" if running is None else self._floor.not_dialling(running)
+        if running is None or running.state is not CampaignState.RUNNING:
+            raise Refused(f"The campaign does not dial: {why}.", 409, "Ask a supervisor.")
+        if self._hand is None:
+            raise Refused("Calls by hand are not possible here.", 409)
+        lead = await self._hand.lead_for(Wanted(campaign, phone, lead_id, external_id))
+        by = agent if override else ""
+        self._engine.post(ev.ManualCallAsked(agent, lead, by, override))
+        await self._engine.door.settled()
+        present = self._present(agent)
+        if present.state is not AgentState.DIALLING or not present.attempt:
+            raise Refused(present.notice or "The call was not made.", 409, "Try again.")
+        return present.attempt
 
     def screen_connected(self, agent: str) -> None:
         self._engine.post(ev.ScreenBack(agent))
@@ -197,8 +297,17 @@ class Reception:
             campaigns=one.campaigns,
             break_reasons=self._break_reasons(agent),
             call=self._call_view(one),
-            notice=_NOTICES.get(one.state, ""),
+            notice=_NOTICES.get(one.state, one.notice),
+            offer=self._offer_view(one),
+            skills=tuple(sorted(one.skills)),
+            queues=one.queues,
         )
+
+    def _offer_view(self, agent: Agent) -> OfferView | None:
+        desk, campaign = self._desks.get(agent.campaign), self._floor.campaigns.get(agent.campaign)
+        if desk is None or campaign is None:
+            return None
+        return offer_view(agent, campaign.rules, desk.skip_reasons, desk.may_escalate)
 
     def _call_view(self, agent: Agent) -> CallView | None:
         lead, desk = agent.lead, self._desks.get(agent.campaign)
@@ -208,21 +317,20 @@ class Reception:
         popped = self._engine.popped.get(agent.name)
         began = popped is not None and popped.attempt == agent.attempt
         talking = call is not None and call.parted is None
-        attempt, chosen, _, _ = self._chosen.get(agent.name, ("", "", "", ""))
+        word = self._chosen.get(agent.name)
+        chosen = word.code if word is not None and word.attempt == agent.attempt else ""
+        dialling = agent.state is AgentState.DIALLING
         return CallView(
             attempt=agent.attempt,
             campaign=agent.campaign,
-            lead=LeadCard(
-                lead.lead_id,
-                lead.phone,
-                lead.attempt_no,
-                lead.external_id,
-                lead.name,
-                lead.fields,
-            ),
+            lead=card(lead),
             connected_at=agent.since if began and talking else None,
-            ended_at=None if talking else (agent.wrap_began or agent.since),
-            disposition=chosen if attempt == agent.attempt else "",
+            ended_at=None if talking or dialling else (agent.wrap_began or agent.since),
+            stage=stage_of(call),
+            mode=mode_of(call, desk.rules),
+            queue=lead.queue,
+            callback=lead.callback,
+            disposition=chosen,
             dispositions=desk.dispositions,
             wrap_up_limit_s=desk.wrap_up_limit_s,
         )

@@ -59,6 +59,9 @@ class AgentSettings(_Settings):
     password_hash: Annotated[str, AfterValidator(_is_hash)] = Field(repr=False)
     campaigns: tuple[Name, ...] = Field(min_length=1)
     break_reasons: tuple[str, ...] = ("break", "lunch", "training")
+    skills: tuple[Name, ...] = ()
+    queues: tuple[Name, ...] = ()  # in order of priority; none: all
+    may_override: bool = False  # may set a rule of the law's packs aside in a call by hand; audited
 
 
 class TokenSettings(_Settings):
@@ -120,3 +123,5 @@ class CampaignDesk:
     title: str
     dispositions: tuple[DispositionOffer, ...]
     wrap_up_limit_s: float
+    skip_reasons: tuple[str, ...] = ()  # of a lead in preview
+    may_escalate: bool = False

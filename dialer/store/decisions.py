@@ -32,12 +32,14 @@ from dialer.campaigns.compliance.facts import (
     CampaignFacts,
     Deny,
     LeadFacts,
+    Override,
     PastCall,
     PhoneFacts,
     Verdict,
 )
 from dialer.core.commands import RecordAttempt, RecordDisposition
 from dialer.core.events import Lead
+from dialer.core.modes import Booking
 from dialer.core.outcomes import Outcome
 from dialer.store.context import Context, from_ms, insert_for, to_ms
 from dialer.store.imports import StagedLead
@@ -250,6 +252,18 @@ def facts_of(context: Context, campaign: str) -> CampaignFacts | None:
     """The campaign's rules, with the ages of the lists as they were learnt last."""
     facts = context.campaigns[campaign].policy.gate
     return None if facts is None else replace(facts, lists_fetched=context.lists_fetched)
+
+
+def booked(facts: CampaignFacts, booking: Booking | None) -> CampaignFacts:
+    """The rules for an attempt: one for an agent who is kept free for it may be a call that a
+    person decided on, and a rule may be set aside by somebody who may."""
+    if booking is None:
+        return facts
+    override = facts.override
+    if booking.override_by:
+        override = Override(booking.override_by, booking.override_because)
+    by_hand = not booking.mode.automatic
+    return replace(facts, guaranteed_agent=True, by_hand=by_hand, override=override)
 
 
 def lead_facts(lead: Lead, history: tuple[PastCall, ...] = ()) -> LeadFacts:

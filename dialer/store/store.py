@@ -17,6 +17,7 @@ from dialer.campaigns.compliance.decide import decide, not_dialling
 from dialer.campaigns.compliance.facts import Deny, PhoneFacts
 from dialer.clock import Clock
 from dialer.core.events import AgentRecovered, AttemptRecovered, Lead, LeadsOffered
+from dialer.core.modes import Booking
 from dialer.store import claims, decisions, imports, recovery, stops
 from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
@@ -134,7 +135,7 @@ class Store:
 
     # --- the compliance gate --------------------------------------------------------------------
 
-    def denied_now(self, lead: Lead, now: datetime) -> Deny | None:
+    def denied_now(self, lead: Lead, now: datetime, booking: Booking | None = None) -> Deny | None:
         """Whether the gate denies to call this recorded lead in this moment; no I/O.
 
         Asked in the very step in which the Originate would leave: what the attempt's own
@@ -143,7 +144,9 @@ class Store:
         facts = decisions.facts_of(self.context, lead.campaign)
         if facts is None:
             return None
-        phone = PhoneFacts(lead.phone, suppressed=lead.phone in self.context.stopped)
+        facts = decisions.booked(facts, booking)
+        stopped = lead.phone in self.context.stopped
+        phone = PhoneFacts(lead.phone, suppressed=stopped, automatic=lead.automatic)
         verdict = decide(decisions.lead_facts(lead), phone, facts, now)
         return verdict if isinstance(verdict, Deny) else None
 

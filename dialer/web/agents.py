@@ -7,7 +7,6 @@ import asyncio
 from dialer.server.face import AgentView
 from dialer.web.models import (
     AgentAnswer,
-    DispositionRequest,
     LoginAnswer,
     LoginRequest,
     StatusRequest,
@@ -37,11 +36,6 @@ async def choose_status(site: Site, call: Call) -> None:
 
 async def hang_up(site: Site, call: Call) -> None:
     await site.face.hang_up(call.caller.name)
-
-
-async def dispose(site: Site, call: Call) -> None:
-    body: DispositionRequest = call.body
-    await site.face.dispose(call.caller.name, body.attempt, body.code, body.callback_at, body.note)
 
 
 async def _opened(site: Site, agent: str) -> AgentView:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
 
 from dialer.core.events import Status
 from dialer.server.face import (
@@ -49,6 +57,22 @@ class DispositionFields(Sent):
         str, Field(max_length=40, description="ISO 8601 with a time zone, or empty")
     ] = ""
     note: Annotated[str, Field(max_length=2000)] = ""
+    amount: Annotated[
+        str,
+        Field(
+            pattern=r"^([0-9]{1,12}(\.[0-9]{1,2})?)?$",
+            description="of a promise, in the account's currency: 120.50",
+        ),
+    ] = ""
+    due_on: Annotated[
+        str,
+        Field(
+            pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$",
+            description="day of a promise: 2026-12-01",
+        ),
+    ] = ""
+    reason: Annotated[str, Field(max_length=200, pattern=_PRINTABLE)] = ""
+    mine: Annotated[bool, Field(description="the callback is for this agent")] = False
 
     @field_validator("callback_at")
     @classmethod
@@ -62,6 +86,56 @@ class DispositionFields(Sent):
         if moment.tzinfo is None:
             raise ValueError("has no time zone; write 2026-11-23T09:30:00+01:00")
         return value
+
+
+class AcceptFields(Sent):
+    lead_id: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class SkipFields(AcceptFields):
+    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)]
+    escalate: Annotated[bool, Field(description="hand it over to a supervisor")] = False
+
+
+class DialFields(Sent):
+    """`phone`, `lead_id` or `external_id` names whom to call."""
+
+    campaign: Name
+    phone: Annotated[str, Field(max_length=40, pattern=_PRINTABLE)] = ""
+    lead_id: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    external_id: Annotated[str, Field(max_length=200, pattern=_PRINTABLE)] = ""
+    override: Annotated[
+        str,
+        Field(
+            max_length=400,
+            pattern=_PRINTABLE,
+            description="why a rule is set aside, of who may; 10 characters or more",
+        ),
+    ] = ""
+
+    @model_validator(mode="after")
+    def _somebody(self) -> DialFields:
+        if not (self.phone or self.lead_id or self.external_id):
+            raise ValueError("names nobody: send phone, lead_id or external_id")
+        if self.override and len(self.override) < 10:
+            raise ValueError("override says in 10 characters or more why")
+        return self
+
+
+class AcceptRequest(AcceptFields):
+    """Have the lead in preview called."""
+
+
+class SkipRequest(SkipFields):
+    """Put the lead in preview back."""
+
+
+class DialRequest(DialFields):
+    """Call somebody now."""
+
+
+class DialAnswer(BaseModel):
+    attempt: str
 
 
 class StatusRequest(StatusFields):
@@ -120,8 +194,24 @@ class Dispose(DispositionFields):
     id: Id
 
 
+class AcceptPreview(AcceptFields):
+    type: Literal["accept"]
+    id: Id
+
+
+class SkipPreview(SkipFields):
+    type: Literal["skip"]
+    id: Id
+
+
+class Dial(DialFields):
+    type: Literal["dial"]
+    id: Id
+
+
 AgentMessage = Annotated[
-    Pong | Resync | ChooseStatus | PressHangUp | Dispose, Field(discriminator="type")
+    Pong | Resync | ChooseStatus | PressHangUp | Dispose | AcceptPreview | SkipPreview | Dial,
+    Field(discriminator="type"),
 ]
 ViewerMessage = Annotated[Pong | Resync, Field(discriminator="type")]
 

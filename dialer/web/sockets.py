@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 from pydantic import TypeAdapter, ValidationError
 
 from dialer.server.face import Refused
+from dialer.web.agent_work import dial, dispose
 from dialer.web.auth import Access, Caller, origin_is_ours
 from dialer.web.encode import encode
 from dialer.web.hub import UNKNOWN_TOKEN, UNWELCOME
@@ -18,13 +19,16 @@ from dialer.web.models import (
     AGENT_MESSAGE,
     HELLO,
     VIEWER_MESSAGE,
+    AcceptPreview,
     Ack,
     ChooseStatus,
+    Dial,
     Dispose,
     Pong,
     PressHangUp,
     RefusedAnswer,
     Resync,
+    SkipPreview,
 )
 from dialer.web.problems import ProblemError, invalid
 from dialer.web.routes import Call, Site
@@ -51,9 +55,13 @@ async def _act_for_agent(site: Site, screen: Screen, caller: Caller, message: An
         case PressHangUp():
             await site.face.hang_up(caller.name)
         case Dispose():
-            await site.face.dispose(
-                caller.name, message.attempt, message.code, message.callback_at, message.note
-            )
+            await dispose(site, caller.name, message)
+        case AcceptPreview():
+            await site.face.accept(caller.name, message.lead_id)
+        case SkipPreview():
+            await site.face.skip(caller.name, message.lead_id, message.reason, message.escalate)
+        case Dial():
+            await dial(site, caller.name, message)
         case _:
             await _act_for_viewer(site, screen, caller, message)
 

@@ -169,9 +169,20 @@ class FakeFace:
         self.customer_leaves(agent)
 
     async def dispose(
-        self, agent: str, attempt: str, code: str, callback_at: str, note: str
+        self,
+        agent: str,
+        attempt: str,
+        code: str,
+        callback_at: str,
+        note: str,
+        *,
+        amount: str = "",
+        due_on: str = "",
+        reason: str = "",
+        mine: bool = False,
     ) -> None:
-        self.heard.append(("dispose", agent, attempt, code, callback_at, note))
+        more = tuple(one for one in (amount, due_on, reason, "mine" if mine else "") if one)
+        self.heard.append(("dispose", agent, attempt, code, callback_at, note, *more))
         call = self.views[agent].call
         if call is None or call.attempt != attempt:
             raise Refused("This is not your call.", 409, "Look at the screen again.")
@@ -186,6 +197,37 @@ class FakeFace:
             status = self.views[agent].status
             state = AgentState.READY if status is Status.READY else AgentState.BREAK
             self.seat(agent, call=None, state=state, since=self.now)
+
+    async def accept(self, agent: str, lead_id: int) -> None:
+        self._offered(agent, lead_id)
+        self.heard.append(("accept", agent, str(lead_id)))
+        self.seat(agent, state=AgentState.DIALLING, offer=None)
+
+    async def skip(self, agent: str, lead_id: int, reason: str, escalate: bool = False) -> None:
+        self._offered(agent, lead_id)
+        self.heard.append(("skip", agent, str(lead_id), reason, "escalate" if escalate else ""))
+        self.seat(agent, state=AgentState.READY, offer=None)
+
+    def _offered(self, agent: str, lead_id: int) -> None:
+        offer = self.views[agent].offer
+        if offer is None or offer.lead.lead_id != lead_id:
+            raise Refused("This lead is not on your screen (any more).", 409, "Look again.")
+
+    async def dial(
+        self,
+        agent: str,
+        campaign: str,
+        *,
+        phone: str = "",
+        lead_id: int = 0,
+        external_id: str = "",
+        override: str = "",
+    ) -> str:
+        if campaign not in self.views[agent].campaigns:
+            raise Refused("You do not work for this campaign.", 404, "Choose one of yours.")
+        self.heard.append(("dial", agent, campaign, phone or external_id or str(lead_id), override))
+        self.seat(agent, state=AgentState.DIALLING)
+        return f"od-{self.boot}-c{next(self._calls)}"
 
     def screen_connected(self, agent: str) -> None:
         self.heard.append(("screen connected", agent))

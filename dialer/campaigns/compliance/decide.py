@@ -55,7 +55,7 @@ def decide(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: dat
         return never
     longest = max(denials, key=lambda deny: deny.retry_at or now)
     at = longest.retry_at or now
-    lead = with_address(lead, phone)
+    lead = with_address(_somewhere(lead, campaign), phone)
     bound = _bound(campaign, places_of(phone.number, lead.fields), now)
     hours = [rule for _, rule in bound.windows]
     opens = windows.next_open(hours, lead.zones, at) if lead.zones else None
@@ -71,9 +71,12 @@ def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: date
         found.append(
             Deny("own/toll-free", "a free number rings nobody knows where: not dialled by itself")
         )
-    if not lead.zones:
+    if not phone.automatic and not campaign.by_hand:
+        found.append(Deny("own/no-consent", "nobody agreed to automatic calls to this number"))
+    if not lead.zones and not (campaign.by_hand and campaign.wide_zones):
         found.append(Deny("own/unknown-zone", "the time zone is not known: not dialled by itself"))
         return found
+    lead = _somewhere(lead, campaign)
     lead = with_address(lead, phone)
     places = places_of(phone.number, lead.fields)
     bound = _bound(campaign, places, now)
@@ -134,6 +137,13 @@ def stale_list(rule: ListRule, campaign: CampaignFacts, now: datetime) -> str:
             f"{rule.max_age / 86400:g} at most; {mend}"
         )
     return ""
+
+
+def _somewhere(lead: LeadFacts, campaign: CampaignFacts) -> LeadFacts:
+    """A lead whose zone nobody knows is in any zone of the country."""
+    if lead.zones:
+        return lead
+    return LeadFacts(lead.lead_id, campaign.wide_zones, lead.fields, lead.history)
 
 
 def with_address(lead: LeadFacts, phone: PhoneFacts) -> LeadFacts:

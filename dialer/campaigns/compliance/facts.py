@@ -45,11 +45,13 @@ class LeadFacts:
 
 @dataclass(frozen=True, slots=True)
 class PhoneFacts:
-    """`lists` are the do-not-call lists of regulators that hold the number."""
+    """`lists` are the do-not-call lists of regulators that hold the number. `automatic`: it may be
+    dialled without a person deciding on this very call."""
 
     number: str  # E.164
     suppressed: bool = False  # on our own list: final, nothing overrides it
     lists: frozenset[str] = frozenset()
+    automatic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ class Override:
 @dataclass(frozen=True, slots=True)
 class CampaignFacts:
     """`lists_fetched`: when each do-not-call list was loaded last. `guaranteed_agent`: the attempt
-    is made for an agent who is kept free for it."""
+    is made for an agent who is kept free for it. `by_hand`: a person decided on this very call.
+    `wide_zones`: where the zone is not known and a person decides, it must be time in all of these.
+    """
 
     name: str
     purpose: str
@@ -72,6 +76,8 @@ class CampaignFacts:
     ring_limit_s: float = 25.0
     default_region: str = ""
     guaranteed_agent: bool = False
+    by_hand: bool = False
+    wide_zones: str = ""
     override: Override | None = None
     lists_fetched: Mapping[str, datetime] = field(default_factory=dict)
 

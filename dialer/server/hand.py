@@ -1,0 +1,84 @@
+"""Calls an agent asks for: who is meant, and what an agent's screen shows of a lead in preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from dialer.core.agent import Agent
+from dialer.core.call import Call
+from dialer.core.events import CampaignRules, Lead
+from dialer.core.states import AgentState, CallState
+from dialer.server.face import LeadCard, OfferView
+
+STAGES: Mapping[CallState, str] = {
+    CallState.PLANNED: "dialling",
+    CallState.REVOKED: "dialling",
+    CallState.CLEARED: "dialling",
+    CallState.PLACING: "dialling",
+    CallState.CLOSING: "dialling",
+    CallState.RINGING: "ringing",
+    CallState.ANSWERED: "answered",
+    CallState.MACHINE: "answered",
+    CallState.WAITING: "connecting",
+    CallState.CONNECTING: "connecting",
+    CallState.TALKING: "talking",
+    CallState.UNKNOWN: "unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whom to call: one of the three, or a lead with another of its numbers."""
+
+    campaign: str
+    phone: str = ""  # as typed
+    lead_id: int = 0
+    external_id: str = ""
+
+
+class HandCalls(Protocol):
+    """Finds the lead of a call somebody asked for."""
+
+    async def lead_for(self, wanted: Wanted) -> Lead:
+        """The lead, with the number to call. A number of nobody's becomes a lead of its own.
+        Raises `Refused`: 404 nobody, 409 may not be called by hand either, 400 no number."""
+        ...
+
+
+def card(lead: Lead) -> LeadCard:
+    return LeadCard(
+        lead.lead_id, lead.phone, lead.attempt_no, lead.external_id, lead.name, lead.fields
+    )
+
+
+def stage_of(call: Call | None) -> str:
+    """How far a call is, in the words of the API."""
+    return "ended" if call is None else STAGES.get(call.state, "ended")
+
+
+def mode_of(call: Call | None, rules: CampaignRules) -> str:
+    if call is None:
+        return ""
+    return (call.booking.mode if call.booking is not None else rules.mode).value
+
+
+def offer_view(
+    agent: Agent, rules: CampaignRules, skip_reasons: tuple[str, ...], may_escalate: bool
+) -> OfferView | None:
+    """The lead in preview, if there is one."""
+    lead = agent.lead
+    if agent.state is not AgentState.PREVIEW or lead is None:
+        return None
+    until = agent.deadline if agent.deadline is not None else agent.since + rules.preview_limit_s
+    return OfferView(
+        agent.campaign,
+        card(lead),
+        until,
+        "dial" if rules.preview_dials else "back",
+        lead.queue,
+        lead.callback,
+        skip_reasons,
+        may_escalate,
+    )
