@@ -12,11 +12,21 @@ _ENGAGED = (AgentState.TALK, AgentState.RESERVED)
 def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
     """The campaign's floor at `now` (seconds on the core's clock)."""
     campaign = floor.campaigns[name]
-    ages: dict[CallState, list[float]] = {state: [] for state in CallState}
+    setting_up: list[float] = []
+    ringing: list[float] = []
+    detecting: list[float] = []
     for call in campaign.calls.values():
         if call.booking is not None:
             continue  # its agent is kept for it, and is none of the pacer's
-        ages[call.state].append(now - call.since)
+        state = call.state
+        if state is CallState.RINGING:
+            ringing.append(now - call.since)
+        elif state is CallState.PLACING:
+            setting_up.append(now - call.since)
+        elif state is CallState.ANSWERED:
+            detecting.append(now - call.since)
+        elif state is CallState.PLANNED or state is CallState.CLEARED:
+            setting_up.append(0.0)  # being written, or waiting for its slot on the trunk
     waiting = [
         now - (call.live if call.live is not None else call.since)
         for call in (floor.calls[attempt] for attempt in campaign.waiting)
@@ -24,6 +34,7 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
     ]
     talking: list[float] = []
     wrapping: list[float] = []
+    dialling = {one for one, its in floor.campaigns.items() if its.state is CampaignState.RUNNING}
     sharing = 0.0
     for member in campaign.members:
         agent = floor.agents[member]
@@ -33,25 +44,19 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
             wrapping.append(now - agent.since)
         elif agent.state is not AgentState.READY:
             continue
-        sharing += 1.0 / max(1, sum(1 for other in agent.campaigns if _dials(floor, other)))
+        sharing += 1.0 / max(1, len(dialling.intersection(agent.campaigns)))
     working = len(campaign.idle) + len(talking) + len(wrapping)
-    written = [0.0] * (len(ages[CallState.PLANNED]) + len(ages[CallState.CLEARED]))
     return FloorSnapshot(
         now=now,
         campaign=name,
         idle=len(campaign.idle),
         talking=tuple(talking),
         wrapping=tuple(wrapping),
-        setting_up=tuple(written + ages[CallState.PLACING]),
-        ringing=tuple(ages[CallState.RINGING]),
-        detecting=tuple(ages[CallState.ANSWERED]),
+        setting_up=tuple(setting_up),
+        ringing=tuple(ringing),
+        detecting=tuple(detecting),
         waiting=tuple(waiting),
         lines_free=floor.trunk(campaign.rules.pbx, campaign.rules.trunk).room(now),
         leads_ready=len(campaign.hopper),
         share=sharing / working if working else 1.0,
     )
-
-
-def _dials(floor: Floor, name: str) -> bool:
-    campaign = floor.campaigns.get(name)
-    return campaign is not None and campaign.state is CampaignState.RUNNING
