@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,24 +11,22 @@ from typing import Annotated, Any, Literal
 
 import phonenumbers
 from pydantic import (
-    BeforeValidator,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from dialer.campaigns.again import RING_LEAST_S, Again, Retry, close, known_outcomes, rules_of
 from dialer.campaigns.compliance.facts import CampaignFacts, Override
 from dialer.campaigns.packs import load_packs, version_of
-from dialer.campaigns.retry import DEFAULTS, RetryRule, next_step
+from dialer.campaigns.retry import RetryRule, next_step
 from dialer.campaigns.units import Duration, Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
 from dialer.campaigns.yamlfile import FileError, YamlFile
 from dialer.core.events import CampaignRules
 from dialer.core.outcomes import Outcome
 from dialer.store.policy import NextStep, Verdict
-
-RING_LEAST_S = 15.0  # 16 CFR 310.4(b)(4)(ii); Ofcom; 47 CFR 64.1200(a)(6)
 
 
 class Mode(StrEnum):
@@ -46,21 +43,6 @@ class Purpose(StrEnum):
     SURVEY = "survey"
     CHARITY = "charity"
     POLITICAL = "political"
-
-
-def _again(value: object) -> object:
-    return {"after": "0s", "max": 0} if value == "never" else value
-
-
-class Again(Part):
-    """When a lead is called again after an outcome, and how many attempts may end so."""
-
-    after: Duration
-    max: Annotated[int, Field(ge=0, le=100)]  # 0: never
-    next_phone: bool = False
-
-
-Retry = Annotated[Again, BeforeValidator(_again, json_schema_input_type=Again | Literal["never"])]
 
 
 class Next(StrEnum):
@@ -143,6 +125,15 @@ class CompliancePart(Part):
     override: OverridePart | None = None
 
 
+class DuplicatesPart(Part):
+    """What an import does with rows whose account, number or person is there already, unless its
+    command says otherwise."""
+
+    policy: Literal["skip", "update", "reject"] = "reject"
+    across: Literal["allow", "skip"] = "allow"  # people whom another campaign calls
+    one_per_person: bool = False  # where the list says whose account it is
+
+
 class CampaignFile(Part):
     """A campaign. Implements the store's `Policy`."""
 
@@ -163,6 +154,7 @@ class CampaignFile(Part):
     amd: bool = False
     record: bool = False
     compliance: CompliancePart = CompliancePart()
+    duplicates: DuplicatesPart = DuplicatesPart()
     attempts_max: Annotated[int, Field(ge=1, le=100)] = 8
     retry: dict[str, Retry] = Field(default_factory=dict)
     calling_window: tuple[WindowPart, ...] = Field(default=(_MON_SAT,), min_length=1)
@@ -178,10 +170,7 @@ class CampaignFile(Part):
     @field_validator("retry")
     @classmethod
     def _outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for key in value:
-            if key not in OUTCOME_KEYS:
-                raise ValueError(f"there is no outcome {key}{_close(key, OUTCOME_KEYS)}")
-        return value
+        return known_outcomes(value)
 
     @field_validator("dispositions")
     @classmethod
@@ -242,12 +231,7 @@ class CampaignFile(Part):
 
     @cached_property
     def retry_rules(self) -> Mapping[Outcome, RetryRule]:
-        rules = dict(DEFAULTS)
-        for key, again in self.retry.items():
-            outcome = OUTCOME_KEYS[key]
-            bad = DEFAULTS[outcome].phone_bad  # what the network says of a number stays true
-            rules[outcome] = RetryRule(again.after, again.max, again.next_phone or bad, bad)
-        return rules
+        return rules_of(self.retry)
 
     @cached_property
     def _by_code(self) -> Mapping[str, Disposition]:
@@ -285,14 +269,6 @@ class CampaignFile(Part):
 
     def next_open(self, zones: str, moment: datetime) -> datetime | None:
         return self.window.next_open(zones, moment)
-
-
-OUTCOME_KEYS = {outcome.name.lower(): outcome for outcome in Outcome}
-
-
-def _close(name: str, known: Mapping[str, object] | list[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(known))}"
 
 
 def load_campaign(path: Path) -> CampaignFile:
@@ -334,7 +310,7 @@ def _fault(file: YamlFile, error: Any) -> str:
         case "extra_forbidden":
             *outer, name = where
             known = list(CampaignFile.model_fields) if not outer else _fields_near(outer)
-            return file.fault(where, f"is not a field of a campaign{_close(str(name), known)}")
+            return file.fault(where, f"is not a field of a campaign{close(str(name), known)}")
         case "greater_than_equal" if where == ("ring_limit_s",):
             return file.fault(where, f"must be {RING_LEAST_S:g} or more: the law's least ring")
         case "string_pattern_mismatch" if where in _SPELLING:
@@ -361,6 +337,8 @@ def _fields_near(outer: list[Any]) -> list[str]:
             return list(Again.model_fields)
         case "calling_window":
             return ["days", "from", "to"]
+        case "duplicates":
+            return list(DuplicatesPart.model_fields)
         case "compliance":
             part = OverridePart if "override" in outer else CompliancePart
             return list(part.model_fields)

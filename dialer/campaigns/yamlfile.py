@@ -16,6 +16,7 @@ import yaml
 
 BYTES_MAX = 1_000_000  # a campaign has a few hundred lines; more is a mistake
 _DEPTH_MAX = 20
+_PARTS_MAX = 100_000  # with aliases written out: a few lines of them may mean millions of parts
 _INT = re.compile(r"-?(0|[1-9]\d*)\Z")
 _FLOAT = re.compile(r"-?\d+\.\d+\Z")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -38,6 +39,7 @@ class YamlFile:
         self.path = path
         self._lines: dict[Path_, int] = {(): 1}
         self._faults: list[str] = []
+        self._parts = 0
         node = self._compose()
         self.value: Any = None if node is None else self._read(node, ())
         if self._faults:
@@ -75,6 +77,10 @@ class YamlFile:
 
     def _read(self, node: yaml.Node, where: Path_) -> Any:
         self._lines.setdefault(where, node.start_mark.line + 1)
+        self._parts += 1
+        if self._parts > _PARTS_MAX:
+            text = f"holds more than {_PARTS_MAX} parts once its aliases are written out"
+            raise FileError([self.fault(where[:4], text)])
         if len(where) > _DEPTH_MAX:
             raise FileError([self.fault(where[:4], "is nested too deep (an alias to itself?)")])
         if isinstance(node, yaml.ScalarNode):
