@@ -31,6 +31,7 @@ from dialer.core.floor import Floor
 from dialer.pacing.forward import warm_up
 from dialer.pacing.governor import Governor
 from dialer.pacing.windows import Account, us_windows
+from dialer.server.accounts import Accounts
 from dialer.server.changes import Changes
 from dialer.server.collector import spare_the_collector
 from dialer.server.engine import Engine
@@ -48,11 +49,12 @@ from dialer.store.store import Store
 from dialer.store.writer import Commit, StoreClosed
 from dialer.tasks import Tasks
 from dialer.web.app import WebServer
-from dialer.web.settings import ApiToken, WebSettings
+from dialer.web.settings import ApiToken, Provider, WebSettings
 
 log = structlog.get_logger()
 
 LEADS_EVERY_S = 5.0  # between counts of the leads left
+USERS_EVERY_S = 10.0  # between looks whether users were changed elsewhere
 FETCH_AGAIN_S = 5.0  # after the database did not answer
 END_LIMIT_S = 15.0  # for the last records, at the end
 NO_DATABASE = (sa.exc.OperationalError, sa.exc.InterfaceError, OSError)  # it may come back
@@ -98,6 +100,7 @@ class Server:
         self.store: Store
         self.gate: Gate
         self.engine: Engine
+        self.accounts: Accounts
         self.reception: Reception
         self.intake: Intake
 
@@ -130,10 +133,13 @@ class Server:
         )
         for campaign in self._campaigns.values():
             await self._add_pacing(campaign)
+        self.accounts = Accounts(self.store.users, tuple(self._campaigns))
+        await self.accounts.start()
+        await self.accounts.take_agents(self.site.agents)
         self.reception = Reception(
             self.engine,
             self.clock,
-            {agent.name: agent for agent in self.site.agents},
+            self.accounts.seats,
             {name: desk_of(campaign) for name, campaign in self._campaigns.items()},
             self._watched,
         )
@@ -225,6 +231,8 @@ class Server:
     async def _close_store(self) -> None:
         try:
             async with asyncio.timeout(END_LIMIT_S):
+                if hasattr(self, "accounts"):
+                    await self.accounts.close()
                 await self.store.close()
         except TimeoutError:
             log.error("the database did not take the last records: what is open will be recovered")
@@ -279,6 +287,11 @@ class Server:
                 name: ApiToken(one.token, frozenset(one.scopes))
                 for name, one in section.tokens.items()
             },
+            public_url=section.public_url,
+            proxies=section.proxies,
+            frame_ancestors=section.frame_ancestors,
+            phone_sockets=section.phone_sockets,
+            oidc=None if section.oidc is None else Provider(**section.oidc.model_dump()),
         )
         self._web = WebServer(
             self.reception,
@@ -286,6 +299,7 @@ class Server:
             self._task_failed,
             inbound=self.intake,
             reports=StoreReports(self.store),
+            people=self.accounts,
         )
         self.url = await self._web.start()
 
@@ -305,6 +319,7 @@ class Server:
             for name, pbx in self._pbxes.items()
         }
         self._tasks.start("loop lag", watch_lag(self._lag))
+        self._tasks.start("users", every(USERS_EVERY_S, self._learn_users))
         self._tasks.start("leads left", every(LEADS_EVERY_S, self._count_if_possible))
         self._tasks.start(
             "do-not-call lists", every(LISTS_EVERY_S, partial(self.gate.watch, self.engine))
@@ -319,6 +334,10 @@ class Server:
 
     def _tick(self) -> None:
         self.engine.pacing.tick(self.engine.busy)
+
+    async def _learn_users(self) -> None:
+        with suppress(*NO_DATABASE):
+            await self.accounts.refresh()
 
     async def _count_if_possible(self) -> None:
         with suppress(*NO_DATABASE):  # the writer says so, and goes on trying

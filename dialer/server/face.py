@@ -33,6 +33,17 @@ class Refused(Exception):
         self.mend = mend
 
 
+class CodeWanted(Refused):
+    """The password is right; a one-time code is wanted, or the one that came is wrong."""
+
+    def __init__(self, wrong: bool) -> None:
+        super().__init__(
+            "The one-time code is wrong." if wrong else "A one-time code is wanted.",
+            401,
+            "Type the code your authenticator shows now.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class ClockView:
     """`now` on the core's clock is the instant `utc` (ISO 8601); the core's clock passes `speed`
@@ -135,6 +146,7 @@ class AgentRow:
     reason: str = ""
     campaign: str = ""  # of the call, else the agent's first
     screen: bool = False  # a screen is connected
+    campaigns: tuple[str, ...] = ()  # all of the agent's
 
 
 # --- campaigns --------------------------------------------------------------------------------
@@ -250,12 +262,26 @@ class EndpointView:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationView:
+    """An agent asks for a supervisor."""
+
+    id: int
+    agent: str
+    campaign: str
+    attempt: str  # of the call it is about; empty: none
+    at: float
+    text: str = ""
+    taken_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WallboardView:
     clock: ClockView
     campaigns: tuple[CampaignView, ...]
     agents: tuple[AgentRow, ...]
     links: tuple[LinkView, ...]
     webhooks: WebhooksView
+    escalations: tuple[EscalationView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,21 +330,15 @@ class Face(Protocol):
     def clock(self) -> ClockView: ...
 
     # agents' screens
-    async def log_in(self, agent: str, password: str) -> str:
-        """Open the agent's session, or join the one that is open (a second tab, a reload), and
-        return a token of at least 128 bits. The phone rings; that shows in the view. Refused
-        with 401 and one and the same message for an unknown agent and a wrong password, with
-        429 after too many failures."""
-        ...
-
-    def agent_of(self, token: str) -> str | None:
-        """The agent this token belongs to; None when unknown, ended or expired. The comparison
-        must not depend on how much of a wrong token is right (look up its hash)."""
+    async def sit_down(self, agent: str) -> bool:
+        """Begin the agent's shift, or join the one that is under way (a second tab, a reload). The
+        phone rings; that shows in the view. True when it was begun. Refused with 403 for who is no
+        agent with a phone."""
         ...
 
     async def choose_status(self, agent: str, status: Status, reason: str) -> None:
-        """Taken at once when free, after the call otherwise. LOGGED_OUT ends the session and its
-        tokens once the agent has no call."""
+        """Taken at once when free, after the call otherwise. LOGGED_OUT ends the shift once the
+        agent has no call."""
         ...
 
     async def hang_up(self, agent: str) -> None: ...
@@ -376,7 +396,7 @@ class Face(Protocol):
         ...
 
     def agent_view(self, agent: str) -> AgentView | None:
-        """None when the agent has no session."""
+        """None when the agent has no shift."""
         ...
 
     # supervisors and the wallboard

@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
-from dialer.clock import Clock, ScaledLoop, outside_work
+from dialer.clock import Clock, ScaledLoop
 from dialer.core import events as ev
 from dialer.core.agent import Agent
 from dialer.core.campaign import Campaign
 from dialer.core.states import AgentState, CallState, CampaignState
 from dialer.pacing.windows import Standing
 from dialer.server.changes import Changes
-from dialer.server.credentials import NOBODYS_HASH, Sessions, password_matches
 from dialer.server.engine import Engine
 from dialer.server.face import (
     AbandonView,
@@ -37,7 +36,8 @@ from dialer.server.face import (
 )
 from dialer.server.hand import HandCalls, Wanted, card, mode_of, offer_view, stage_of
 from dialer.server.histogram import HistogramView
-from dialer.server.site import AgentSettings, CampaignDesk
+from dialer.server.people import Seat
+from dialer.server.site import CampaignDesk
 from dialer.server.words import CallbackHours, check_promise
 from dialer.store.dispositions import parse_callback
 
@@ -77,7 +77,7 @@ class Reception:
         self,
         engine: Engine,
         clock: Clock,
-        agents: Mapping[str, AgentSettings],
+        agents: Mapping[str, Seat],
         desks: Mapping[str, CampaignDesk],
         watched: Watched,
         hand: HandCalls | None = None,
@@ -91,7 +91,6 @@ class Reception:
         self._agents = agents
         self._desks = desks
         self._watched = watched
-        self._sessions = Sessions()
         self._session_count = 0
         self._notices: dict[str, str] = {}
         self._chosen: dict[str, ev.DispositionChosen] = {}  # agent -> the last word
@@ -107,44 +106,29 @@ class Reception:
 
     # --- agents' screens ------------------------------------------------------------------------
 
-    async def log_in(self, agent: str, password: str) -> str:
-        now = self._clock.now()
-        if not self._sessions.may_try(agent, now):
-            raise Refused("Too many wrong passwords.", 429, "Wait five minutes.")
-        settings = self._agents.get(agent)
-        encoded = NOBODYS_HASH if settings is None else settings.password_hash
-        with outside_work():
-            right = await asyncio.to_thread(password_matches, password, encoded)
-        if settings is None or not right:
-            self._sessions.failed(agent, now)
-            raise Refused(_WRONG, 401, "Type both again, or ask a supervisor.")
+    async def sit_down(self, agent: str) -> bool:
+        seat = self._agents.get(agent)
+        if seat is None or not seat.campaigns:
+            raise Refused(
+                "You are no agent here, or work for no campaign.", 403, "Ask an administrator."
+            )
         known = self._floor.agents.get(agent)
         if known is not None and known.state is AgentState.LEAVING:
-            raise Refused("The last session is just ending.", 409, "Try again in a moment.")
-        if known is None:
-            # Fixed width: Asterisk takes an id that begins another living one for a duplicate.
-            self._session_count += 1
-            leg = f"od-{self._floor.boot}-a{self._session_count:07d}"
-            self._engine.post(
-                ev.AgentLoggedIn(
-                    agent,
-                    leg,
-                    settings.pbx,
-                    settings.phone,
-                    settings.campaigns,
-                    settings.skills,
-                    settings.queues,
-                )
+            raise Refused("The last shift is just ending.", 409, "Try again in a moment.")
+        if known is not None:
+            return False
+        # Fixed width: Asterisk takes an id that begins another living one for a duplicate.
+        self._session_count += 1
+        leg = f"od-{self._floor.boot}-a{self._session_count:07d}"
+        self._engine.post(
+            ev.AgentLoggedIn(
+                agent, leg, seat.pbx, seat.phone, seat.campaigns, seat.skills, seat.queues
             )
-            await self._engine.door.settled()
-            if agent not in self._floor.agents:
-                raise Refused("The session could not be opened.", 503, "Try again in a moment.")
-            self._sessions.end(agent)  # tokens of the session before
-        return self._sessions.open(agent, now)
-
-    def agent_of(self, token: str) -> str | None:
-        agent = self._sessions.agent_of(token, self._clock.now())
-        return agent if agent in self._floor.agents else None
+        )
+        await self._engine.door.settled()
+        if agent not in self._floor.agents:
+            raise Refused("The shift could not begin.", 503, "Try again in a moment.")
+        return True
 
     async def choose_status(self, agent: str, status: ev.Status, reason: str) -> None:
         self._present(agent)
@@ -357,6 +341,7 @@ class Reception:
             agent.reason,
             agent.campaign or (agent.campaigns[0] if agent.campaigns else ""),
             agent.screen,
+            agent.campaigns,
         )
 
     def campaigns(self) -> tuple[CampaignView, ...]:

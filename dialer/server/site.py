@@ -71,6 +71,21 @@ class TokenSettings(_Settings):
     scopes: tuple[Scope, ...] = Field(min_length=1)
 
 
+class OidcSettings(_Settings):
+    """An OpenID Connect provider. Users are known to it by `subject`, or by `name_claim`."""
+
+    issuer: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    client_id: str = Field(min_length=1)
+    client_secret: str = Field(default="", repr=False)
+    label: str = Field(default="Company login", max_length=40)
+    name_claim: str = ""
+    scopes: str = "openid"
+
+
+# A source in a Content-Security-Policy: it must not end the directive it stands in.
+Source = Annotated[str, Field(pattern=r"^(https?|wss?)://[A-Za-z0-9.*:\[\]-]+$")]
+
+
 class WebSection(_Settings):
     """Tokens are name -> token; the name goes into the audit."""
 
@@ -81,6 +96,11 @@ class WebSection(_Settings):
     supervisors: dict[str, str] = Field(default_factory=dict, repr=False)
     viewers: dict[str, str] = Field(default_factory=dict, repr=False)
     tokens: dict[str, TokenSettings] = Field(default_factory=dict, repr=False)
+    public_url: Annotated[str, Field(pattern=r"^(https?://[^/\s]+)?$")] = ""
+    proxies: tuple[str, ...] = ()
+    frame_ancestors: tuple[Source, ...] = ()
+    phone_sockets: tuple[Source, ...] = ()
+    oidc: OidcSettings | None = None
 
 
 class SiteSettings(_Settings):

@@ -28,6 +28,7 @@ from dialer.store.migrate import upgrade_database
 from dialer.store.ownership import Ownership, take_ownership
 from dialer.store.policy import Policy
 from dialer.store.schema import abandon_account, campaigns, outcome_counts, suppression
+from dialer.store.users import UserBook
 from dialer.store.writer import QUEUE_MAX, Commit, StoreClosed, Writer
 from dialer.tasks import Tasks
 
@@ -48,6 +49,7 @@ class Store:
         self.database = database
         self.context = context
         self.clock = clock
+        self.users = UserBook(database)
         self._writer: Writer | None = None
         self._tasks: Tasks | None = None
         self._ownership: Ownership | None = None

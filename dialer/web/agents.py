@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from dialer.server.face import AgentView
+from dialer.server.people import Kind
+from dialer.web.auth import address_of
 from dialer.web.models import (
     AgentAnswer,
     LoginAnswer,
@@ -13,16 +15,42 @@ from dialer.web.models import (
 )
 from dialer.web.problems import ProblemError
 from dialer.web.routes import Call, Site
+from dialer.web.session import people_of
 
 _OPENING_LOOK_S = 0.005  # of the loop's clock
 _OPENING_LOOKS_MAX = 400
 
 
 async def log_in(site: Site, call: Call) -> LoginAnswer:
+    """A program's way: sign in and begin the shift in one."""
     body: LoginRequest = call.body
-    token = await site.face.log_in(body.agent, body.password.get_secret_value())
+    people = people_of(site)
+    token = await people.sign_in(
+        body.agent,
+        body.password.get_secret_value(),
+        body.code,
+        address_of(call.request, site.settings),
+        Kind.SHIFT,
+    )
+    try:
+        began = await site.face.sit_down(body.agent)
+        view = await _opened(site, body.agent)
+    except BaseException:
+        await people.sign_out(token)
+        raise
+    if began:  # tokens of the shift before
+        await people.end_shift(body.agent, keep=token)
     site.hub.agent_heard(body.agent)
-    return LoginAnswer(token=token, agent=await _opened(site, body.agent))
+    return LoginAnswer(token=token, agent=view)
+
+
+async def begin_shift(site: Site, call: Call) -> AgentAnswer:
+    name = call.caller.name
+    if await site.face.sit_down(name):
+        await people_of(site).end_shift(name)
+    view = await _opened(site, name)
+    site.hub.agent_heard(name)
+    return AgentAnswer(clock=site.face.clock(), agent=view)
 
 
 async def show(site: Site, call: Call) -> AgentAnswer:
@@ -51,5 +79,5 @@ async def _opened(site: Site, agent: str) -> AgentView:
 def _view(site: Site, agent: str) -> AgentView:
     view = site.face.agent_view(agent)
     if view is None:
-        raise ProblemError(401, "The session has ended.", "Log in again.")
+        raise ProblemError(409, "Your shift has not begun.", "POST /v1/agent/shift.")
     return view

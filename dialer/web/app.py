@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import cache
 
 import structlog
 from aiohttp import web
@@ -18,6 +19,7 @@ from aiohttp.typedefs import Handler as AiohttpHandler
 
 from dialer.server.face import Face, HealthView, Refused, WallboardView
 from dialer.server.intake import Inbound, Scope
+from dialer.server.people import People
 from dialer.server.reports import Reports
 from dialer.tasks import Tasks
 from dialer.web import agent_work, agents, pages, problems, sockets, supervisors
@@ -46,24 +48,26 @@ from dialer.web.openapi import document
 from dialer.web.problems import Problem, ProblemError
 from dialer.web.reports import REPORTS
 from dialer.web.routes import Call, Route, Site, serve
+from dialer.web.session import SESSION
 from dialer.web.settings import BODY_MAX, WebSettings
+from dialer.web.users import USERS
 
 log = structlog.get_logger(__name__)
 
 SITE = web.AppKey("site", Site)
 
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; media-src 'self'; manifest-src 'self'; connect-src 'self' {phones}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
+)
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "Overdial",  # which versions of what serve here is nobody's business
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
 }
 
 _KEEP_ALIVE_S = 75.0  # real seconds
@@ -88,16 +92,35 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/agent", pages.agent, "The agent's page", media=_HTML),
     Route("GET", "/wallboard", pages.wallboard, "The wallboard's page", media=_HTML),
     Route("GET", "/static/{name}", pages.asset, "Scripts and styles", media="*/*", problems=(404,)),
+    *SESSION,
+    *USERS,
     Route(
         "POST",
         "/v1/agents/login",
         agents.log_in,
-        "Open an agent's session, or join the one that is open",
+        "For programs: sign in and begin the agent's shift, or join the one under way",
         takes=LoginRequest,
         gives=LoginAnswer,
-        problems=(401, 409, 429, 503),
+        problems=(401, 403, 409, 429, 503),
     ),
-    Route("GET", "/v1/agent", agents.show, "The agent's picture", Access.AGENT, gives=AgentAnswer),
+    Route(
+        "POST",
+        "/v1/agent/shift",
+        agents.begin_shift,
+        "Begin the shift, or join the one under way: the phone rings",
+        Access.AGENT,
+        gives=AgentAnswer,
+        problems=(409, 503),
+    ),
+    Route(
+        "GET",
+        "/v1/agent",
+        agents.show,
+        "The agent's picture",
+        Access.AGENT,
+        gives=AgentAnswer,
+        problems=(409,),
+    ),
     Route(
         "POST",
         "/v1/agent/status",
@@ -206,12 +229,18 @@ def build_app(
     real_now: Callable[[], float] = time.monotonic,
     inbound: Inbound | None = None,
     reports: Reports | None = None,
+    people: People | None = None,
 ) -> web.Application:
     """The application over `face`; its background work runs in `tasks`, whose owner closes it."""
-    door = Door(face, settings)
+    door = Door(face, settings, people)
     now = face.health()
-    hub = Hub(face, door, settings, now.boot, real_now)
-    site = Site(face, door, hub, settings, tasks, inbound, reports)
+
+    def shift_over(agent: str) -> None:
+        if people is not None:
+            tasks.start("web: shift over", people.end_shift(agent))
+
+    hub = Hub(face, door, settings, now.boot, real_now, shift_over)
+    site = Site(face, door, hub, settings, tasks, inbound, reports, people)
     app = web.Application(client_max_size=BODY_MAX, middlewares=[_problems, _hosts])
     app[SITE] = site
     app.on_response_prepare.append(_dress)
@@ -249,9 +278,24 @@ async def _stop(app: web.Application) -> None:
 
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:
+    settings = request.app[SITE].settings
     response.headers.update(_HEADERS)
+    response.headers["Content-Security-Policy"] = _policy(settings)
+    if not settings.frame_ancestors:
+        response.headers["X-Frame-Options"] = "DENY"
+    if settings.secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.path.startswith("/v1/"):
         response.headers["Cache-Control"] = "no-store"
+
+
+@cache
+def _policy_of(phones: tuple[str, ...], frames: tuple[str, ...]) -> str:
+    return _POLICY.format(phones=" ".join(phones) or "'self'", frames=" ".join(frames) or "'none'")
+
+
+def _policy(settings: WebSettings) -> str:
+    return _policy_of(settings.phone_sockets, settings.frame_ancestors)
 
 
 @web.middleware
@@ -317,9 +361,11 @@ class WebServer:
         real_now: Callable[[], float] = time.monotonic,
         inbound: Inbound | None = None,
         reports: Reports | None = None,
+        people: People | None = None,
     ) -> None:
         self._inbound = inbound
         self._reports = reports
+        self._people = people
         self._face = face
         self._settings = settings
         self._tasks = Tasks(on_failure)
@@ -331,7 +377,13 @@ class WebServer:
         """Listen; the answer is the address to open. Raises `WebStartError`."""
         settings, speed = self._settings, self._face.clock().speed
         app = build_app(
-            self._face, settings, self._tasks, self._real_now, self._inbound, self._reports
+            self._face,
+            settings,
+            self._tasks,
+            self._real_now,
+            self._inbound,
+            self._reports,
+            self._people,
         )
         self._runner = web.AppRunner(
             app,

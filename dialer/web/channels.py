@@ -8,6 +8,7 @@ all channels, so that a channel that was dropped and made anew never reuses one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from dialer.server.face import AgentRow, AgentView, Face, WallboardView
@@ -56,12 +57,42 @@ class AgentChannel:
         return self._encoded
 
 
-class WallboardChannel:
-    """The floor. Agents' rows travel only when they changed; a screen that missed a step gets
-    them all."""
+class Floor:
+    """The whole floor, looked at once for all wallboards."""
 
-    def __init__(self, face: Face, epoch: str, number: Callable[[], int]) -> None:
+    def __init__(self, face: Face) -> None:
         self._face = face
+        self.view = face.wallboard()
+
+    def look(self) -> None:
+        self.view = self._face.wallboard()
+
+
+def seen_by(view: WallboardView, campaigns: frozenset[str] | None) -> WallboardView:
+    """The floor as somebody sees it who may see these campaigns (None: all)."""
+    if campaigns is None:
+        return view
+    return replace(
+        view,
+        campaigns=tuple(one for one in view.campaigns if one.name in campaigns),
+        agents=tuple(one for one in view.agents if not campaigns.isdisjoint(one.campaigns)),
+        escalations=tuple(one for one in view.escalations if one.campaign in campaigns),
+    )
+
+
+class WallboardChannel:
+    """The floor, as far as `campaigns` go. Agents' rows travel only when they changed; a screen
+    that missed a step gets them all."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        campaigns: frozenset[str] | None,
+        epoch: str,
+        number: Callable[[], int],
+    ) -> None:
+        self._floor = floor
+        self._campaigns = campaigns
         self._epoch = epoch
         self._number = number
         self._view: WallboardView | None = None
@@ -72,15 +103,10 @@ class WallboardChannel:
         self.seq = 0
 
     def refresh(self) -> bool:
-        """Read the floor anew. False when nothing changed but the clock."""
-        view = self._face.wallboard()
+        """Take the floor as it was looked at last. False when nothing changed but the clock."""
+        view = seen_by(self._floor.view, self._campaigns)
         old, self._view = self._view, view
-        if old is not None and (old.campaigns, old.agents, old.links, old.webhooks) == (
-            view.campaigns,
-            view.agents,
-            view.links,
-            view.webhooks,
-        ):
+        if old is not None and replace(old, clock=view.clock) == view:
             return False
         rows = {row.agent: row for row in view.agents}
         changed = tuple(row for name, row in rows.items() if self._rows.get(name) != row)
@@ -111,6 +137,7 @@ class WallboardChannel:
                 campaigns=view.campaigns,
                 links=view.links,
                 webhooks=view.webhooks,
+                escalations=view.escalations,
                 agents=agents,
                 gone=gone or (),
             )

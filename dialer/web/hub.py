@@ -18,7 +18,7 @@ from aiohttp import web
 from dialer.server.face import Face
 from dialer.tasks import Tasks
 from dialer.web.auth import Access, Caller, Door
-from dialer.web.channels import AgentChannel, Channel, WallboardChannel
+from dialer.web.channels import AgentChannel, Channel, Floor, WallboardChannel
 from dialer.web.encode import encode
 from dialer.web.models import Ended, Hello, Ping, Welcome
 from dialer.web.presence import Presence
@@ -27,7 +27,6 @@ from dialer.web.settings import (
     HEARTBEAT_S,
     HELLO_LIMIT_S,
     LOST_AFTER_S,
-    SCREENS_PER_AGENT_MAX,
     STRANGERS_MAX,
     STUCK_LIMIT_S,
     WALLBOARDS_MAX,
@@ -36,7 +35,10 @@ from dialer.web.settings import (
 
 UNWELCOME = 4400
 UNKNOWN_TOKEN = 4401
+FORBIDDEN = 4403
+NO_SHIFT = 4404
 SILENT = 4408
+TAKEN_OVER = 4409
 TOO_MANY = 4429
 
 _SWEEP_EVERY_S = 0.25  # of the loop's clock, which may be a fast one:
@@ -51,9 +53,12 @@ class Hub:
         settings: WebSettings,
         epoch: str,
         real_now: Callable[[], float] = time.monotonic,
+        shift_over: Callable[[str], None] = lambda agent: None,
     ) -> None:
+        """`shift_over(agent)` is called when an agent has logged out."""
         self._face = face
         self._door = door
+        self._shift_over = shift_over
         self._epoch = epoch
         self._real_now = real_now
         self._picture_every_s = settings.picture_every_s
@@ -62,8 +67,9 @@ class Hub:
         self._open: set[Screen] = set()  # every one, from arrival to leave
         self._strangers: set[Screen] = set()  # have not said hello
         self._agents: dict[str, tuple[AgentChannel, set[Screen]]] = {}
-        self._wallboard = WallboardChannel(face, epoch, self._number)
-        self._watchers: set[Screen] = set()
+        self._floor = Floor(face)
+        # By the campaigns that may be seen: one channel for all who may see the same.
+        self._boards: dict[frozenset[str] | None, tuple[WallboardChannel, set[Screen]]] = {}
         self.presence = Presence()
         self._pinged_at = self._pictured_at = self._swept_at = real_now()
 
@@ -82,7 +88,7 @@ class Hub:
         """Open screens, by kind."""
         return {
             "agent": sum(len(screens) for _, screens in self._agents.values()),
-            "wallboard": len(self._watchers),
+            "wallboard": self._watching(),
             "stranger": len(self._strangers),
         }
 
@@ -96,19 +102,20 @@ class Hub:
         self._strangers.add(screen)
         return screen
 
-    async def greet(self, screen: Screen, caller: Caller, hello: Hello) -> bool:
+    async def greet(self, screen: Screen, caller: Caller, access: Access, hello: Hello) -> bool:
         """Attach the screen to its channel. False when it is refused; it is then closing."""
         if screen.closing:
             return False
         now = self._real_now()
-        if caller.access is Access.AGENT:
+        if access is Access.AGENT:
             channel: Channel | None = self._seat(screen, caller.name)
         else:
-            channel = self._watch(screen, now)
+            channel = self._watch(screen, caller.campaigns, now)
         if channel is None:
             return False
         self._strangers.discard(screen)
         screen.caller = caller
+        screen.agent = caller.name if access is Access.AGENT else ""
         current = hello.epoch == self._epoch and hello.seq == channel.seq
         screen.sent = channel.seq if current else 0
         screen.channel = channel
@@ -130,36 +137,48 @@ class Hub:
             set[Screen](),
         )
         if not channel.alive:
-            screen.end(UNKNOWN_TOKEN, "the session has ended")
+            screen.end(NO_SHIFT, "the shift has not begun")
             return None
-        if len(screens) >= SCREENS_PER_AGENT_MAX:
-            screen.end(TOO_MANY, "too many screens of one agent")
-            return None
+        for older in screens:
+            older.end(TAKEN_OVER, "another screen took over", encode(Ended(reason="taken over")))
+        screens.clear()
         screens.add(screen)
         self._agents[agent] = (channel, screens)
         return channel
 
-    def _watch(self, screen: Screen, now: float) -> Channel | None:
-        if len(self._watchers) >= WALLBOARDS_MAX:
+    def _watch(
+        self, screen: Screen, campaigns: frozenset[str] | None, now: float
+    ) -> Channel | None:
+        if self._watching() >= WALLBOARDS_MAX:
             screen.end(TOO_MANY, "too many wallboards")
             return None
-        self._watchers.add(screen)
+        board = self._boards.get(campaigns)
+        if board is None:
+            board = WallboardChannel(self._floor, campaigns, self._epoch, self._number), set()
+            self._boards[campaigns] = board
+        channel, watchers = board
+        watchers.add(screen)
         self._picture(now)
-        return self._wallboard
+        return channel
+
+    def _watching(self) -> int:
+        return sum(len(watchers) for _, watchers in self._boards.values())
 
     def leave(self, screen: Screen) -> None:
         self._open.discard(screen)
         self._strangers.discard(screen)
-        self._watchers.discard(screen)
-        caller = screen.caller
-        if caller is not None and caller.name in self._agents:
-            self._agents[caller.name][1].discard(screen)
+        if screen.agent in self._agents:
+            self._agents[screen.agent][1].discard(screen)
+        for campaigns, (_, watchers) in list(self._boards.items()):
+            watchers.discard(screen)
+            if not watchers:
+                del self._boards[campaigns]
 
     def heard(self, screen: Screen) -> None:
         """A frame came from this screen."""
         screen.heard_at = self._real_now()
-        if screen.caller is not None and screen.caller.access is Access.AGENT:
-            self.agent_heard(screen.caller.name)
+        if screen.agent:
+            self.agent_heard(screen.agent)
 
     def agent_heard(self, agent: str) -> None:
         """The agent's screen gave a sign of life, by socket or by request."""
@@ -186,13 +205,14 @@ class Hub:
                 alive = self._face.agent_view(agent) is not None
             for screen in screens:
                 token = screen.caller.token if screen.caller else ""
-                if alive and self._face.agent_of(token) == agent:
+                if alive and self._door.caller(token) is not None:
                     screen.show(now)
                 else:
                     screen.end(1000, "logged out", encode(Ended(reason="logged out")))
             if not alive:
                 self.presence.forget(agent)
                 self._agents.pop(agent, None)
+                self._shift_over(agent)
 
     # --- the sweep ----------------------------------------------------------------------------
 
@@ -230,6 +250,10 @@ class Hub:
 
     def _picture(self, now: float) -> None:
         self._pictured_at = now
-        if self._watchers and self._wallboard.refresh():
-            for screen in self._watchers:
-                screen.show(now)
+        if not self._boards:
+            return
+        self._floor.look()
+        for channel, watchers in self._boards.values():
+            if channel.refresh():
+                for screen in watchers:
+                    screen.show(now)

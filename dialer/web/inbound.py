@@ -42,6 +42,7 @@ from dialer.web.inbound_models import (
     PaymentRequest,
 )
 from dialer.web.problems import ProblemError, invalid
+from dialer.web.query import number_param, whole
 from dialer.web.routes import Call, Route, Site
 
 JSON_MAX = 1024 * 1024  # bytes of an array of leads
@@ -231,8 +232,8 @@ async def erase(site: Site, call: Call) -> web.Response:
 
 
 async def events(site: Site, call: Call) -> FeedAnswer:
-    after = _whole(call, "after", 0, 0, _SEQ_MAX)
-    return await _inbound(site).feed(after, _whole(call, "limit", 100, 1, FEED_MAX))
+    after = whole(call, "after", 0, 0, _SEQ_MAX)
+    return await _inbound(site).feed(after, whole(call, "limit", 100, 1, FEED_MAX))
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -249,17 +250,6 @@ def _external_id(call: Call) -> str:
     if not re.fullmatch(EXTERNAL_ID, text):
         raise ProblemError(400, "The external_id is too long or not printable.", "Correct it.")
     return text
-
-
-def _whole(call: Call, name: str, usual: int, least: int, most: int) -> int:
-    text = call.request.query.get(name)
-    if text is None:
-        return usual
-    if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
-        raise ProblemError(
-            400, f"{name} is not a whole number from {least} to {most}.", f"Correct {name}."
-        )
-    return int(text)
 
 
 async def _use(call: Call) -> KeyUse | None:
@@ -313,11 +303,6 @@ _KEY: Mapping[str, Any] = {
     "description": "The same key with the same request is answered as the first time; for a day.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
 }
-
-
-def _query(name: str, usual: int, least: int, most: int, text: str) -> Mapping[str, Any]:
-    schema = {"type": "integer", "minimum": least, "maximum": most, "default": usual}
-    return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
 
 
 def _taken(
@@ -418,8 +403,10 @@ INBOUND: tuple[Route, ...] = (
         problems=(400, 503),
         scope=Scope.EVENTS,
         params=(
-            _query("after", 0, 0, _SEQ_MAX, "The `next` of the last answer; 0: from the oldest."),
-            _query("limit", 100, 1, FEED_MAX, "Events in one answer."),
+            number_param(
+                "after", 0, 0, _SEQ_MAX, "The `next` of the last answer; 0: from the oldest."
+            ),
+            number_param("limit", 100, 1, FEED_MAX, "Events in one answer."),
         ),
     ),
 )

@@ -21,6 +21,7 @@ from dialer.server.face import (
     AgentView,
     CampaignView,
     ClockView,
+    EscalationView,
     LinkView,
     WebhooksView,
 )
@@ -43,6 +44,7 @@ class Sent(BaseModel):
 class LoginRequest(Sent):
     agent: Name
     password: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    code: Annotated[str, Field(pattern=r"^([0-9]{6})?$")] = ""
 
 
 class StatusFields(Sent):
@@ -164,8 +166,10 @@ class CampaignsAnswer(BaseModel):
 
 
 class Hello(Sent):
+    """`token` is a program's; a browser's cookie came with the request."""
+
     type: Literal["hello"]
-    token: Token
+    token: Annotated[str, Field(max_length=256, pattern=_PRINTABLE)] = ""
     epoch: Annotated[str, Field(max_length=64)] = ""
     seq: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
@@ -251,6 +255,7 @@ class WallboardPicture(BaseModel):
     campaigns: tuple[CampaignView, ...]
     links: tuple[LinkView, ...]
     webhooks: WebhooksView
+    escalations: tuple[EscalationView, ...] = ()
     agents: tuple[AgentRow, ...]
     gone: tuple[str, ...] = ()
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from dialer.web.auth import Access
+from dialer.web.auth import COOKIE, Access
 from dialer.web.encode import adapter_of
 from dialer.web.problems import Problem
 from dialer.web.routes import Route
@@ -17,8 +17,8 @@ from dialer.web.routes import Route
 _REF = "#/components/schemas/{model}"
 _TITLES = {
     400: "Not JSON, or a field is wrong",
-    401: "No valid token",
-    403: "The token may not do this",
+    401: "Nobody is signed in",
+    403: "This is not allowed to who asks",
     404: "No such thing",
     409: "Refused in the present state",
     413: "Body too large",
@@ -54,7 +54,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
             "title": "Overdial",
             "version": version,
             "summary": "Agents' screens, wallboard, campaigns and operations of the dialer",
-            "description": "The protocol of the WebSockets is described in docs/api.md; the "
+            "description": "The protocol of the WebSockets is described in docs/websocket.md; the "
             "schemas of their messages are named by x-websocket.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -62,12 +62,18 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
         "components": {
             "schemas": definitions.get("$defs", {}),
             "securitySchemes": {
-                access.value: {
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "Of POST /v1/session. What changes something needs the "
+                    "session's csrf in X-CSRF-Token besides.",
+                },
+                "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": f"The token of an agent's session or a configured one: {access}",
-                }
-                for access in (Access.AGENT, Access.VIEWER, Access.SUPERVISOR, Access.API)
+                    "description": "Of POST /v1/agents/login, or a configured one.",
+                },
             },
         },
     }
@@ -126,16 +132,14 @@ def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
+    """What lets in, with the right it must have, or a program's scope."""
     if route.access is Access.PUBLIC or route.socket is not None:
-        return []  # a WebSocket carries its token in its hello
+        return []  # a WebSocket is let in by its hello
+    scope = [] if route.scope is None else [{"token": [route.scope.value]}]
     if route.access is Access.API:
-        return [{Access.API.value: [] if route.scope is None else [route.scope.value]}]
-    allowed: list[dict[str, list[str]]] = [{route.access.value: []}]
-    if route.access is Access.VIEWER:
-        allowed.append({Access.SUPERVISOR.value: []})
-    if route.scope is not None:
-        allowed.append({Access.API.value: [route.scope.value]})
-    return allowed
+        return scope
+    rights = [] if route.access is Access.SIGNED_IN else [route.access.value]
+    return [{"session": rights}, {"token": rights}, *scope]
 
 
 def _operation_id(route: Route) -> str:

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from dialer.server.face import Face
 from dialer.server.intake import Inbound, Scope
+from dialer.server.people import People
 from dialer.server.reports import Reports
 from dialer.tasks import Tasks
-from dialer.web.auth import Access, Caller, Door, bearer
+from dialer.web.auth import Access, Caller, Door, token_of
 from dialer.web.encode import encode
 from dialer.web.hub import Hub
 from dialer.web.problems import ProblemError, invalid
@@ -31,6 +32,7 @@ class Site:
     tasks: Tasks
     inbound: Inbound | None = None
     reports: Reports | None = None
+    people: People | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,12 @@ def serve(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.Str
     """The aiohttp handler of a route: lets the caller in, reads the body, writes the answer."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = Caller(Access.PUBLIC)
-        if route.socket is None:  # a WebSocket brings its token in its first message
-            caller = site.door.admit(bearer(request), route.access, route.scope)
-            if caller.access is Access.AGENT:
+        caller = Caller()
+        if route.socket is None:  # a WebSocket is let in by its first message
+            token = token_of(request, site.settings, public=route.access is Access.PUBLIC)
+            caller = site.door.admit(token, route.access, route.scope)
+            _in_scope(request, caller)
+            if route.access is Access.AGENT:
                 site.hub.agent_heard(caller.name)
         body = await _read(request, route.takes) if route.takes and route.reads else None
         given = await route.handler(site, Call(request, caller, body))
@@ -87,6 +91,13 @@ def serve(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.Str
         return web.Response(body=encode(given, route.gives), content_type="application/json")
 
     return handle
+
+
+def _in_scope(request: web.Request, caller: Caller) -> None:
+    """What a caller may not see is not there."""
+    campaign = request.match_info.get("campaign")
+    if campaign is not None and not caller.sees(campaign):
+        raise ProblemError(404, "There is no such campaign.", "See /v1/campaigns.")
 
 
 async def _read(request: web.Request, model: type[BaseModel]) -> BaseModel:

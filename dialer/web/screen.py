@@ -34,6 +34,7 @@ class Screen:
         self._ws = ws
         self._transport = request.transport
         self.caller: Caller | None = None  # known after hello
+        self.agent = ""  # whose desk it shows; empty: a wallboard's
         self.channel: Channel | None = None
         self.sent = 0  # number of the newest picture this screen has
         self.opened_at = now

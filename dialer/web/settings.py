@@ -16,7 +16,6 @@ LOST_AFTER_S = 10.0  # two heartbeats: one lost packet is not a lost agent
 HELLO_LIMIT_S = 5.0
 STUCK_LIMIT_S = 20.0  # a peer that reads nothing for so long is not worth its buffer
 
-SCREENS_PER_AGENT_MAX = 8  # tabs; more is a client gone wild
 STRANGERS_MAX = 1024  # sockets without hello; a whole floor may come back at once
 WALLBOARDS_MAX = 200
 BROKEN_MESSAGES_MAX = 20  # per socket
@@ -33,12 +32,28 @@ class ApiToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Provider:
+    """An OpenID Connect provider. `name_claim` names the claim that is a user's name here, for
+    users without a `subject` of their own; empty: users are known by their subject only."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    label: str = "Company login"
+    name_claim: str = ""
+    scopes: str = "openid"
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """`supervisors` and `viewers` are name -> token; a name goes into the audit, a token is at
     least 16 signs long. `tokens` are those of programs that use the API. `hosts` are the names
     people reach this server by when that is not loopback ("dialer.example.org"); empty while bound
     to loopback means loopback only, empty otherwise means any. `origins` are further pages that may
-    open a WebSocket."""
+    open a WebSocket. `public_url` is the address people open, when a proxy stands before us; with
+    https the cookie never travels without TLS. `proxies` are the addresses of such proxies, whose
+    X-Forwarded-For is believed. `frame_ancestors` are the sites (a CRM's) that may show our pages
+    in a frame, `phone_sockets` the PBX's WebSockets that the browser's phone connects to."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -48,6 +63,11 @@ class WebSettings:
     origins: tuple[str, ...] = ()
     picture_every_s: float = 1.0  # of the wallboard, real seconds
     tokens: Mapping[str, ApiToken] = field(default_factory=dict)
+    public_url: str = ""
+    proxies: tuple[str, ...] = ()
+    frame_ancestors: tuple[str, ...] = ()
+    phone_sockets: tuple[str, ...] = ()
+    oidc: Provider | None = None
 
     def __post_init__(self) -> None:
         programs = {name: one.token for name, one in self.tokens.items()}
@@ -66,6 +86,11 @@ class WebSettings:
             raise ValueError(f"web.port: {self.port} is not a port; choose one of 0 to 65535")
         if self.picture_every_s <= 0:
             raise ValueError("web.picture_every_s: must be above 0; 1.0 is usual")
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach us by TLS alone."""
+        return self.public_url.startswith("https://")
 
     @property
     def hosts_allowed(self) -> tuple[str, ...] | None:

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from dialer.server.face import Refused
 from dialer.web.agent_work import dial, dispose
-from dialer.web.auth import Access, Caller, origin_is_ours
+from dialer.web.auth import Access, Caller, cookie, origin_is_ours
 from dialer.web.encode import encode
-from dialer.web.hub import UNKNOWN_TOKEN, UNWELCOME
+from dialer.web.hub import FORBIDDEN, UNKNOWN_TOKEN, UNWELCOME
 from dialer.web.models import (
     AGENT_MESSAGE,
     HELLO,
@@ -96,7 +96,7 @@ async def _serve(
     screen = site.hub.arrive(ws, request)
     writer = site.tasks.start("web: screen", screen.pay(site.hub.real_now))
     try:
-        await _converse(site, ws, screen, access, messages, act)
+        await _converse(site, request, ws, screen, access, messages, act)
     finally:
         try:
             if screen.closing:
@@ -109,6 +109,7 @@ async def _serve(
 
 async def _converse(
     site: Site,
+    request: web.Request,
     ws: web.WebSocketResponse,
     screen: Screen,
     access: Access,
@@ -127,7 +128,7 @@ async def _converse(
         site.hub.heard(screen)
         caller = screen.caller
         if caller is None:
-            if not await _hello(site, screen, access, frame.data):
+            if not await _hello(site, request, screen, access, frame.data):
                 return
             continue
         if site.door.caller(caller.token) != caller:
@@ -147,17 +148,20 @@ async def _converse(
             await _answer(site, screen, await _carry_out(site, screen, caller, message, act))
 
 
-async def _hello(site: Site, screen: Screen, access: Access, text: str) -> bool:
+async def _hello(
+    site: Site, request: web.Request, screen: Screen, access: Access, text: str
+) -> bool:
     try:
         hello = HELLO.validate_json(text)
-        caller = site.door.admit(hello.token, access)
+        caller = site.door.admit(hello.token or cookie(request), access)
     except ValidationError:
         screen.end(UNWELCOME, "no proper hello")
         return False
     except ProblemError as error:
-        screen.end(UNKNOWN_TOKEN, error.problem.detail)
+        known = error.problem.status == 403
+        screen.end(FORBIDDEN if known else UNKNOWN_TOKEN, error.problem.detail)
         return False
-    return await site.hub.greet(screen, caller, hello)
+    return await site.hub.greet(screen, caller, access, hello)
 
 
 async def _carry_out(

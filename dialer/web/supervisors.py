@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dialer.server.face import CampaignAction, WallboardView
+from dialer.web.channels import seen_by
 from dialer.web.models import CampaignsAnswer
 from dialer.web.problems import ProblemError
 from dialer.web.routes import Call, Site
 
 
 async def wallboard(site: Site, call: Call) -> WallboardView:
-    return site.face.wallboard()
+    return seen_by(site.face.wallboard(), call.caller.campaigns)
 
 
 async def campaigns(site: Site, call: Call) -> CampaignsAnswer:
-    return CampaignsAnswer(campaigns=list(site.face.campaigns()))
+    return CampaignsAnswer(
+        campaigns=[one for one in site.face.campaigns() if call.caller.sees(one.name)]
+    )
 
 
 async def act_on_campaign(site: Site, call: Call) -> None:

@@ -101,7 +101,7 @@ class Site:
                 {
                     "name": phone,
                     "phone": phone,
-                    "password_hash": hash_password(PASSWORD, 2**4),
+                    "password_hash": hash_password(PASSWORD, cheap=True),
                     "campaigns": ["e2e"],
                 }
                 for phone in self.phones

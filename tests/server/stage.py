@@ -26,7 +26,7 @@ from simulator.pbx.party import CalledParty, Scripted
 
 PASSWORD = "only for tests"
 CAMPAIGN = "spring"
-_HASH = hash_password(PASSWORD, 2**4)
+_HASH = hash_password(PASSWORD, cheap=True)
 _AFTER = ("no_answer", "unreachable", "busy", "invalid", "rejected", "congestion", "failed_local")
 _NEVER = dict.fromkeys((*_AFTER, "lost", "machine", "abandoned", "caller_left"), "never")
 

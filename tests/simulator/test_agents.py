@@ -12,6 +12,7 @@ from simulator.agents import Account, Manners, SimulatedAgents
 from simulator.pbx import CalledParty
 from tests.ami.virtual import virtual
 from tests.web.fake_face import OFFERS, FakeFace
+from tests.web.fake_people import people
 
 ADA, BOB = Account("ada", "correct horse"), Account("bob", "battery staple")
 PROMPT = Manners(login_spread_s=0.0, hangs_up_share=0.0, disposes_early_share=0.0)
@@ -25,7 +26,10 @@ async def shift(
 ) -> AsyncIterator[tuple[FakeFace, SimulatedAgents]]:
     failures: list[BaseException] = []
     face = FakeFace()
-    web = WebServer(face, WebSettings(port=0), lambda _, error: failures.append(error))
+    staff, _ = await people(face.passwords)
+    web = WebServer(
+        face, WebSettings(port=0), lambda _, error: failures.append(error), people=staff
+    )
     url = await web.start()
     agents = SimulatedAgents(url, accounts, ears=lambda attempt: heard, manners=manners)
     await agents.start()

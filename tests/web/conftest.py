@@ -10,11 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from dialer.server.accounts import Accounts
 from dialer.server.intake import Scope
 from dialer.web.app import SITE, WebServer
 from dialer.web.hub import Hub
 from dialer.web.settings import ApiToken, WebSettings
 from tests.web.fake_face import FakeFace
+from tests.web.fake_people import MemoryKeeper, people
 
 SUPERVISOR = "supervisors-token-0001"
 VIEWER = "viewers-token-000000001"
@@ -76,13 +78,19 @@ class ScreenClient:
 class Desk:
     """The server, the scripted face behind it, and the way to it."""
 
-    def __init__(self, face: FakeFace, settings: WebSettings) -> None:
+    def __init__(self, face: FakeFace, settings: WebSettings, people: Accounts) -> None:
         self.face = face
+        self.people = people
         self.clock = RealClock()
         self.failures: list[tuple[str, BaseException]] = []
         self.server = WebServer(
-            face, settings, lambda name, error: self.failures.append((name, error)), self.clock
+            face,
+            settings,
+            lambda name, error: self.failures.append((name, error)),
+            self.clock,
+            people=people,
         )
+        self.keeper = MemoryKeeper()
         self.http: aiohttp.ClientSession = None  # type: ignore[assignment]
         self.url = ""
 
@@ -128,6 +136,7 @@ def face() -> FakeFace:
 
 @pytest.fixture
 async def desk(face: FakeFace) -> AsyncIterator[Desk]:
+    accounts, keeper = await people(face.passwords)
     desk = Desk(
         face,
         WebSettings(
@@ -136,7 +145,9 @@ async def desk(face: FakeFace) -> AsyncIterator[Desk]:
             viewers={"w": VIEWER},
             tokens={"crm": ApiToken(PROGRAM, frozenset(Scope))},
         ),
+        accounts,
     )
+    desk.keeper = keeper
     desk.url = await desk.server.start()
     async with aiohttp.ClientSession(desk.url) as desk.http:
         yield desk

@@ -7,7 +7,6 @@ that a test of the web is a conversation and not a list of return values.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -77,8 +76,6 @@ class FakeFace:
         self.problems: tuple[str, ...] = ()
         self.serving = True
         self.loop_lag = Histogram()
-        self._tokens: dict[bytes, str] = {}
-        self._numbers = itertools.count(1)
         self._calls = itertools.count(17)
 
     # --- the script ---------------------------------------------------------------------------
@@ -111,7 +108,6 @@ class FakeFace:
 
     def session_ends(self, agent: str) -> None:
         self.views.pop(agent)
-        self._tokens = {token: who for token, who in self._tokens.items() if who != agent}
         self.changes.mark(agent)
 
     # --- the face -----------------------------------------------------------------------------
@@ -119,18 +115,15 @@ class FakeFace:
     def clock(self) -> ClockView:
         return ClockView(self.now, "2026-11-21T10:00:00+00:00", self.speed)
 
-    async def log_in(self, agent: str, password: str) -> str:
-        if self.passwords.get(agent) != password:
-            raise Refused("Agent or password is wrong.", 401, "Check both and try again.")
-        if agent not in self.views:
-            if self.opens_late:  # as the real server: the core takes the event a little later
-                asyncio.get_running_loop().call_later(0.02, self._open, agent)
-            else:
-                self._open(agent)
-        token = f"token-of-{agent}-{next(self._numbers)}"
-        self._tokens[hashlib.sha256(token.encode()).digest()] = agent
-        self.heard.append(("logged in", agent))
-        return token
+    async def sit_down(self, agent: str) -> bool:
+        self.heard.append(("sat down", agent))
+        if agent in self.views:
+            return False
+        if self.opens_late:  # as the real server: the core takes the event a little later
+            asyncio.get_running_loop().call_later(0.02, self._open, agent)
+        else:
+            self._open(agent)
+        return True
 
     def _open(self, agent: str) -> None:
         self.views[agent] = AgentView(
@@ -144,9 +137,6 @@ class FakeFace:
             break_reasons=("lunch", "training", "coaching"),
         )
         self.changes.mark(agent)
-
-    def agent_of(self, token: str) -> str | None:
-        return self._tokens.get(hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest())
 
     async def choose_status(self, agent: str, status: Status, reason: str) -> None:
         self.heard.append(("status", agent, status.value, reason))
@@ -251,6 +241,7 @@ class FakeFace:
                 v.reason,
                 "spring",
                 self.screens.get(v.agent, False),
+                v.campaigns,
             )
             for v in self.views.values()
         )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from dialer.server.people import Kind
+from dialer.web.auth import COOKIE
 from tests.web.conftest import VIEWER, Desk
 
 
@@ -133,11 +137,18 @@ async def test_numbers_never_start_again_after_the_last_screen_left(desk: Desk) 
 
 
 async def test_hello_with_a_wrong_token_is_closed(desk: Desk) -> None:
-    await desk.log_in()
-    for token in ("token-of-ada-2", "x", VIEWER):
+    token = await desk.log_in()
+    for wrong, code in ((token[:-1], 4401), ("x", 4401), ("", 4401), (VIEWER, 4403)):
         screen = await desk.open()
-        await screen.says(type="hello", token=token)
-        assert await screen.hears_close() == 4401
+        await screen.says(type="hello", token=wrong)
+        assert await screen.hears_close() == code
+
+
+async def test_an_agent_whose_shift_has_not_begun_is_told_so(desk: Desk) -> None:
+    token = await desk.people.sign_in("ada", "correct horse", "", "", Kind.BROWSER)
+    screen = await desk.open(headers={"Cookie": f"{COOKIE}={token}"})
+    await screen.says(type="hello")
+    assert await screen.hears_close() == 4404
 
 
 async def test_a_command_before_hello_is_closed(desk: Desk) -> None:
@@ -171,7 +182,7 @@ async def test_a_page_from_elsewhere_may_not_open_a_socket(desk: Desk) -> None:
 async def test_a_session_that_ended_takes_no_more_commands(desk: Desk) -> None:
     token = await desk.log_in()
     screen = await desk.agent_screen(token)
-    desk.face._tokens.clear()  # revoked, without a mark
+    await desk.people.end_sessions("ada", "root")  # revoked, without a mark
     await screen.says(type="status", id="1", status="ready")
     assert await screen.hears_close() == 4401
     assert not any(told[0] == "status" for told in desk.face.heard)
@@ -189,26 +200,26 @@ async def test_a_stale_tab_does_not_see_the_next_session(desk: Desk) -> None:
 # --- two tabs -------------------------------------------------------------------------------------
 
 
-async def test_two_tabs_show_the_same_and_either_may_command(desk: Desk) -> None:
+async def test_the_newer_of_two_tabs_takes_over_and_the_older_is_told(desk: Desk) -> None:
     left = await desk.agent_screen(await desk.log_in())
-    right = await desk.agent_screen(await desk.log_in())
-    await left.says(type="status", id="1", status="ready")
-    await left.hears("ack")
-    one = await left.hears_until("agent", state="ready")
-    two = await right.hears_until("agent", state="ready")
-    assert one == two
     attempt = desk.face.call_arrives("ada")
     await left.hears_until("agent", state="talk")
-    await right.hears_until("agent", state="talk")
+    right = await desk.agent_screen(await desk.log_in())
+    assert (await left.hears("ended"))["reason"] == "taken over"
+    with contextlib.suppress(ConnectionError):
+        await left.says(type="hangup", id="1")
+    assert await left.hears_close() == 4409
     await right.says(type="dispose", id="9", attempt=attempt, code="refused")
     await right.hears("ack")
-    assert (await left.hears("agent"))["agent"]["call"]["disposition"] == "refused"
+    assert (await right.hears("agent"))["agent"]["call"]["disposition"] == "refused"
+    assert not any(told[0] == "hang up" for told in desk.face.heard)
+    assert desk.hub.count()["agent"] == 1
 
 
-async def test_closing_one_of_two_tabs_loses_no_screen(desk: Desk) -> None:
+async def test_being_taken_over_loses_no_screen(desk: Desk) -> None:
     left = await desk.agent_screen(await desk.log_in())
     right = await desk.agent_screen(await desk.log_in())
-    await left.ws.close()
+    assert await left.hears_close() == 4409
     for _ in range(4):
         desk.passes(5.1)
         await right.hears("ping")
@@ -219,15 +230,15 @@ async def test_closing_one_of_two_tabs_loses_no_screen(desk: Desk) -> None:
     assert ("screen lost", "ada") not in desk.face.heard
 
 
-async def test_a_ninth_tab_is_refused_and_the_others_live(desk: Desk) -> None:
+async def test_a_tab_may_take_the_desk_back(desk: Desk) -> None:
     token = await desk.log_in()
-    screens = [await desk.agent_screen(token) for _ in range(8)]
-    ninth = await desk.open()
-    await ninth.says(type="hello", token=token)
-    assert await ninth.hears_close() == 4429
+    first = await desk.agent_screen(token)
+    second = await desk.agent_screen(token)
+    assert await first.hears_close() == 4409
+    third = await desk.agent_screen(token, epoch=second.epoch, seq=0)
+    assert await second.hears_close() == 4409
     desk.face.call_arrives("ada")
-    for screen in screens:
-        assert (await screen.hears("agent"))["agent"]["state"] == "talk"
+    assert (await third.hears("agent"))["agent"]["state"] == "talk"
 
 
 # --- presence -------------------------------------------------------------------------------------
@@ -282,7 +293,7 @@ async def test_nobody_waits_for_the_screen_of_an_ended_session(desk: Desk) -> No
 
 
 async def test_agents_from_a_former_life_have_one_limit_to_show_up(desk: Desk) -> None:
-    await desk.face.log_in("bob", "battery staple")
+    await desk.face.sit_down("bob")
     desk.hub.presence.expect(["bob"], desk.clock())
     desk.passes(10.5)
     assert ("screen lost", "bob") in desk.face.heard

@@ -14,6 +14,7 @@ from dialer.web.app import WebServer
 from dialer.web.settings import WebSettings
 from tests.web.conftest import VIEWER, ScreenClient
 from tests.web.fake_face import FakeFace
+from tests.web.fake_people import people
 
 
 def _on_loop(speed: float | None, work: Callable[[FakeFace, str], Awaitable[None]]) -> None:
@@ -21,7 +22,10 @@ def _on_loop(speed: float | None, work: Callable[[FakeFace, str], Awaitable[None
         face = FakeFace(speed=speed or 1000.0)
         failures: list[object] = []
         settings = WebSettings(port=0, viewers={"w": VIEWER})
-        server = WebServer(face, settings, lambda *failure: failures.append(failure))
+        accounts, _ = await people(face.passwords)
+        server = WebServer(
+            face, settings, lambda *failure: failures.append(failure), people=accounts
+        )
         await work(face, await server.start())
         await server.close()
         assert not failures

@@ -83,7 +83,7 @@ async def test_a_wall_gives_no_agent_commands_and_an_agent_sees_no_wall(desk: De
     token = await desk.log_in()
     wall = await desk.open("/v1/wallboard/ws")
     await wall.says(type="hello", token=token)
-    assert await wall.hears_close() == 4401
+    assert await wall.hears_close() == 4403
     wall = await desk.wallboard()
     await wall.hears("wallboard")
     await wall.says(type="hangup", id="1")

@@ -1,0 +1,200 @@
+"""Every route by every role: one table says who is let in; a route without a right fails."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from dialer.server.people import Kind, Role
+from dialer.web.app import ROUTES
+from dialer.web.auth import COOKIE, RIGHTS, Access, csrf_of
+from dialer.web.routes import Route
+from tests.web.conftest import PROGRAM, SUPERVISOR, VIEWER, Desk
+from tests.web.fake_people import PASSWORD, STAFF
+
+# What each role may do, said a second time and not taken from the code: a change of rights is to
+# be a change of this table.
+MAY: dict[Access, set[Role]] = {
+    Access.AGENT: {Role.AGENT},
+    Access.VIEWER: {
+        Role.VIEWER,
+        Role.SUPERVISOR,
+        Role.MANAGER,
+        Role.ENGINEER,
+        Role.ADMINISTRATOR,
+    },
+    Access.SUPERVISOR: {Role.SUPERVISOR, Role.ADMINISTRATOR},
+    Access.MANAGER: {Role.MANAGER, Role.ADMINISTRATOR},
+    Access.ENGINEER: {Role.ENGINEER, Role.ADMINISTRATOR},
+    Access.ADMINISTRATOR: {Role.ADMINISTRATOR},
+    Access.CUSTOMERS: {Role.AGENT, Role.SUPERVISOR, Role.MANAGER, Role.ADMINISTRATOR},
+    Access.KNOWLEDGE: {
+        Role.AGENT,
+        Role.SUPERVISOR,
+        Role.MANAGER,
+        Role.ENGINEER,
+        Role.ADMINISTRATOR,
+    },
+    Access.API: set(),
+    Access.SIGNED_IN: set(Role),
+    Access.PUBLIC: set(Role),
+}
+WHO = {"ada": (Role.AGENT,), **STAFF}
+
+
+def _route_id(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+PLAIN = [route for route in ROUTES if route.socket is None]
+PLACES = {"campaign": "spring", "action": "pause", "name": "base.css"}
+
+
+def _path(route: Route) -> str:
+    return re.sub(r"{(\w+)(?::[^}]*)?}", lambda found: PLACES.get(found[1], "1"), route.path)
+
+
+async def _cookies(desk: Desk) -> dict[str, str]:
+    """A browser's session of everybody."""
+    tokens = {}
+    for name in WHO:
+        password = desk.face.passwords.get(name, PASSWORD)
+        tokens[name] = await desk.people.sign_in(name, password, "", "", Kind.BROWSER)
+    return tokens
+
+
+async def _status(desk: Desk, route: Route, token: str, **headers: str) -> int:
+    given = {"Cookie": f"{COOKIE}={token}", "X-CSRF-Token": csrf_of(token), **headers}
+    async with desk.http.request(
+        route.method, _path(route), headers=given, allow_redirects=False
+    ) as answer:
+        return answer.status
+
+
+def test_the_table_of_rights_is_the_one_that_was_agreed() -> None:
+    for role in Role:
+        assert RIGHTS[role] == {
+            access
+            for access, roles in MAY.items()
+            if role in roles and access not in (Access.PUBLIC, Access.SIGNED_IN)
+        }
+
+
+def test_every_route_that_changes_something_or_shows_data_asks_for_a_right() -> None:
+    """What is public is said here by name: a new route is not, unless somebody wants it so."""
+    public = {_route_id(route) for route in ROUTES if route.access is Access.PUBLIC}
+    assert public == {
+        "GET /",
+        "GET /agent",
+        "GET /wallboard",
+        "GET /static/{name}",
+        "GET /v1/session",
+        "POST /v1/session",
+        "POST /v1/session/ticket",
+        "POST /v1/agents/login",
+        "GET /healthz",
+    }
+
+
+@pytest.mark.parametrize("route", PLAIN, ids=_route_id)
+async def test_every_route_lets_in_its_roles_and_nobody_else(desk: Desk, route: Route) -> None:
+    tokens = await _cookies(desk)
+    for name, roles in WHO.items():
+        status = await _status(desk, route, tokens[name])
+        let_in = status not in (401, 403, 421)
+        assert let_in == bool(MAY[route.access] & set(roles)) or (
+            route.access is Access.PUBLIC and status == 401  # no ticket, no code: said by itself
+        ), f"{name}: {status}"
+        if route.access is Access.SIGNED_IN and route.method == "DELETE":
+            tokens = await _cookies(desk)
+
+
+@pytest.mark.parametrize("route", PLAIN, ids=_route_id)
+async def test_every_route_by_every_token(desk: Desk, route: Route) -> None:
+    watch = route.access is Access.VIEWER
+    expected = {
+        SUPERVISOR: watch or MAY[route.access] >= {Role.SUPERVISOR},
+        VIEWER: MAY[route.access] >= {Role.VIEWER} or watch,
+        PROGRAM: route.scope is not None,  # has every scope
+        "": False,
+        "x" * 300: False,
+        VIEWER[:-1]: False,
+        VIEWER + "x": False,
+    }
+    before = list(desk.face.heard)
+    for token, welcome in expected.items():
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with desk.http.request(
+            route.method, _path(route), headers=headers, allow_redirects=False
+        ) as answer:
+            let_in = answer.status not in (401, 403)
+        if route.access is Access.PUBLIC:
+            continue
+        if route.access is Access.SIGNED_IN:
+            welcome = False  # a person's own affairs
+        assert let_in == welcome, f"{token[:4]}: {answer.status}"
+        if not welcome:
+            assert desk.face.heard == before
+        before = list(desk.face.heard)
+
+
+@pytest.mark.parametrize("route", [r for r in PLAIN if "{campaign}" in r.path], ids=_route_id)
+async def test_a_campaign_that_may_not_be_seen_is_not_there(desk: Desk, route: Route) -> None:
+    if route.access is Access.API:
+        return
+    for name, roles in WHO.items():
+        if not MAY[route.access] & set(roles):
+            continue
+        user = desk.people._users[name]
+        await _only(desk, name, ("autumn",))
+        token = await desk.people.sign_in(name, PASSWORD, "", "", Kind.BROWSER)
+        before = list(desk.face.heard)
+        assert await _status(desk, route, token) == 404, name
+        assert desk.face.heard == before
+        assert user.name == name
+
+
+async def _only(desk: Desk, name: str, campaigns: tuple[str, ...]) -> None:
+    from dialer.server.people import UserChange
+
+    await desk.people.change(name, UserChange(campaigns=campaigns), "root")
+
+
+async def test_lists_and_wallboard_leave_out_what_may_not_be_seen(desk: Desk) -> None:
+    await desk.log_in()
+    await _only(desk, "sam", ("autumn",))
+    token = await desk.people.sign_in("sam", PASSWORD, "", "", Kind.BROWSER)
+    headers = {"Cookie": f"{COOKIE}={token}"}
+    async with desk.http.get("/v1/campaigns", headers=headers) as answer:
+        assert (await answer.json()) == {"campaigns": []}
+    async with desk.http.get("/v1/wallboard", headers=headers) as answer:
+        board: dict[str, Any] = await answer.json()
+    assert (board["campaigns"], board["agents"]) == ([], [])
+    wall = await desk.open("/v1/wallboard/ws", headers=headers)
+    await wall.says(type="hello")
+    await wall.hears("welcome")
+    message = await wall.hears("wallboard")
+    assert (message["campaigns"], message["agents"]) == ([], [])
+    everything = await desk.wallboard()
+    assert len((await everything.hears("wallboard"))["agents"]) == 1
+
+
+@pytest.mark.parametrize("route", PLAIN, ids=_route_id)
+async def test_a_page_of_another_site_changes_nothing(desk: Desk, route: Route) -> None:
+    """CSRF: the cookie comes along, the word does not, or the page is another's."""
+    if route.method == "GET" or route.access is Access.API:
+        return
+    tokens = await _cookies(desk)
+    name = next(n for n, roles in WHO.items() if MAY[route.access] & set(roles))
+    before, users = list(desk.face.heard), dict(desk.keeper.rows)
+    foreign = {"Origin": "https://evil.example"}
+    cross = {"Sec-Fetch-Site": "cross-site"}
+    assert await _status(desk, route, tokens[name], **foreign) == 403
+    assert await _status(desk, route, tokens[name], **cross) == 403
+    if route.access is not Access.PUBLIC:
+        for word in ("", "x", csrf_of(tokens[name])[:-1], csrf_of("another")):
+            assert await _status(desk, route, tokens[name], **{"X-CSRF-Token": word}) == 403
+    assert desk.face.heard == before
+    assert desk.keeper.rows == users
