@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.experiments.cli import app as experiments
+from simulator.experiments.commands import days, history, pages, search
 
 main = typer.Typer(
     name="simulator",
@@ -16,7 +16,8 @@ main = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-main.add_typer(experiments)
+for commands in (days, search, history, pages):
+    main.add_typer(commands.app)
 
 
 @main.callback()

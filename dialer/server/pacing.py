@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from zoneinfo import ZoneInfo
 
 from dialer.clock import Clock
@@ -14,11 +15,17 @@ from dialer.core.picture import snapshot
 from dialer.core.states import CampaignState
 from dialer.pacing.governor import Governor
 from dialer.pacing.windows import DAY_S
+from dialer.server.histogram import Histogram
 from dialer.snapshot import Bound, Decision, Observation
 
 _THURSDAY = 3  # 1970-01-01, where Monday is 0
 TICK_S = 0.5  # a decision at least so often
 QUIET_S = 0.1  # and no sooner than this after the last one, however much happens
+# Seconds a decision takes: fine around the promises, 1 ms at 100 agents and 5 ms at 1,000.
+DECIDE_BOUNDS_S = (
+    0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.00075, 0.001,
+    0.0015, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -40,12 +47,24 @@ def civil_seconds(moment: datetime, zone: ZoneInfo) -> float:
 
 
 class Pacing:
-    """The governors of this node's campaigns, and when each is asked."""
+    """The governors of this node's campaigns, and when each is asked.
 
-    def __init__(self, floor: Floor, clock: Clock, post: Callable[[LinesDecided], None]) -> None:
+    `decide_s` has how long each decision took, the picture of the floor included, in seconds of
+    `work_clock` (real ones).
+    """
+
+    def __init__(
+        self,
+        floor: Floor,
+        clock: Clock,
+        post: Callable[[LinesDecided], None],
+        work_clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        self.decide_s = Histogram(DECIDE_BOUNDS_S)
         self._floor = floor
         self._clock = clock
         self._post = post
+        self._work_clock = work_clock
         self._desks: dict[str, _Desk] = {}
 
     def add(
@@ -107,7 +126,9 @@ class Pacing:
         desk.last_at = now
         civil_s = civil_seconds(self._clock.utc(), desk.zone)
         _tell_the_close(desk, civil_s)
+        began = self._work_clock()
         desk.last = desk.governor.decide(snapshot(self._floor, name, now), civil_s)
+        self.decide_s.observe(self._work_clock() - began)
         if desk.last.lines or desk.last.bound is not Bound.POLICY:
             self._post(LinesDecided(name, desk.last))
 

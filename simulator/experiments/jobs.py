@@ -9,11 +9,12 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from dialer.pacing.pacer import PacerError
+from simulator.experiments.kept import Kept
 from simulator.experiments.stats import Summary
 from simulator.results import DayResult, PacerSpec, Runner
 from simulator.scenario import Scenario
 
-ENGINES = ("auto", "fast", "plain")
+ENGINES = ("auto", "fast", "plain", "full", "full-sql")
 BLOCK_DAYS = 30  # the law's block, 16 CFR 310.4(b)(4)(i)
 BEST_RATIO = "best_ratio"  # not a pacer: the fixed ratio one would choose knowing the outcome
 _RATIO_MAX = 40.0
@@ -38,7 +39,11 @@ def engine_for(pacer: PacerSpec, engine: str) -> Runner:
     if engine not in ENGINES:
         raise PacerError(f"there is no engine {engine!r}; choose one of: {', '.join(ENGINES)}")
     plain = PlainRunner()
-    if engine != "plain":
+    if engine.startswith("full") and plain.can_run(pacer):
+        from simulator.experiments.full import FullRunner
+
+        return FullRunner(sql=engine == "full-sql")
+    if engine in ("auto", "fast"):
         from simulator.experiments.fast import FastRunner
 
         fast = FastRunner()
@@ -59,7 +64,11 @@ def check(pacer: PacerSpec, scenario: Scenario, engine: str) -> None:
     if pacer.name == BEST_RATIO:
         return
     runner = engine_for(pacer, engine)
-    if runner.name == "plain":
+    if runner.name.startswith("full"):
+        from simulator.full.campaign import campaign_of
+
+        campaign_of(scenario, "campaign")
+    if runner.name != "fast":
         from simulator.experiments.plain import make_driver
 
         try:
@@ -109,36 +118,59 @@ def _best_ratio(job: Job) -> list[DayResult]:
 
 
 def run_jobs(
-    jobs: Sequence[Job], workers: int = 0, on_done: Callable[[Job], None] | None = None
+    jobs: Sequence[Job],
+    workers: int = 0,
+    on_done: Callable[[Job], None] | None = None,
+    kept: Kept | None = None,
 ) -> list[list[DayResult]]:
     """Every job's days, in the order of the jobs. `workers` 0: one for each core; 1: in here.
 
-    The first error stops what has not begun and is raised.
+    What `kept` has is not run again, and what is run is kept there at once. The first error stops
+    what has not begun and is raised.
     """
-    told = on_done or (lambda job: None)
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
-    if workers <= 1:
-        results = []
-        for job in jobs:
-            results.append(run_job(job))
-            told(job)
-        return results
     done: dict[int, list[DayResult]] = {}
+
+    def finish(place: int, days: list[DayResult]) -> None:
+        done[place] = days
+        if kept is not None and kept.days(jobs[place]) is None:
+            kept.add(jobs[place], days)
+        if on_done is not None:
+            on_done(jobs[place])
+
+    left = []
+    for place, job in enumerate(jobs):
+        if kept is not None and (days := kept.days(job)) is not None:
+            finish(place, days)
+        else:
+            left.append(place)
+    workers = min(workers or os.cpu_count() or 1, len(left))
+    if workers <= 1:
+        for place in left:
+            finish(place, run_job(jobs[place]))
+    else:
+        _run_apart(jobs, left, workers, finish)
+    return [done[i] for i in range(len(jobs))]
+
+
+def _run_apart(
+    jobs: Sequence[Job],
+    left: Sequence[int],
+    workers: int,
+    finish: Callable[[int, list[DayResult]], None],
+) -> None:
+    """The jobs at these places, each in one of `workers` processes."""
     # spawn: threads of a progress bar and compiled code do not survive a fork reliably
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting: dict[Future[list[DayResult]], int] = {
-            pool.submit(run_job, job): i for i, job in enumerate(jobs)
+            pool.submit(run_job, jobs[place]): place for place in left
         }
         try:
             for future in as_completed(waiting):
-                place = waiting[future]
-                done[place] = future.result()
-                told(jobs[place])
+                finish(waiting[future], future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [done[i] for i in range(len(jobs))]
 
 
 def plan_jobs(

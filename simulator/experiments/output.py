@@ -108,6 +108,57 @@ def results_json(experiment: str, summaries: Sequence[Summary], **more: Any) -> 
     }
 
 
+def merged(found: Sequence[tuple[Path, dict[str, Any]]]) -> dict[str, Any]:
+    """Results of several files as those of one: worlds and pacers in the order they come, a later
+    file's in place of an earlier one's. Raises FileError where they do not go together."""
+    first_path, first = found[0]
+    for path, what in found[1:]:
+        for key in ("experiment", "seed"):
+            if what.get(key) != first.get(key):
+                raise FileError(
+                    f"{path}: {key} is {what.get(key)!r}, in {first_path} it is {first.get(key)!r};"
+                    " only results of one experiment and seed can be put together"
+                )
+        if first["experiment"] not in ("run", "compare"):
+            raise FileError(f"{path}: results of {first['experiment']} cannot be put together")
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    together: dict[str, Any] = dict(first)
+    for _, what in found:
+        rows.update(((row["scenario"], row["pacer"]), row) for row in what["results"])
+        for key in ("clairvoyant", "notes"):
+            if what.get(key):
+                together[key] = {**together.get(key, {}), **what[key]}
+    worlds = list(dict.fromkeys(world for world, _ in rows))
+    reference = first.get("reference")
+    order = sorted(rows, key=lambda k: (worlds.index(k[0]), k[1] != reference))
+    return {**together, "results": [rows[key] for key in order]}
+
+
+def results_table(what: dict[str, Any]) -> Table:
+    """A table of results as JSON has them: one row for each world and pacer."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("scenario", "agents", "pacer"):
+        table.add_column(name)
+    for name in ("utilisation", "abandoned", "days over", "blocks over"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in what["results"]:
+        use, lost = (
+            Estimate(e["value"], math.nan if e["half"] is None else e["half"])
+            for e in (row["utilisation"], row["abandon_rate"])
+        )
+        made = row.get("made", row["pacer"])
+        table.add_row(
+            row["scenario"],
+            str(row["agents"]),
+            row["pacer"] if made == row["pacer"] else f"{row['pacer']}: {made}",
+            percent(use),
+            f"[red]{percent(lost, 2)}[/red]" if lost.value > row["limit"] else percent(lost, 2),
+            f"{row['days_over_limit']}/{row['days']}",
+            f"{row['blocks_over_limit']}/{row['blocks']}",
+        )
+    return table
+
+
 def print_table(table: Table) -> None:
     """To the terminal in its width, to a pipe or file as wide as the table likes."""
     console = Console()

@@ -26,6 +26,7 @@ class Governed:
     every_s: float | None = None
 
     def __init__(self, pacer: Pacer, account: Account, wait_limit_s: float) -> None:
+        self.pacer = pacer
         self._governor = Governor(
             pacer, account, patience_s=wait_limit_s, trace=DecisionTrace(records_max=1)
         )

@@ -7,12 +7,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from simulator.experiments.jobs import Job, plan_jobs, run_jobs, summarise
+from simulator.experiments.jobs import Job, plan_jobs, summarise
 from simulator.experiments.stats import Summary, share_upper
 from simulator.experiments.vary import BadChange, changed, option_value
-from simulator.results import PacerSpec
+from simulator.results import DayResult, PacerSpec
 from simulator.scenario import Scenario
 
+Run = Callable[[Sequence[Job]], list[list[DayResult]]]  # carries out jobs, in order
 COMBINATIONS_MAX = 5_000
 
 
@@ -58,15 +59,13 @@ def sweep(
     pacer: PacerSpec,
     axes: Sequence[Axis],
     seeds: Sequence[int],
-    engine: str,
-    workers: int,
-    on_done: Callable[[Job], None] | None = None,
+    run: Run,
+    engine: str = "auto",
 ) -> list[Row]:
     """One row for each combination, in order."""
     found = combinations(scenario, pacer, axes)
     jobs = [job for _, world, spec in found for job in plan_jobs([world], [spec], seeds, engine)]
-    results = run_jobs(jobs, workers, on_done)
-    by_key = {(s.scenario, s.pacer): s for s in summarise(jobs, results)}
+    by_key = {(s.scenario, s.pacer): s for s in summarise(jobs, run(jobs))}
     return [Row(values, by_key[world.name, spec.label]) for values, world, spec in found]
 
 
@@ -91,13 +90,12 @@ def tune(
     pacer: PacerSpec,
     axes: Sequence[Axis],
     seeds: Sequence[int],
-    engine: str,
-    workers: int,
+    run: Run,
+    engine: str = "auto",
     *,
     chance: float,
     window: str = "day",
     confidence: float = 0.8,
-    on_done: Callable[[Job], None] | None = None,
 ) -> Tuned:
     """The settings with the highest utilisation whose chance of breaking the law is small enough.
 
@@ -122,9 +120,7 @@ def tune(
             for _, world, spec in left
             for job in plan_jobs([world], [spec], seeds[:days], engine)
         ]
-        by_key = {
-            (s.scenario, s.pacer): s for s in summarise(jobs, run_jobs(jobs, workers, on_done))
-        }
+        by_key = {(s.scenario, s.pacer): s for s in summarise(jobs, run(jobs))}
         rows = [Row(values, by_key[world.name, spec.label]) for values, world, spec in left]
         if days >= len(seeds):
             break

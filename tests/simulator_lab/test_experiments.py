@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import partial
 
 import pytest
 
@@ -33,6 +34,7 @@ from simulator.results import DayResult, PacerSpec
 from simulator.scenario import Drifting, Scenario, base_world
 
 SHORT = base_world(6, day_s=3_600.0)
+here = partial(run_jobs, workers=1)
 RATIO = PacerSpec.of("fixed_ratio", {"ratio": 2.0})
 
 
@@ -236,7 +238,7 @@ def test_values_and_pacers_from_the_command_line() -> None:
 
 def test_a_sweep_runs_every_combination_and_more_lines_mean_more_of_both() -> None:
     axes = [Axis("agents", ("4", "8")), Axis("ratio", ("1", "2", "4"), of_pacer=True)]
-    rows = sweep(SHORT, PacerSpec("fixed_ratio"), axes, range(3), "plain", 1)
+    rows = sweep(SHORT, PacerSpec("fixed_ratio"), axes, range(3), here, "plain")
     assert [row.values for row in rows] == [(a, r) for a in ("4", "8") for r in ("1", "2", "4")]
     for three in (rows[:3], rows[3:]):
         use = [row.summary.utilisation.value for row in three]
@@ -249,13 +251,13 @@ def test_a_sweep_runs_every_combination_and_more_lines_mean_more_of_both() -> No
 def test_a_sweep_too_wide_is_refused() -> None:
     axes = [Axis("ratio", tuple(map(str, range(1, 99))), True), Axis("agents", tuple("1" * 99))]
     with pytest.raises(BadChange, match="combinations"):
-        sweep(SHORT, PacerSpec("fixed_ratio"), axes, range(1), "plain", 1)
+        sweep(SHORT, PacerSpec("fixed_ratio"), axes, range(1), here, "plain")
 
 
 def test_tuning_finds_the_most_talk_that_is_safe_enough() -> None:
     axes = [Axis("ratio", ("1", "1.5", "2", "3", "5"), of_pacer=True)]
     found = tune(
-        SHORT, PacerSpec("fixed_ratio"), axes, range(12), "plain", 1, chance=0.2, confidence=0.8
+        SHORT, PacerSpec("fixed_ratio"), axes, range(12), here, "plain", chance=0.2, confidence=0.8
     )
     assert found.best is not None
     assert found.rounds > 1
@@ -266,10 +268,10 @@ def test_tuning_finds_the_most_talk_that_is_safe_enough() -> None:
 
 def test_tuning_says_so_when_nothing_is_safe_or_days_are_too_few() -> None:
     axes = [Axis("ratio", ("6", "8"), of_pacer=True)]
-    found = tune(SHORT, PacerSpec("fixed_ratio"), axes, range(10), "plain", 1, chance=0.2)
+    found = tune(SHORT, PacerSpec("fixed_ratio"), axes, range(10), here, "plain", chance=0.2)
     assert found.best is None
     with pytest.raises(BadChange, match=r"--days 16 or more"):
-        tune(SHORT, PacerSpec("fixed_ratio"), axes, range(5), "plain", 1, chance=0.1)
+        tune(SHORT, PacerSpec("fixed_ratio"), axes, range(5), here, "plain", chance=0.1)
 
 
 def test_scenarios_can_be_told_apart_in_a_sweep() -> None:

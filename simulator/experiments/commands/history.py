@@ -1,0 +1,101 @@
+"""`fit` and `replay`: out of call history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simulator.experiments.commands.options import (
+    AgentsOption,
+    Output,
+    PacersOption,
+    SeedOption,
+    complaints,
+    deliver,
+    takes,
+)
+
+if TYPE_CHECKING:
+    from simulator.history import CallRecord
+
+app = typer.Typer()
+
+HistoryArgument = Annotated[
+    Path, typer.Argument(help="CSV of calls (docs/simulator.md), or the dialer's SQLite database.")
+]
+CampaignOption = Annotated[str, typer.Option(help="One campaign of a database instead of all.")]
+
+
+def _history(path: Path, campaign: str) -> list[CallRecord]:
+    from simulator.dialer_history import is_database, read_database
+    from simulator.history import read_calls
+
+    return read_database(path, campaign) if is_database(path) else read_calls(path)
+
+
+@app.command()
+def fit(
+    history: HistoryArgument,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Scenario file to write.")] = None,
+    name: Annotated[str, typer.Option(help="The world's name.")] = "fitted",
+    agents: AgentsOption = 0,
+    campaign: CampaignOption = "",
+) -> None:
+    """Learn a world from call history, times that were cut off reckoned as such."""
+    with complaints():
+        from simulator.experiments.fit import fit as fit_world
+        from simulator.scenario_dump import scenario_text
+
+        found = fit_world(_history(history, campaign), name, agents or None)
+        text = scenario_text(found.scenario)
+        typer.echo(f"{found.lines} calls of {found.days} days", err=True)
+        for note in found.notes:
+            typer.echo(f"note: {note}", err=True)
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            out.write_text(text, encoding="utf-8")
+            typer.echo(f"scenario: {out}", err=True)
+
+
+@app.command()
+@takes(Output)
+def replay(
+    to: Output,
+    history: HistoryArgument,
+    pacers: PacersOption = "forward,progressive",
+    agents: AgentsOption = 0,
+    campaign: CampaignOption = "",
+    days: Annotated[int, typer.Option(min=1, max=1_000, help="Times to replay.")] = 3,
+    seed: SeedOption = 1,
+) -> None:
+    """The people of a history once more, under other pacers."""
+    from simulator.experiments.fit import fit as fit_world
+    from simulator.experiments.jobs import check
+    from simulator.experiments.output import print_table, results_json, summary_table
+    from simulator.experiments.replay import day_of
+    from simulator.experiments.replay import replay as replay_people
+    from simulator.experiments.stats import Summary
+    from simulator.experiments.vary import pacer_of
+
+    records = day_of(_history(history, campaign))
+    world = fit_world(records, f"replay of {history.name}", agents or None).scenario
+    specs = [pacer_of(p) for p in pacers.split(",")]
+    for spec in specs:
+        check(spec, world, "plain")
+    summaries = [
+        Summary(
+            scenario=world.name,
+            pacer=spec.label,
+            agents=world.agents.count,
+            limit=world.law.abandon_rate_max,
+            days=tuple(replay_people(world, records, spec, range(seed, seed + days))),
+            block_days=days,
+        )
+        for spec in specs
+    ]
+    if not to.as_json:
+        print_table(summary_table(summaries, specs[0].label))
+    deliver(results_json("replay", summaries, seed=seed), to)
