@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import getpass
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +15,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dialer.campaigns.lists import ImportReport, import_list
+from dialer.campaigns.lists import Duplicates, ImportReport, Wishes, import_list
+from dialer.campaigns.listwords import in_words
+from dialer.campaigns.mapping import read_mapping
 from dialer.campaigns.model import CampaignFile, json_schema, load_campaign
 from dialer.campaigns.yamlfile import FileError
+from dialer.store.batches import Batch, NoSuchBatch, NotUndone, Undone
 from dialer.store.database import StoreError
+from dialer.store.staged import Across
 from dialer.store.store import Store
 
 DEFAULT_DATABASE = "sqlite:///var/overdial.db"
@@ -45,14 +52,9 @@ def _make_room(database: str) -> None:
         Path("var").mkdir(exist_ok=True)
 
 
-@lists_app.callback()
-def _lists() -> None:
-    """Lists of accounts."""
-
-
 @lists_app.command("import")
 def import_command(
-    accounts: Annotated[Path, typer.Argument(help="The CSV file.")],
+    accounts: Annotated[Path, typer.Argument(help="CSV, TSV or XLSX.")],
     campaign: Annotated[Path, typer.Option(help="The campaign's YAML file.")],
     database: Database = DEFAULT_DATABASE,
     rejects: Annotated[
@@ -62,17 +64,48 @@ def import_command(
         list[str] | None,
         typer.Option("--map", help="What a column is: phone=Handy, external_id=Konto, ..."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Check everything, import nothing.")] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(help="The same in a YAML file: `phone: Handy`, a line each.")
+    ] = None,
+    save_mapping: Annotated[
+        bool, typer.Option("--save-mapping", help="Map further files of this source so.")
+    ] = False,
+    source: Annotated[
+        str, typer.Option(help="Whose file it is; by the file's name otherwise.")
+    ] = "",
+    sheet: Annotated[str, typer.Option(help="Of a workbook; its first otherwise.")] = "",
+    duplicates: Annotated[
+        Duplicates | None, typer.Option(help="Rows whose account or number is there already.")
+    ] = None,
+    across: Annotated[
+        Across | None, typer.Option(help="People whom another campaign calls.")
+    ] = None,
+    one_per_person: Annotated[
+        bool | None,
+        typer.Option("--one-per-person/--many-per-person", help="Where the list names the person."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option(help="One row that cannot be used refuses the whole list.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Check everything, say what would come of it, write nothing.")
+    ] = False,
 ) -> None:
     """Import a list of accounts: all rows that can be used at once, the others into a report."""
     try:
-        mapping = _mapping(map_ or [])
+        asked = (read_mapping(mapping) if mapping else {}) | _mapping(map_ or [])
+        wishes = Wishes(
+            asked, sheet, source, save_mapping, duplicates, across, one_per_person, strict
+        )
         loaded = load_campaign(campaign)
         _make_room(database)
-        report = asyncio.run(_import(accounts, loaded, database, rejects, mapping, dry_run))
+        report = asyncio.run(_import(accounts, loaded, database, rejects, wishes, dry_run))
     except (FileError, StoreError) as error:
         raise _fail(error) from None
-    _show(report, loaded)
+    for line in in_words(report, loaded.name):
+        _plain(line)
+    if report.rows and report.invalid == report.rows:
+        raise _fail(FileError([f"{report.path}: none of its rows can be used"]))
 
 
 def _mapping(given: list[str]) -> dict[str, str]:
@@ -94,51 +127,122 @@ async def _import(
     campaign: CampaignFile,
     database: str,
     rejects: Path | None,
-    mapping: dict[str, str],
+    wishes: Wishes,
     dry_run: bool,
 ) -> ImportReport:
     store = await Store.open(database)
     try:
-        with Progress(
-            TextColumn("{task.fields[rows]:,} rows"),
-            BarColumn(),
-            TimeRemainingColumn(),
-            console=_errors,
-            transient=True,
-        ) as bar:
-            task = bar.add_task("import", total=1.0, rows=0)
+        with _bar("rows") as told:
             return await import_list(
                 accounts,
                 campaign,
                 store,
                 rejects=rejects,
-                mapping=mapping,
+                wishes=wishes,
                 dry_run=dry_run,
-                progress=lambda rows, share: bar.update(task, completed=share, rows=rows),
+                who=_who(),
+                progress=told,
             )
     finally:
         await store.close()
 
 
-def _show(report: ImportReport, campaign: CampaignFile) -> None:
-    what = "would be imported" if report.dry_run else "imported"
-    _plain(f"{report.path}: {report.rows} rows, {report.accepted} {what} for {campaign.name}")
-    used = ", ".join(f"{c.header} = {c.target}" for c in report.columns if c.target)
-    _plain(f"  read as {report.encoding}, delimiter {report.delimiter!r}; {used}")
-    if report.held:
-        _plain(f"  {report.held} are not dialled by themselves: their time zone is not known")
-    for verdict, count in report.verdicts.most_common():
-        _plain(f"  {count:6}  {verdict}")
-    if report.numbers_dropped:
-        _plain(f"  {report.numbers_dropped} further numbers of these could not be used")
-    if report.rejected:
-        _plain(f"  {report.rejected} rejected, see {report.rejects}:")
-        for reason, count in report.reasons.most_common(10):
-            _plain(f"    {count:6}  {reason}")
+def _who() -> str:
+    """Who types this, for the audit."""
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):  # no such user, in a container
+        return "command line"
+
+
+@contextlib.contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, float], None]]:
+    """A progress bar on stderr: told how many, and which share of the whole."""
+    with Progress(
+        TextColumn("{task.fields[count]:,} " + what),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=_errors,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(what, total=1.0, count=0)
+        yield lambda count, share: bar.update(task, completed=share, count=count)
 
 
 def _plain(text: str) -> None:
     _out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@lists_app.command("show")
+def show_command(
+    campaign: Annotated[str, typer.Argument(help="Of one campaign only, by its name.")] = "",
+    database: Database = DEFAULT_DATABASE,
+) -> None:
+    """Show the lists that came in, each a batch with an id."""
+    try:
+        _make_room(database)
+        found = asyncio.run(_batches(database, campaign))
+    except StoreError as error:
+        raise _fail(error) from None
+    if not found:
+        _plain("no lists yet: dialer lists import accounts.csv --campaign ...")
+        return
+    table = Table("batch", "campaign", "file", "state", "imported (UTC)", "leads", "rejected", "by")
+    for one in found:
+        who = one.history[0].who if one.history else ""
+        table.add_row(
+            *(str(one.id), one.campaign, one.source, one.state.value),
+            *(f"{one.imported_at:%Y-%m-%d %H:%M}", f"{one.accepted:,}", f"{one.rejected:,}", who),
+        )
+    _out.print(table)
+
+
+async def _batches(database: str, campaign: str) -> list[Batch]:
+    store = await Store.open(database)
+    try:
+        await store.lists.finish_pending()
+        return await store.lists.batches(campaign)
+    finally:
+        await store.close()
+
+
+@lists_app.command("undo")
+def undo_command(
+    batch: Annotated[int, typer.Argument(help="The batch's id, from `dialer lists`.")],
+    undialled_only: Annotated[
+        bool,
+        typer.Option("--undialled-only", help="Although some were called: take out the others."),
+    ] = False,
+    database: Database = DEFAULT_DATABASE,
+) -> None:
+    """Take the leads of a batch out again, while none of them was called."""
+    try:
+        _make_room(database)
+        done = asyncio.run(_undo(database, batch, undialled_only))
+    except NoSuchBatch:
+        raise _fail(FileError([f"there is no batch {batch}: see dialer lists"])) from None
+    except NotUndone as error:
+        mend = ": --undialled-only" if error.partly else ""
+        raise _fail(FileError([f"{error}{mend}"])) from None
+    except StoreError as error:
+        raise _fail(error) from None
+    kept = f"; {done.kept:,} stay, they were called" if done.kept else ""
+    _plain(f"batch {batch}: {done.taken_out:,} leads taken out{kept}")
+
+
+async def _undo(database: str, batch: int, undialled_only: bool) -> Undone:
+    store = await Store.open(database)
+    try:
+        await store.lists.finish_pending()
+        with _bar("leads") as told:
+            return await store.lists.undo(
+                batch,
+                _who(),
+                undialled_only=undialled_only,
+                progress=lambda count: told(count, 0.0),
+            )
+    finally:
+        await store.close()
 
 
 @campaigns_app.command("check")

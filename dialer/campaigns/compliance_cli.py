@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from dialer.campaigns.cli import DEFAULT_DATABASE, Database
-from dialer.campaigns.lists import NumberError, e164
 from dialer.campaigns.model import CampaignFile, load_campaign
+from dialer.campaigns.numbers import NumberError, e164
 from dialer.campaigns.packs import load_pack, load_packs, pack_schema, version_of
 from dialer.campaigns.window import zones_of
 from dialer.campaigns.yamlfile import FileError

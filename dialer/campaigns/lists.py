@@ -1,4 +1,4 @@
-"""A list of accounts from a CSV file into the store: everything that can be used, once, or nothing.
+"""A list of accounts from a file into the store: everything that can be used, once, or nothing.
 
 Rows that cannot be used are written to a file of their own with line, column and reason, ready to
 be mended and imported again. Memory does not grow with the file.
@@ -6,37 +6,49 @@ be mended and imported again. Memory does not grow with the file.
 
 from __future__ import annotations
 
-import csv
+import itertools
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
 from pathlib import Path
-from typing import TextIO
 
-import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType, phonenumberutil
-
-from dialer.campaigns.csvfile import Column, CsvFile, Row
+from dialer.campaigns.mapping import Column, by_header, choose
 from dialer.campaigns.model import CampaignFile
-from dialer.campaigns.zones import is_zone, zones_of_number
-from dialer.store.imports import StagedLead, StagedPhone
-from dialer.store.schema import PRIORITY_MAX
+from dialer.campaigns.rejects import Rejection, Rejects
+from dialer.campaigns.rows import RowReader
+from dialer.campaigns.tables import SAMPLE_ROWS, Row, Table, open_table
+from dialer.campaigns.yamlfile import FileError
+from dialer.store.liststore import Incoming
+from dialer.store.preview import Verdict
+from dialer.store.staged import Across, Again, Duplicate, StagedLead, Where
 from dialer.store.store import Store
 
-CHUNK = 500  # rows between two writes: some 50 ms of parsing
-CELL_MAX = 4_000  # characters of one cell; more is a broken quote
-UNKNOWN_ZONE = "time zone not known"
-_COSTLY = {
-    PhoneNumberType.PREMIUM_RATE: "is a premium-rate number",
-    PhoneNumberType.SHARED_COST: "is a shared-cost number",
-}
-_PARSE = {
-    NumberParseException.INVALID_COUNTRY_CODE: "has no country that exists",
-    NumberParseException.NOT_A_NUMBER: "is not a phone number",
-    NumberParseException.TOO_SHORT_AFTER_IDD: "is too short",
-    NumberParseException.TOO_SHORT_NSN: "is too short",
-    NumberParseException.TOO_LONG: "is too long",
-}
+CHUNK = 1_000  # rows between two writes
+
+
+class Duplicates(StrEnum):
+    """What is done with a row whose account or number came before."""
+
+    SKIP = "skip"  # left out, and counted
+    UPDATE = "update"  # brings what is there up to date
+    REJECT = "reject"  # left out, and told in the rejects file
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a list is to be read. None: as the campaign's file says."""
+
+    mapping: Mapping[str, str] = field(default_factory=dict)  # target -> header; wins over guesses
+    sheet: str = ""
+    source: str = ""  # whose file it is: its mapping is remembered by that; empty: the file's name
+    save_mapping: bool = False
+    duplicates: Duplicates | None = None
+    across: Across | None = None
+    one_per_person: bool | None = None
+    strict: bool = False  # one row that cannot be used refuses the whole list
 
 
 @dataclass(slots=True)
@@ -44,64 +56,82 @@ class ImportReport:
     """What came of an import. `reasons` counts the rejected by reason."""
 
     path: Path
+    name: str
+    kind: str
     encoding: str
     delimiter: str
     columns: tuple[Column, ...]
     dry_run: bool
+    source: str = ""
     list_id: int | None = None
     rows: int = 0
-    accepted: int = 0
+    accepted: int = 0  # leads made, or that would be
+    updated: int = 0  # leads that were there, brought up to date
     rejected: int = 0
+    duplicates: int = 0  # of the rejected, and of what was skipped: there already
+    skipped: int = 0  # left out without a line in the rejects file
     held: int = 0  # accepted, but not dialled by itself
     numbers_dropped: int = 0  # second numbers that could not be used, of accepted rows
+    came_meanwhile: int = 0  # found to be there only when the list became leads
     reasons: Counter[str] = field(default_factory=Counter)
-    verdicts: Counter[str] = field(default_factory=Counter)  # of the gate, on a dry run
+    verdicts: Counter[Verdict] = field(default_factory=Counter)  # of the gate, on a dry run
+    zones: Counter[str] = field(default_factory=Counter)  # of accepted rows
     rejects: Path | None = None  # written only when something was rejected
+    concerned: set[int] = field(default_factory=set)  # leads that were changed in a hopper
+
+    @property
+    def invalid(self) -> int:
+        """Rows that no list could use."""
+        return self.rejected + self.skipped - self.duplicates
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    line: int
-    column: str
-    reason: str
+class Opened:
+    """A list that is open, its columns understood. `close` at the end."""
+
+    def __init__(
+        self,
+        path: Path,
+        region: str,
+        wishes: Wishes,
+        saved: Mapping[str, str] | None = None,
+        shown_as: str = "",
+    ) -> None:
+        """Raises `FileError` when the file as a whole cannot be used."""
+        self.name = shown_as or str(path)
+        self.table: Table = open_table(path, wishes.sheet, self.name)
+        try:
+            self._rows = self.table.rows()
+            self.sample = list(itertools.islice(self._rows, SAMPLE_ROWS))
+            self.columns = choose(
+                f"{self.name}:{self.table.header_line}",
+                self.table.header,
+                [row.cells for row in self.sample if not row.fault],
+                region,
+                wishes.mapping,
+                saved,
+            )
+        except BaseException:
+            self.table.close()
+            raise
+
+    def rows(self) -> Iterator[Row]:
+        return itertools.chain(self.sample, self._rows)
+
+    def close(self) -> None:
+        self.table.close()
 
 
-class NumberError(ValueError):
-    """Why a text is no number that can be dialled; the number itself is not in the text."""
+def source_of(name: str) -> str:
+    """Whose file it is, by its name: accounts-2026-11-22.csv and accounts_0001.xlsx are one's."""
+    stem = re.sub(r"[\W_]*\d[\d\W_]*", "-", Path(name).stem).strip("-_ .").lower()
+    return stem[:64] or "list"
 
 
-def normalise(text: str, region: str) -> phonenumbers.PhoneNumber:
-    """The number a person wrote. Raises `NumberError`."""
-    if text.startswith("00"):
-        text = f"+{text[2:]}"  # most of the world dials out with 00, and lists cross borders
-    try:
-        number = phonenumbers.parse(text, region)
-    except NumberParseException as error:
-        raise NumberError(_PARSE.get(error.error_type, "is not a phone number")) from None
-    if number.extension:
-        raise NumberError("has an extension, which cannot be dialled: leave it out")
-    possible = phonenumbers.is_possible_number_with_reason(number)
-    if possible == phonenumberutil.ValidationResult.TOO_SHORT:
-        raise NumberError("is too short")
-    if possible == phonenumberutil.ValidationResult.TOO_LONG:
-        raise NumberError("is too long")
-    if not phonenumbers.is_valid_number(number):
-        raise NumberError("is not a number in use in its country")
-    costly = _COSTLY.get(phonenumbers.number_type(number))
-    if costly:
-        raise NumberError(costly)
-    return number
+Told = Callable[[int, float], None]
 
 
-def e164(text: str, region: str) -> str:
-    """The number of a do-not-call list's line, which may be out of use. Raises `NumberError`."""
-    try:
-        number = phonenumbers.parse(f"+{text[2:]}" if text.startswith("00") else text, region)
-    except NumberParseException as error:
-        raise NumberError(_PARSE.get(error.error_type, "is not a phone number")) from None
-    if not phonenumbers.is_possible_number(number):
-        raise NumberError("is too short or too long")
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+def _untold(_rows: int, _share: float) -> None:
+    pass
 
 
 async def import_list(
@@ -111,240 +141,193 @@ async def import_list(
     *,
     rejects: Path | None = None,
     mapping: Mapping[str, str] | None = None,
+    wishes: Wishes | None = None,
     dry_run: bool = False,
-    progress: Callable[[int, float], None] = lambda _rows, _share: None,
+    who: str = "",
+    shown_as: str = "",
+    progress: Told = _untold,
 ) -> ImportReport:
     """Import `path` for `campaign`, which is added to the store if need be.
 
-    `rejects` defaults to `<file>.rejects.csv` beside the file. `mapping` is target -> header and
-    wins over the guess. `dry_run` checks everything, also against the store, and changes nothing.
-    Raises `FileError` when the file as a whole cannot be used; then nothing was imported.
+    `rejects` defaults to `<file>.rejects.csv` beside the file. `dry_run` checks everything, also
+    against the store, and changes nothing. `who` is kept with the batch. `shown_as` names the file
+    for people. Raises `FileError` when the file as a whole cannot be used; then nothing was
+    imported.
     """
-    file = CsvFile(path, mapping)
+    wishes = wishes or Wishes(mapping or {})
+    name = Path(shown_as or path.name)
+    source = wishes.source or source_of(name.name)
+    saved = await store.lists.mapping(source)
+    opened = Opened(path, campaign.default_region, wishes, saved, shown_as)
     try:
-        if campaign.name not in store.context.campaigns:
-            await store.add_campaign(campaign)
-        report = ImportReport(path, file.encoding, file.delimiter, file.columns, dry_run)
-        list_id = await store.begin_import(campaign.name, path.stem, path.name)
+        job = _Job(opened, campaign, store, wishes, dry_run, path, source)
         target = rejects or path.with_name(f"{path.stem}.rejects.csv")
-        log = _Rejects(target, file.header)
+        return await job.run(name, target, who, progress)
+    finally:
+        opened.close()
+
+
+class _Job:
+    """One import from its first row to its report."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        campaign: CampaignFile,
+        store: Store,
+        wishes: Wishes,
+        dry_run: bool,
+        path: Path,
+        source: str,
+    ) -> None:
+        self.opened, self.campaign, self.store, self.wishes = opened, campaign, store, wishes
+        table = opened.table
+        self.report = ImportReport(
+            path,
+            opened.name,
+            table.kind,
+            table.encoding,
+            table.delimiter,
+            opened.columns,
+            dry_run,
+            source,
+        )
+        usual = campaign.duplicates
+        self.duplicates = wishes.duplicates or Duplicates(usual.policy)
+        one_per_person = wishes.one_per_person
+        self.again = Again(
+            update=self.duplicates is Duplicates.UPDATE,
+            across=wishes.across or Across(usual.across),
+            one_per_person=usual.one_per_person if one_per_person is None else one_per_person,
+        )
+        self.reader = RowReader(opened.columns, campaign.default_region, self._today())
+
+    def _today(self) -> date:
+        return self.store.clock.utc().date()
+
+    async def run(self, name: Path, target: Path, who: str, progress: Told) -> ImportReport:
+        lists, report = self.store.lists, self.report
+        if report.dry_run:
+            incoming = await lists.rehearse(self.campaign, self.again)
+        else:
+            if self.campaign.name not in self.store.context.campaigns:
+                await self.store.add_campaign(self.campaign)
+            incoming = await lists.begin(self.campaign.name, name.stem, name.name, self.again)
+        log = Rejects(target, self.opened.table.header)
         try:
-            await _stage_all(file, campaign, store, list_id, report, log, progress)
-            if dry_run:
-                await store.drop_import(list_id)
+            await self._stage(incoming, log, progress)
+            if self.wishes.strict and report.rejected and not report.dry_run:
+                raise FileError([await self._refuse(log)])
+            if report.dry_run:
+                await lists.drop(incoming)
             else:
-                report.accepted = await store.finish_import(campaign.name, list_id, report.rejected)
-                report.list_id = list_id
+                report.list_id = incoming.list_id
+                done = await lists.finish(
+                    incoming,
+                    report.rejected,
+                    who,
+                    self._detail(),
+                    lambda made: progress(made, 1.0),
+                )
+                report.accepted, report.updated = done.made, done.updated
+                report.came_meanwhile, report.concerned = done.late, done.concerned
+            if self.wishes.save_mapping and not report.dry_run:
+                await lists.save_mapping(report.source, by_header(report.columns))
         except BaseException:
             log.discard()
-            await store.drop_import(list_id)
+            await lists.drop(incoming)
             raise
         report.rejects = log.finish()
         progress(report.rows, 1.0)
         return report
-    finally:
-        file.close()
 
-
-async def _stage_all(
-    file: CsvFile,
-    campaign: CampaignFile,
-    store: Store,
-    list_id: int,
-    report: ImportReport,
-    log: _Rejects,
-    progress: Callable[[int, float], None],
-) -> None:
-    reader = _Reader(file.columns, campaign.default_region)
-    chunk: list[StagedLead] = []
-    rows: dict[int, Row] = {}
-
-    async def put() -> None:
-        duplicates = await store.stage(campaign.name, list_id, chunk) if chunk else []
-        gone = {one.line for one in duplicates if one.whole}
-        report.accepted += len(chunk) - len(gone)
-        if report.dry_run:
-            kept = [lead for lead in chunk if lead.line not in gone]
-            report.verdicts.update(await store.judge_staged(campaign.name, kept))
-        report.held += sum(1 for lead in chunk if lead.held_why and lead.line not in gone)
-        for one in duplicates:
-            if one.whole:
-                column = reader.header_of(one.column)
-                reject(rows[one.line], Rejection(one.line, column, one.reason))
-            else:
-                report.numbers_dropped += 1
-        chunk.clear()
-        rows.clear()
-        progress(report.rows, file.read_share)
-
-    def reject(row: Row, why: Rejection) -> None:
-        report.rejected += 1
-        report.reasons[_without_numbers(why.reason)] += 1
-        log.write(why, row.cells)
-
-    for row in file.rows():
-        report.rows += 1
-        lead = reader.read(row)
-        if isinstance(lead, Rejection):
-            reject(row, lead)
-        else:
-            report.numbers_dropped += reader.dropped
-            chunk.append(lead)
-            rows[row.line] = row
-        if len(chunk) >= CHUNK:
-            await put()
-    await put()
-
-
-def _without_numbers(reason: str) -> str:
-    """A reason fit for counting: without the line it names."""
-    words = ["..." if word.isdigit() else word for word in reason.split()]
-    return " ".join(words)
-
-
-class _Reader:
-    """Makes leads of rows."""
-
-    def __init__(self, columns: Iterable[Column], default_region: str) -> None:
-        self._region = default_region
-        self._phones: list[Column] = []
-        self._fields: list[Column] = []
-        self._by_target: dict[str, Column] = {}
-        for column in columns:
-            if column.target == "phone":
-                self._phones.append(column)
-            elif column.target:
-                self._by_target[column.target] = column
-            else:
-                self._fields.append(column)
-        self.dropped = 0  # numbers of the last row that could not be used beside one that could
-
-    def read(self, row: Row) -> StagedLead | Rejection:
-        if row.fault:
-            return Rejection(row.line, "", row.fault)
-        for i, cell in enumerate(row.cells):
-            if len(cell) > CELL_MAX or "\0" in cell:
-                header = str(i + 1)
-                return Rejection(row.line, header, "the cell is too long, or is not text")
-        numbers = self._numbers(row)
-        if isinstance(numbers, Rejection):
-            return numbers
-        zones, fault = self._zones(row, numbers)
-        if fault is not None:
-            return fault
-        priority = self._cell(row, "priority")
-        if priority and not (priority.isdecimal() and int(priority) <= PRIORITY_MAX):
-            column = self._by_target["priority"].header
-            return Rejection(row.line, column, f"is a whole number from 0 to {PRIORITY_MAX}")
-        phones = {
-            phonenumbers.format_number(number, PhoneNumberFormat.E164): column
-            for column, number in reversed(numbers)
-        }
-        return StagedLead(
-            line=row.line,
-            phones=tuple(
-                StagedPhone(text, column.header, column.header)
-                for text, column in reversed(phones.items())
-            ),
-            name=self._name(row),
-            external_id=self._cell(row, "external_id"),
-            zones=zones,
-            priority=int(priority or 0),
-            held_why="" if zones else UNKNOWN_ZONE,
-            fields={
-                column.header: value
-                for column in self._fields
-                if (value := row.cells[column.index].strip())
-            },
+    async def _refuse(self, log: Rejects) -> str:
+        report = self.report
+        told = log.finish()
+        return (
+            f"{report.name}: {report.rejected} of {report.rows} rows cannot be used, see {told}; "
+            "nothing was imported (--strict)"
         )
 
-    def header_of(self, name: str) -> str:
-        """The file's own word for a target; what is no target is a header already."""
-        column = self._by_target.get(name)
-        return name if column is None else column.header
+    def _detail(self) -> dict[str, object]:
+        """What the audit keeps of how the list was read."""
+        report = self.report
+        return {
+            "file": Path(report.name).name,
+            "rows": report.rows,
+            "rejected": report.rejected,
+            "duplicates": report.duplicates,
+            "policy": self.duplicates.value,
+            "across": self.again.across.value,
+            "mapping": by_header(report.columns),
+        }
 
-    def _cell(self, row: Row, target: str) -> str:
-        column = self._by_target.get(target)
-        return "" if column is None else row.cells[column.index].strip()
+    async def _stage(self, incoming: Incoming, log: Rejects, progress: Told) -> None:
+        report, reader = self.report, self.reader
+        chunk: list[StagedLead] = []
+        rows: dict[int, Row] = {}
+        for row in self.opened.rows():
+            report.rows += 1
+            lead = reader.read(row)
+            if isinstance(lead, Rejection):
+                self._reject(row, lead, log)
+            else:
+                report.numbers_dropped += reader.dropped
+                chunk.append(lead)
+                rows[row.line] = row
+            if len(chunk) >= CHUNK:
+                await self._put(incoming, chunk, rows, log)
+                progress(report.rows, self.opened.table.read_share)
+        await self._put(incoming, chunk, rows, log)
 
-    def _name(self, row: Row) -> str:
-        whole = self._cell(row, "name")
-        parts = (self._cell(row, "first_name"), self._cell(row, "last_name"))
-        return whole or " ".join(part for part in parts if part)
+    def _reject(self, row: Row, why: Rejection, log: Rejects) -> None:
+        self.report.rejected += 1
+        self.report.reasons[without_numbers(why.reason)] += 1
+        log.write(why, row.cells)
 
-    def _numbers(self, row: Row) -> list[tuple[Column, phonenumbers.PhoneNumber]] | Rejection:
-        region = self._cell(row, "region").upper()
-        if region not in phonenumbers.SUPPORTED_REGIONS:
-            region = self._region
-        good: list[tuple[Column, phonenumbers.PhoneNumber]] = []
-        fault: Rejection | None = None
-        self.dropped = 0
-        for column in self._phones:
-            text = row.cells[column.index].strip().lstrip("'")  # a spreadsheet's mark for text
-            if not text:
-                continue
-            try:
-                good.append((column, normalise(text, region)))
-            except NumberError as error:
-                self.dropped += 1
-                fault = fault or Rejection(row.line, column.header, str(error))
-        if good:
-            return good
-        if fault is not None:
-            return fault
-        return Rejection(row.line, self._phones[0].header, "there is no number")
+    async def _put(
+        self, incoming: Incoming, chunk: list[StagedLead], rows: dict[int, Row], log: Rejects
+    ) -> None:
+        """Put a piece of the list aside, and account for what was there already."""
+        if not chunk:
+            return
+        report, lists = self.report, self.store.lists
+        if report.dry_run:
+            told, verdicts = await lists.try_out(incoming, chunk)
+            report.verdicts.update(verdicts)
+        else:
+            told = await lists.stage(incoming, chunk)
+        gone: set[int] = set()
+        for one in told:
+            if one.updates:
+                report.updated += 1
+                gone.add(one.line)
+            elif one.whole:
+                gone.add(one.line)
+                self._left_out(one, rows[one.line], log)
+            else:
+                report.numbers_dropped += 1
+        for lead in chunk:
+            if lead.line not in gone:
+                report.accepted += 1
+                report.zones[lead.zones] += 1
+                report.held += bool(lead.held_why)
+        chunk.clear()
+        rows.clear()
 
-    def _zones(
-        self, row: Row, numbers: list[tuple[Column, phonenumbers.PhoneNumber]]
-    ) -> tuple[str, Rejection | None]:
-        given = self._cell(row, "tz")
-        if given:
-            if not is_zone(given):
-                column = self._by_target["tz"].header
-                why = "is no time zone: write one such as America/New_York"
-                return "", Rejection(row.line, column, why)
-            return given, None
-        found: set[str] = set()
-        for _, number in numbers:
-            zones = zones_of_number(number)
-            if not zones:
-                return "", None  # one number without a zone: not dialled by itself
-            found |= zones
-        return " ".join(sorted(found)), None
-
-
-class _Rejects:
-    """The file of rejected rows: made when the first row comes, in place when all have come."""
-
-    def __init__(self, path: Path, header: list[str]) -> None:
-        self._path = path
-        self._part = path.with_name(f"{path.name}.part")
-        self._header = header
-        self._file: TextIO | None = None
-
-    def write(self, why: Rejection, cells: list[str]) -> None:
-        if self._file is None:
-            self._file = self._part.open("w", encoding="utf-8", newline="")
-            self._put(["line", "column", "reason", *self._header])
-        self._put([str(why.line), why.column, why.reason, *cells])
-
-    def _put(self, cells: list[str]) -> None:
-        assert self._file is not None
-        csv.writer(self._file).writerow([harmless(cell) for cell in cells])
-
-    def finish(self) -> Path | None:
-        if self._file is None:
-            return None
-        self._file.close()
-        self._part.replace(self._path)
-        return self._path
-
-    def discard(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._part.unlink(missing_ok=True)
+    def _left_out(self, one: Duplicate, row: Row, log: Rejects) -> None:
+        duplicate = one.where is not Where.STOPPED
+        self.report.duplicates += duplicate
+        skipped = self.duplicates is Duplicates.SKIP or one.where is Where.ELSEWHERE
+        if duplicate and skipped:
+            self.report.skipped += 1
+            self.report.reasons[without_numbers(one.reason)] += 1
+        else:
+            column = self.reader.header_of(one.column)
+            self._reject(row, Rejection(one.line, column, one.reason), log)
 
 
-def harmless(cell: str) -> str:
-    """A cell that a spreadsheet will not take for a formula: an apostrophe goes before it."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+def without_numbers(reason: str) -> str:
+    """A reason fit for counting: without the line it names."""
+    words = ["..." if word.replace(",", "").isdigit() else word for word in reason.split()]
+    return " ".join(words)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from dialer.campaigns.lists import harmless
+from dialer.campaigns.rejects import harmless
 from dialer.kpi.counts import Span, campaign_id_of, count, heat
 from dialer.kpi.formulas import BEST_TIMES, BestTimes, GroupBy, KpiGroup, KpiReport, kpis
 

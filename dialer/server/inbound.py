@@ -16,8 +16,9 @@ from phonenumbers import PhoneNumberFormat
 from pydantic import TypeAdapter
 from sqlalchemy.engine import Connection
 
-from dialer.campaigns.lists import UNKNOWN_ZONE, NumberError, normalise
 from dialer.campaigns.model import CampaignFile
+from dialer.campaigns.numbers import NumberError, normalise
+from dialer.campaigns.rows import UNKNOWN_ZONE
 from dialer.campaigns.zones import is_zone, zones_of_number
 from dialer.clock import outside_work
 from dialer.core.events import LeadSuppressed
@@ -37,7 +38,7 @@ from dialer.server.intake import (
 )
 from dialer.store.erasure import erase
 from dialer.store.feed import keep_answer, known_answer, read_feed
-from dialer.store.imports import StagedPhone
+from dialer.store.staged import StagedPhone
 from dialer.store.stops import Concerned, NotNow, call_back, leads_of, put_stop, suppress
 from dialer.store.store import Store
 from dialer.store.upserts import LeadChange, RowOutcome, upsert

@@ -6,9 +6,9 @@
 from dialer.store.claims import ListCounts
 from dialer.store.context import CRM_TYPES
 from dialer.store.database import StoreError
-from dialer.store.imports import Duplicate, StagedLead, StagedPhone
 from dialer.store.migrate import upgrade
 from dialer.store.policy import NextStep, Policy, Verdict
+from dialer.store.staged import Duplicate, StagedLead, StagedPhone
 from dialer.store.store import Store
 from dialer.store.writer import Commit, StoreClosed, StoreFull
 

@@ -42,7 +42,6 @@ from dialer.core.events import Lead
 from dialer.core.modes import Booking
 from dialer.core.outcomes import Outcome
 from dialer.store.context import Context, from_ms, insert_for, to_ms
-from dialer.store.imports import StagedLead
 from dialer.store.schema import (
     LeadState,
     attempts,
@@ -499,38 +498,6 @@ def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
     buckets = sorted({zlib.crc32(key.encode()) % _BUCKETS for key in keys})
     for bucket in buckets:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCKS, bucket)))
-
-
-def judge_staged(
-    connection: Connection,
-    context: Context,
-    campaign: str,
-    staged: Sequence[StagedLead],
-    now: datetime,
-) -> Counter[str]:
-    """How many rows of a list may be called now, later by which rule, or not by themselves.
-
-    On the first number of each. Writes nothing.
-    """
-    policy = context.campaigns[campaign].policy
-    those = [
-        Lead(
-            -1 - n, campaign, row.phones[0].phone, 0, 1, row.external_id, "", row.fields, row.zones
-        )
-        for n, row in enumerate(staged)
-    ]
-    counts: Counter[str] = Counter()
-    judged = judge(connection, context, [(lead, now, "") for lead in those])
-    for lead, one in zip(those, judged, strict=True):
-        deny = None if one is None else one.deny
-        if deny is not None:
-            later = "later" if deny.retry_at is not None else "not by itself"
-            counts[f"{later}: {deny.rule}"] += 1
-        elif not policy.open_at(lead.zones, now):
-            counts["later: the campaign's calling_window"] += 1
-        else:
-            counts["dialable now"] += 1
-    return counts
 
 
 _AT_ONCE = 5_000  # numbers in one statement

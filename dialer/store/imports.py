@@ -1,65 +1,31 @@
-"""Lists on their way in: staged in pieces, made leads in one statement, or dropped whole.
+"""Lists on their way in: sorted out against what is there, and put aside in pieces.
 
-The rows of an import stand apart until the file has been read to its end, so a running dialer is
-never kept waiting by the reading, and never sees half a list. Duplicates are found on the way.
+Until the file has been read to its end nothing of it is a lead: `dialer.store.settling` does that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from crm_bridge import events as crm
-from dialer.store.context import Context, from_ms, to_ms
-from dialer.store.schema import (
-    LeadState,
-    ListState,
-    import_phones,
-    import_rows,
-    leads,
-    lists,
-    phones,
-    suppression,
-)
+from dialer.store.bulk import rows_among
+from dialer.store.context import Context, to_ms
+from dialer.store.schema import ListState, ListStep, import_chunks, list_history, lists
+from dialer.store.scratch import Scratch
+from dialer.store.sitekey import erased_among
+from dialer.store.staged import Across, Again, Duplicate, StagedLead, StagedPhone, Where
 
 STALE_S = 24 * 3600.0  # an import that has not ended by then never will
 
-
-@dataclass(frozen=True, slots=True)
-class StagedPhone:
-    phone: str  # E.164
-    column: str  # where in the file it stood, for the report
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StagedLead:
-    """A checked row of a list. `zones` as the policy reads it; with `held_why` it is not dialled
-    by itself."""
-
-    line: int
-    phones: tuple[StagedPhone, ...]
-    name: str = ""
-    external_id: str = ""
-    zones: str = ""
-    priority: int = 0
-    held_why: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """A staged number or id that is there already. `whole`: the lead itself was left out."""
-
-    line: int
-    column: str
-    reason: str
-    whole: bool
+# A packed row: line, id, name, zones, fields, priority, held, person, [number, label]..., updates
+Packed = list[Any]
 
 
 def begin_import(
@@ -69,6 +35,7 @@ def begin_import(
     stale = sa.select(lists.c.id).where(
         lists.c.state == ListState.IMPORTING.value,
         lists.c.imported_ms < to_ms(now) - int(STALE_S * 1000),
+        lists.c.id.not_in(COMMITTED),
     )
     for dead in connection.scalars(stale).all():
         drop_import(connection, dead)
@@ -86,223 +53,233 @@ def begin_import(
     return list_id
 
 
-def stage(
+COMMITTED = sa.select(list_history.c.list_id).where(list_history.c.step == ListStep.COMMITTED.value)
+
+
+# --- what is there already ------------------------------------------------------------------------
+
+
+def sort_out(
     connection: Connection,
     context: Context,
     campaign: str,
-    list_id: int,
     staged: Sequence[StagedLead],
-    now: datetime,
-) -> list[Duplicate]:
-    """Put checked rows aside; what is in the list or the campaign already is left out and told."""
-    campaign_id = context.campaigns[campaign].id
-    context.learn_zones(connection, [lead.zones for lead in staged])
-    taken_phones = _taken_phones(connection, campaign_id, list_id, staged)
-    taken_ids = _taken_ids(connection, campaign_id, list_id, staged)
-    duplicates: list[Duplicate] = []
-    rows: list[dict[str, Any]] = []
-    numbers: list[dict[str, Any]] = []
+    scratch: Scratch,
+    again: Again,
+) -> tuple[list[tuple[StagedLead, bool]], list[Duplicate]]:
+    """Rows that can come in (with the numbers they may have; True: as an update), and the rest."""
+    known = _Known(connection, context.campaigns[campaign].id, staged, scratch, again)
+    fresh: list[tuple[StagedLead, bool]] = []
+    told: list[Duplicate] = []
     for lead in staged:
-        if lead.external_id and lead.external_id in taken_ids:
-            where = taken_ids[lead.external_id]
-            duplicates.append(Duplicate(lead.line, "external_id", f"the id is {where}", True))
+        fault = known.of_lead(lead)
+        if fault is not None and not fault.updates:
+            told.append(fault)
             continue
-        fresh: list[StagedPhone] = []
-        again: list[Duplicate] = []
+        good, bad = known.numbers_of(lead, update=fault is not None)
+        if not good:
+            told.append(_whole(bad[-1]))
+            continue
+        if fault is None and again.update and not lead.external_id and bad:
+            fault = next((one for one in bad if one.where is not Where.STOPPED), None)
+            fault = fault and _updating(fault)
+        told.extend(one for one in bad if fault is None)
+        if fault is not None:
+            told.append(fault)
+        known.remember(lead, good)
+        kept = lead if len(good) == len(lead.phones) else replace(lead, phones=tuple(good))
+        fresh.append((kept, fault is not None))
+    known.write_down()
+    return fresh, told
+
+
+def _whole(one: Duplicate) -> Duplicate:
+    return Duplicate(one.line, one.column, one.reason, True, one.where)
+
+
+def _updating(one: Duplicate) -> Duplicate:
+    return Duplicate(one.line, one.column, one.reason, False, one.where, updates=True)
+
+
+PHONES = "SELECT phone FROM phones WHERE campaign_id = {0} AND phone IN {keys}"
+IDS = "SELECT external_id FROM leads WHERE campaign_id = {0} AND external_id IN {keys}"
+_PERSONS = "SELECT person FROM lead_persons WHERE campaign_id = {0} AND person IN {keys}"
+STOPPED = "SELECT phone FROM suppression WHERE phone IN {keys}"
+_ERASED = (
+    "SELECT external_id FROM lead_stops WHERE kind = 'cease' AND reference = 'erasure' "
+    "AND external_id IN {keys}"
+)
+_PHONES_ELSEWHERE = (
+    "SELECT phones.phone FROM campaigns JOIN phones ON phones.campaign_id = campaigns.id "
+    "JOIN leads ON leads.id = phones.lead_id "
+    "WHERE campaigns.id <> {0} AND phones.phone IN {keys} AND leads.state <> 'done'"
+)
+_IDS_ELSEWHERE = (
+    "SELECT external_id FROM leads WHERE external_id IS NOT NULL AND external_id IN {keys} "
+    "AND campaign_id <> {0} AND state <> 'done'"
+)
+_PERSONS_ELSEWHERE = (
+    "SELECT person FROM lead_persons JOIN leads ON leads.id = lead_id "
+    "WHERE person IN {keys} AND lead_persons.campaign_id <> {0} AND leads.state <> 'done'"
+)
+_HERE = {
+    Where.FILE: "in line {} of this file already",
+    Where.CAMPAIGN: "in the campaign already",
+    Where.ELSEWHERE: "in another campaign already",
+    Where.STOPPED: "on the do-not-call list",
+}
+_Seen = tuple[Where, int]  # the line, where it is the file
+
+
+class _Known:
+    """What of some rows is there already, asked for all of them at once."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        campaign_id: int,
+        staged: Sequence[StagedLead],
+        scratch: Scratch,
+        again: Again,
+    ) -> None:
+        self._scratch, self._again = scratch, again
+        numbers = {phone.phone for lead in staged for phone in lead.phones}
+        ids = {lead.external_id for lead in staged if lead.external_id}
+        persons = {lead.person for lead in staged if lead.person}
+        self._persons: dict[str, _Seen] = {}
+        across = again.across is Across.SKIP
+
+        def found(statement: str, keys: Iterable[str], *more: Any) -> list[str]:
+            return [row[0] for row in rows_among(connection, statement, keys, *more)]
+
+        self._stopped = set(found(STOPPED, numbers)) | erased_among(connection, numbers)
+        self._numbers = self._taken(
+            "number",
+            numbers,
+            found(PHONES, numbers, campaign_id),
+            found(_PHONES_ELSEWHERE, numbers, campaign_id) if across else [],
+        )
+        self._ids = self._taken(
+            "external_id",
+            ids,
+            found(IDS, ids, campaign_id),
+            found(_IDS_ELSEWHERE, ids, campaign_id) if across else [],
+        )
+        self._erased = set(found(_ERASED, ids))
+        if again.one_per_person or across:
+            self._persons = self._taken(
+                "person",
+                persons,
+                found(_PERSONS, persons, campaign_id) if again.one_per_person else [],
+                found(_PERSONS_ELSEWHERE, persons, campaign_id) if across else [],
+            )
+        self._new: dict[str, dict[str, int]] = {"number": {}, "external_id": {}, "person": {}}
+
+    def _taken(
+        self, kind: str, keys: set[str], here: list[str], elsewhere: list[str]
+    ) -> dict[str, _Seen]:
+        """The nearest place of each, in the order campaign, file, elsewhere."""
+        taken: dict[str, _Seen] = dict.fromkeys(elsewhere, (Where.ELSEWHERE, 0))
+        if keys and (kind != "person" or self._again.one_per_person):
+            for key, line in self._scratch.seen(kind, keys).items():
+                taken[key] = (Where.FILE, line)
+        taken.update((key, (Where.CAMPAIGN, 0)) for key in here)
+        return taken
+
+    def of_lead(self, lead: StagedLead) -> Duplicate | None:
+        """Whether the account or the person is there."""
+        if lead.external_id in self._erased:
+            reason = "the account was erased: it is called no more"
+            return Duplicate(lead.line, "external_id", reason, True, Where.STOPPED)
+        if lead.external_id and (seen := self._ids.get(lead.external_id)):
+            updates = self._again.update and seen[0] is not Where.ELSEWHERE
+            return self._fault(lead, "external_id", "the id is", seen, updates)
+        if lead.person and (seen := self._persons.get(lead.person)):
+            return self._fault(lead, "person", "the person is", seen, False)
+        return None
+
+    def _fault(
+        self, lead: StagedLead, column: str, what: str, seen: _Seen, updates: bool
+    ) -> Duplicate:
+        reason = f"{what} {_HERE[seen[0]].format(seen[1])}"
+        return Duplicate(lead.line, column, reason, not updates, seen[0], updates)
+
+    def numbers_of(
+        self, lead: StagedLead, *, update: bool
+    ) -> tuple[list[StagedPhone], list[Duplicate]]:
+        """The numbers the lead may have, and why not the others."""
+        good: list[StagedPhone] = []
+        bad: list[Duplicate] = []
+        by_number = self._again.update and not lead.external_id
         for phone in lead.phones:
-            if phone.phone in taken_phones:
-                reason = f"the number is {taken_phones[phone.phone]}"
-                again.append(Duplicate(lead.line, phone.column, reason, False))
-            else:
-                fresh.append(phone)
-                taken_phones[phone.phone] = f"in line {lead.line} of this file already"
-        if not fresh:
-            last = again[-1]
-            duplicates.append(Duplicate(last.line, last.column, last.reason, True))
-            continue
-        duplicates.extend(again)
+            if phone.phone in self._stopped:
+                reason = f"the number is {_HERE[Where.STOPPED]}"
+                bad.append(Duplicate(lead.line, phone.column, reason, False, Where.STOPPED))
+                continue
+            seen = self._numbers.get(phone.phone)
+            if seen is None or update:  # an update's numbers are looked at when it is carried out
+                good.append(phone)
+                continue
+            reason = f"the number is {_HERE[seen[0]].format(seen[1])}"
+            bad.append(Duplicate(lead.line, phone.column, reason, False, seen[0]))
+            if by_number and seen[0] is not Where.ELSEWHERE:
+                good.append(phone)
+        return good, bad
+
+    def remember(self, lead: StagedLead, good: Sequence[StagedPhone]) -> None:
+        for phone in good:
+            self._numbers.setdefault(phone.phone, (Where.FILE, lead.line))
+            self._new["number"].setdefault(phone.phone, lead.line)
         if lead.external_id:
-            taken_ids[lead.external_id] = f"in line {lead.line} of this file already"
-        rows.append(
-            {
-                "list_id": list_id,
-                "line": lead.line,
-                "external_id": lead.external_id or None,
-                "name": lead.name,
-                "zone_id": context.zone_ids[lead.zones],
-                "fields": lead.fields,
-                "priority": lead.priority,
-                "next_at_ms": to_ms(now),
-                "held_why": lead.held_why or None,
-            }
-        )
-        numbers.extend(
-            {
-                "list_id": list_id,
-                "line": lead.line,
-                "phone": phone.phone,
-                "position": position,
-                "label": phone.label,
-            }
-            for position, phone in enumerate(fresh)
-        )
-    if rows:
-        connection.execute(sa.insert(import_rows), rows)
-        connection.execute(sa.insert(import_phones), numbers)
-    return duplicates
+            self._ids.setdefault(lead.external_id, (Where.FILE, lead.line))
+            self._new["external_id"].setdefault(lead.external_id, lead.line)
+        if lead.person and self._again.one_per_person:
+            self._persons.setdefault(lead.person, (Where.FILE, lead.line))
+            self._new["person"].setdefault(lead.person, lead.line)
+
+    def write_down(self) -> None:
+        for kind, keys in self._new.items():
+            if keys:
+                self._scratch.add(kind, keys.items())
 
 
-def _taken_phones(
-    connection: Connection, campaign_id: int, list_id: int, staged: Sequence[StagedLead]
-) -> dict[str, str]:
-    wanted = [phone.phone for lead in staged for phone in lead.phones]
-    taken = {
-        row.phone: "on the do-not-call list"
-        for row in connection.execute(
-            sa.select(suppression.c.phone).where(suppression.c.phone.in_(wanted))
-        )
-    }
-    for row in connection.execute(
-        sa.select(phones.c.phone).where(
-            phones.c.campaign_id == campaign_id, phones.c.phone.in_(wanted)
-        )
-    ):
-        taken.setdefault(row.phone, "in the campaign already")
-    for row in connection.execute(
-        sa.select(import_phones.c.phone, import_phones.c.line).where(
-            import_phones.c.list_id == list_id, import_phones.c.phone.in_(wanted)
-        )
-    ):
-        taken.setdefault(row.phone, f"in line {row.line} of this file already")
-    return taken
+# --- putting aside --------------------------------------------------------------------------------
 
 
-def _taken_ids(
-    connection: Connection, campaign_id: int, list_id: int, staged: Sequence[StagedLead]
-) -> dict[str, str]:
-    wanted = [lead.external_id for lead in staged if lead.external_id]
-    if not wanted:
-        return {}
-    taken: dict[str, str] = {
-        external_id: "in the campaign already"
-        for external_id in connection.scalars(
-            sa.select(leads.c.external_id).where(
-                leads.c.campaign_id == campaign_id, leads.c.external_id.in_(wanted)
-            )
-        )
-        if external_id is not None
-    }
-    for row in connection.execute(
-        sa.select(import_rows.c.external_id, import_rows.c.line).where(
-            import_rows.c.list_id == list_id, import_rows.c.external_id.in_(wanted)
-        )
-    ):
-        taken.setdefault(row.external_id, f"in line {row.line} of this file already")
-    return taken
-
-
-_SETTLE = sa.insert(leads).from_select(
-    [
-        "campaign_id",
-        "list_id",
-        "line",
-        "external_id",
-        "name",
-        "zone_id",
-        "fields",
-        "state",
-        "why",
-        "priority",
-        "next_at_ms",
-        "position",
-        "attempts",
-    ],
-    sa.select(
-        sa.bindparam("campaign", type_=sa.BigInteger),
-        import_rows.c.list_id,
-        import_rows.c.line,
-        import_rows.c.external_id,
-        import_rows.c.name,
-        import_rows.c.zone_id,
-        import_rows.c.fields,
-        sa.case(
-            (import_rows.c.held_why.is_(None), LeadState.WAITING.value),
-            else_=LeadState.HELD.value,
-        ),
-        sa.func.coalesce(import_rows.c.held_why, ""),
-        import_rows.c.priority,
-        import_rows.c.next_at_ms,
-        sa.literal_column("0"),
-        sa.literal_column("0"),
-    )
-    .where(import_rows.c.list_id == sa.bindparam("list"))
-    .order_by(import_rows.c.line),
-    include_defaults=False,
-)
-_SETTLE_PHONES = sa.insert(phones).from_select(
-    ["lead_id", "campaign_id", "phone", "position", "label", "bad"],
-    sa.select(
-        leads.c.id,
-        leads.c.campaign_id,
-        import_phones.c.phone,
-        import_phones.c.position,
-        import_phones.c.label,
-        sa.false(),
-    )
-    .join_from(
-        import_phones,
-        leads,
-        (leads.c.list_id == import_phones.c.list_id) & (leads.c.line == import_phones.c.line),
-    )
-    .where(import_phones.c.list_id == sa.bindparam("list")),
-    include_defaults=False,
-)
-
-
-def finish_import(
-    connection: Connection, context: Context, campaign: str, list_id: int, rejected: int
-) -> int:
-    """Make the staged rows leads, all at once; how many they are.
-
-    Raises IntegrityError, and changes nothing, when another import brought one of the numbers in
-    meanwhile.
-    """
-    params = {"campaign": context.campaigns[campaign].id, "list": list_id}
-    connection.execute(_SETTLE, params)
-    connection.execute(_SETTLE_PHONES, {"list": list_id})
-    accepted = connection.scalar(sa.select(sa.func.count()).where(import_rows.c.list_id == list_id))
-    _clear(connection, list_id)
-    at_ms = connection.scalar(
-        sa.update(lists)
-        .where(lists.c.id == list_id, lists.c.state == ListState.IMPORTING.value)
-        .values(state=ListState.READY.value, accepted=accepted, rejected=rejected)
-        .returning(lists.c.imported_ms)
-    )
-    if at_ms is None:
-        raise AssertionError("an import is finished once")
-    context.tell_crm(
-        connection,
+def pack(fresh: Sequence[tuple[StagedLead, bool]]) -> bytes:
+    """Rows as a piece of the list."""
+    rows: list[Packed] = [
         [
-            crm.list_import_finished(
-                str(list_id),
-                from_ms(at_ms),
-                campaign=campaign,
-                accepted=accepted or 0,
-                rejected=rejected,
-            )
-        ],
-    )
-    return int(accepted or 0)
+            lead.line,
+            lead.external_id,
+            lead.name,
+            lead.zones,
+            lead.fields,
+            lead.priority,
+            lead.held_why,
+            lead.person,
+            [(phone.phone, phone.label) for phone in lead.phones],
+            update,
+        ]
+        for lead, update in fresh
+    ]
+    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 1)
+
+
+def put_aside(connection: Connection, list_id: int, seq: int, body: bytes) -> None:
+    connection.execute(sa.insert(import_chunks), {"list_id": list_id, "seq": seq, "body": body})
 
 
 def drop_import(connection: Connection, list_id: int) -> None:
-    """Forget an import that did not come to its end."""
-    _clear(connection, list_id)
+    """Forget an import that did not come to its end; one that is committed stays."""
+    if connection.scalar(COMMITTED.where(list_history.c.list_id == list_id)) is not None:
+        return
+    connection.execute(sa.delete(import_chunks).where(import_chunks.c.list_id == list_id))
     connection.execute(
         sa.delete(lists).where(lists.c.id == list_id, lists.c.state == ListState.IMPORTING.value)
     )
 
 
-def _clear(connection: Connection, list_id: int) -> None:
-    connection.execute(sa.delete(import_phones).where(import_phones.c.list_id == list_id))
-    connection.execute(sa.delete(import_rows).where(import_rows.c.list_id == list_id))
+def unpack(body: bytes) -> list[Packed]:
+    rows: list[Packed] = json.loads(zlib.decompress(body))
+    return rows

@@ -73,8 +73,17 @@ class Phase(StrEnum):
 
 
 class ListState(StrEnum):
-    IMPORTING = "importing"  # its rows stand in `import_rows` and are no leads yet
+    IMPORTING = "importing"  # not all of its rows are leads yet; `list_history` says how far it is
     READY = "ready"
+
+
+class ListStep(StrEnum):
+    """What happens to a list, as `list_history` tells it."""
+
+    COMMITTED = "committed"  # all was read: from here on it becomes leads, whatever breaks
+    SETTLED = "settled"  # all of it are leads
+    UNDONE = "undone"  # its leads were taken out again
+    UNDONE_PARTLY = "undone_partly"  # those that had not been called
 
 
 def _one_of(column: str, values: type[StrEnum], name: str) -> sa.CheckConstraint:
@@ -132,36 +141,37 @@ zones = sa.Table(
     sa.Column("names", sa.Text, nullable=False, unique=True),
 )
 
-# What an import has read and checked so far. One statement turns it into leads, or it is dropped.
-import_rows = sa.Table(
-    "import_rows",
+# What an import has read and checked so far, packed some thousand rows to a piece, in the order of
+# the file. Made leads piece by piece after the last one came, or dropped whole.
+import_chunks = sa.Table(
+    "import_chunks",
     metadata,
-    sa.Column("list_id", BigId, sa.ForeignKey("lists.id"), primary_key=True),
-    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("external_id", sa.Text),  # null when the list has none
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("zone_id", BigId, sa.ForeignKey("zones.id"), nullable=False),
-    sa.Column("fields", Json, nullable=False),
-    sa.Column("priority", sa.SmallInteger, nullable=False),
-    sa.Column("next_at_ms", Moment, nullable=False),
-    sa.Column("held_why", sa.Text),
-    sa.UniqueConstraint("list_id", "external_id"),
+    sa.Column("list_id", BigId, sa.ForeignKey("lists.id"), primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
 )
-import_phones = sa.Table(
-    "import_phones",
+
+# What became of each list, and who saw to it. Triggers refuse to change or delete a row.
+list_history = sa.Table(
+    "list_history",
     metadata,
-    sa.Column("list_id", BigId, primary_key=True),
-    sa.Column("phone", sa.Text, primary_key=True),
-    sa.Column("line", sa.Integer, nullable=False),
-    sa.Column("position", sa.SmallInteger, nullable=False),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.ForeignKeyConstraint(
-        ["list_id", "line"],
-        ["import_rows.list_id", "import_rows.line"],
-        name="fk_import_phones_row",
-        ondelete="CASCADE",
-    ),
-    sa.Index("ix_import_phones_line", "list_id", "line"),
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("list_id", BigId, nullable=False),
+    sa.Column("at_ms", Moment, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("detail", Json, nullable=False),
+    _one_of("step", ListStep, "step"),
+    sa.Index("ix_list_history_list_id", "list_id", "id"),
+)
+
+# How the columns of a source's files were mapped last: target or "field" by header.
+list_mappings = sa.Table(
+    "list_mappings",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("mapping", Json, nullable=False),
+    sa.Column("saved_ms", Moment, nullable=False),
 )
 
 leads = sa.Table(
@@ -213,6 +223,22 @@ phones = sa.Table(
     sa.CheckConstraint("phone LIKE '+%'", name="e164"),
     sa.UniqueConstraint("lead_id", "position"),
     sa.UniqueConstraint("campaign_id", "phone"),  # nobody is called twice by one campaign
+)
+
+# Whose debt it is, where a list names the person apart from the account.
+lead_persons = sa.Table(
+    "lead_persons",
+    metadata,
+    sa.Column(
+        "lead_id",
+        BigId,
+        sa.ForeignKey("leads.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Index("ix_lead_persons_person", "person", "campaign_id"),
 )
 
 attempts = sa.Table(
@@ -379,6 +405,25 @@ suppression = sa.Table(
     sa.Column("campaign", sa.Text, nullable=False, default=""),  # where it was said
     sa.Column("added_ms", Moment, nullable=False),
     sa.CheckConstraint("phone LIKE '+%'", name="e164"),
+)
+
+# Numbers of people who were erased: nobody may call them, and nobody can read them here. The HMAC
+# of the number with the site's key.
+erased_numbers = sa.Table(
+    "erased_numbers",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),  # 64 hexadecimal digits
+    sa.Column("added_ms", Moment, nullable=False),
+)
+
+# The site's keys by their fingerprints; `secret` is null where it is kept outside of the database.
+site_keys = sa.Table(
+    "site_keys",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text),
+    sa.Column("made_ms", Moment, nullable=False),
 )
 
 # --- the compliance gate ------------------------------------------------------------------------

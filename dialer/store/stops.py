@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
+from dialer.store.bulk import rows_among
 from dialer.store.context import Context, to_ms
 from dialer.store.decisions import lock_keys
 from dialer.store.schema import (
@@ -97,6 +98,23 @@ def standing(connection: Connection, source: str, external_id: str) -> StopKind 
         )
     )
     return next((kind for kind in StopKind if kind.value in kinds), None)
+
+
+def standing_of(connection: Connection, external_ids: Sequence[str]) -> dict[str, StopKind]:
+    """The weightiest stop that holds for each account, whichever source said it: for accounts of
+    lists, which name no source."""
+    if not external_ids or connection.scalar(sa.select(lead_stops.c.kind).limit(1)) is None:
+        return {}
+    statement = (
+        "SELECT external_id, kind FROM lead_stops WHERE external_id IN {keys} AND NOT lifted"
+    )
+    found: dict[str, set[str]] = {}
+    for external_id, kind in rows_among(connection, statement, external_ids):
+        found.setdefault(external_id, set()).add(kind)
+    return {
+        external_id: next(kind for kind in StopKind if kind.value in kinds)
+        for external_id, kinds in found.items()
+    }
 
 
 def stopped_as(kind: StopKind) -> dict[str, Any]:

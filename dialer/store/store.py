@@ -18,16 +18,17 @@ from dialer.campaigns.compliance.facts import Deny, PhoneFacts
 from dialer.clock import Clock
 from dialer.core.events import AgentRecovered, AttemptRecovered, Lead, LeadsOffered
 from dialer.core.modes import Booking
-from dialer.store import claims, decisions, imports, recovery, stops
+from dialer.store import claims, decisions, recovery, stops
 from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
 from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
 from dialer.store.database import Database, connect
-from dialer.store.imports import Duplicate, StagedLead
+from dialer.store.liststore import Incoming, ListStore
 from dialer.store.migrate import upgrade_database
 from dialer.store.ownership import Ownership, take_ownership
 from dialer.store.policy import Policy
 from dialer.store.schema import abandon_account, campaigns, outcome_counts, suppression
+from dialer.store.staged import Duplicate, StagedLead
 from dialer.store.users import UserBook
 from dialer.store.writer import QUEUE_MAX, Commit, StoreClosed, Writer
 from dialer.tasks import Tasks
@@ -49,7 +50,9 @@ class Store:
         self.database = database
         self.context = context
         self.clock = clock
+        self.lists = ListStore(database, context, clock)
         self.users = UserBook(database)
+        self._incoming: dict[int, Incoming] = {}
         self._writer: Writer | None = None
         self._tasks: Tasks | None = None
         self._ownership: Ownership | None = None
@@ -165,18 +168,6 @@ class Store:
         """Everything that speaks against calling a lead; None: there is no such lead."""
         return await self.database.read(
             partial(decisions.why_not, context=self.context, campaign=campaign, lead=lead, now=now)
-        )
-
-    async def judge_staged(self, campaign: str, staged: Sequence[StagedLead]) -> dict[str, int]:
-        """Rows of a list by the gate's verdict on calling them now."""
-        return await self.database.read(
-            partial(
-                decisions.judge_staged,
-                context=self.context,
-                campaign=campaign,
-                staged=staged,
-                now=self.clock.utc(),
-            )
         )
 
     async def load_dnc(self, name: str, phones: Iterable[str], fetched: datetime, src: str) -> int:
@@ -332,44 +323,22 @@ class Store:
         )
         return found is not None
 
-    # --- lists on their way in ------------------------------------------------------------------
+    # --- lists whose rows are at hand; for files there is `dialer.campaigns.lists` --------------
 
     async def begin_import(self, campaign: str, name: str, source: str) -> int:
-        return await self.database.write(
-            partial(
-                imports.begin_import,
-                context=self.context,
-                campaign=campaign,
-                name=name,
-                source=source,
-                now=self.clock.utc(),
-            )
-        )
+        incoming = await self.lists.begin(campaign, name, source)
+        assert incoming.list_id is not None
+        self._incoming[incoming.list_id] = incoming
+        return incoming.list_id
 
     async def stage(
         self, campaign: str, list_id: int, staged: Sequence[StagedLead]
     ) -> list[Duplicate]:
-        return await self.database.write(
-            partial(
-                imports.stage,
-                context=self.context,
-                campaign=campaign,
-                list_id=list_id,
-                staged=staged,
-                now=self.clock.utc(),
-            )
-        )
+        return await self.lists.stage(self._incoming[list_id], staged)
 
     async def finish_import(self, campaign: str, list_id: int, rejected: int) -> int:
-        return await self.database.write(
-            partial(
-                imports.finish_import,
-                context=self.context,
-                campaign=campaign,
-                list_id=list_id,
-                rejected=rejected,
-            )
-        )
+        done = await self.lists.finish(self._incoming.pop(list_id), rejected)
+        return done.made
 
     async def drop_import(self, list_id: int) -> None:
-        await self.database.write(partial(imports.drop_import, list_id=list_id))
+        await self.lists.drop(self._incoming.pop(list_id))

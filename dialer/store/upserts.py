@@ -13,7 +13,6 @@ from sqlalchemy.engine import Connection
 
 from dialer.store.context import Context, to_ms
 from dialer.store.erasure import is_erased
-from dialer.store.imports import StagedPhone
 from dialer.store.schema import (
     LeadState,
     ListState,
@@ -25,6 +24,7 @@ from dialer.store.schema import (
     phones,
     suppression,
 )
+from dialer.store.staged import StagedPhone
 from dialer.store.stops import STOPPED, Concerned, standing, stopped_as, suppress
 
 _PUT_AWAY = 1_000  # position from which numbers stand that the CRM took off a lead
@@ -110,7 +110,7 @@ def _one(
         )
     ).first()
     if lead is not None:
-        outcome = _update(connection, context, lead, row, concerned)
+        outcome = update_lead(connection, context, lead, row, concerned)
     elif create:
         outcome = _create(connection, context, campaign_id, row, now)
     else:
@@ -250,9 +250,10 @@ def _add_phones(
 # --- known ----------------------------------------------------------------------------------------
 
 
-def _update(
+def update_lead(
     connection: Connection, context: Context, lead: Any, row: LeadChange, concerned: set[int]
 ) -> RowOutcome:
+    """Bring a lead up to date. `concerned` gains it when somebody has it in hand."""
     values: dict[str, Any] = {}
     if row.name is not None and row.name != lead.name:
         values["name"] = row.name

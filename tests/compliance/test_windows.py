@@ -6,7 +6,7 @@ import pytest
 
 from dialer.campaigns.compliance.places import places_of, toll_free
 from dialer.campaigns.compliance.rules import easter
-from dialer.campaigns.lists import normalise
+from dialer.campaigns.numbers import normalise
 from dialer.campaigns.zones import zones_of_number
 from tests.compliance.people import (
     BERLINER,

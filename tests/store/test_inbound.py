@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from dialer.store.erasure import erase
 from dialer.store.feed import KeyUse, keep_answer, known_answer, read_feed
-from dialer.store.imports import StagedPhone
+from dialer.store.staged import StagedPhone
 from dialer.store.schema import StopKind
 from dialer.store.stops import NotNow, Stop, call_back, put_stop
 from dialer.store.upserts import LeadChange, upsert

@@ -1,0 +1,225 @@
+"""What the columns of a list are: as somebody said, as their headers say, as their cells say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import phonenumbers
+
+from dialer.campaigns.numbers import NumberError, dialable, numbers_in
+from dialer.campaigns.yamlfile import FileError, YamlFile
+from dialer.campaigns.zones import is_zone
+
+CARRIED = "field"  # a column that is carried along, whatever it looks like
+COLUMNS_MAX = 500
+_PHONE = re.compile(
+    r"(phone|tel|telephone|mobile|cell|cellular|handy|telefon|mobil|msisdn|number|nummer)"
+    r"(number|no|nr|nummer)?\d{0,2}|(home|work|office|business|private|other|alt|second|mobile|cell)"
+    r"(phone|tel|telephone|mobile|number|no)\d{0,2}"
+)
+_LOOKED_AT = 20  # cells a column must have before what they hold counts
+_CLEARLY, _HARDLY = 0.8, 0.05  # shares of cells that are numbers
+_DIGITS_LEAST = 7  # of what may be a number, with its area
+
+# What a column is, by its header without spaces, case and signs.
+SYNONYMS: Mapping[str, frozenset[str]] = {
+    "external_id": frozenset(
+        (
+            *("externalid", "id", "account", "accountid", "accountno", "accountnumber"),
+            *("accountnr", "leadid", "contactid", "debtid", "caseid", "caseno", "aktenzeichen"),
+            *("reference", "ref", "konto", "kontonummer", "crmid", "loanid", "contractid"),
+        )
+    ),
+    "person": frozenset(
+        (
+            *("person", "personid", "debtor", "debtorid", "consumerid", "clientid", "clientno"),
+            *("customerid", "customerno", "customernumber", "kundennummer", "kundennr"),
+        )
+    ),
+    "name": frozenset({"name", "fullname", "customer", "customername", "contact", "contactname"}),
+    "first_name": frozenset({"firstname", "givenname", "forename", "vorname"}),
+    "last_name": frozenset({"lastname", "surname", "familyname", "nachname"}),
+    "tz": frozenset({"tz", "timezone", "zone", "zoneinfo", "zeitzone", "ianatz", "olsontz"}),
+    "region": frozenset({"country", "countrycode", "region", "land", "countryiso", "iso2"}),
+    "priority": frozenset({"priority", "prio", "prioritaet", "priorität", "rank"}),
+    "birth_date": frozenset(
+        {"birthdate", "dateofbirth", "dob", "birthday", "geburtsdatum", "geburtstag"}
+    ),
+}
+TARGETS = ("phone", *SYNONYMS)
+KEPT = frozenset({"birth_date"})  # understood, and carried along as well
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column by its place and header; `target` as in `TARGETS`, or empty: carried along."""
+
+    index: int
+    header: str
+    target: str
+
+
+def read_mapping(path: Path) -> dict[str, str]:
+    """A mapping from a YAML file: `phone: Mobile`, `phone2: Home`, `external_id: Konto`, ..."""
+    file = YamlFile(path)
+    if not isinstance(file.value, dict):
+        raise FileError([f"{path}:1: a mapping is a table: phone: Mobile, external_id: Konto"])
+    faults = [
+        file.fault((target,), "is the header of a column, in text")
+        for target, header in file.value.items()
+        if not isinstance(header, str | int)
+    ]
+    if faults:
+        raise FileError(faults)
+    return {str(target): str(header) for target, header in file.value.items()}
+
+
+def by_header(columns: Sequence[Column]) -> dict[str, str]:
+    """Target by header, as it is kept for a source. All columns are in it."""
+    return {column.header: column.target or CARRIED for column in columns}
+
+
+def choose(
+    where: str,
+    header: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    region: str,
+    asked: Mapping[str, str],
+    saved: Mapping[str, str] | None = None,
+) -> tuple[Column, ...]:
+    """What each column is. `where` is file and line of the header, for faults.
+
+    `asked` is target -> header and wins over `saved` (target by header), which wins over guesses.
+    Raises `FileError` when something asked for is not there, or no column holds numbers.
+    """
+    names = [cell.strip() for cell in header]
+    faults = []
+    if len(names) > COLUMNS_MAX:
+        raise FileError([f"{where}: has {len(names)} columns, {COLUMNS_MAX} at most"])
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
+        faults.append(f"{where}: column {name!r} is there twice: rename one")
+    chosen, wrong = _asked(asked, names)
+    faults += wrong
+    if saved and not faults and set(saved) >= {name for name in names if name}:
+        chosen = {name: saved[name] for name in names if name} | chosen
+    if not faults and _is_data(names, region):
+        faults.append(
+            f"{where}: looks like data and not like a header: the first line names the columns"
+        )
+    if faults:
+        raise FileError(faults)
+    targets = _guessed(names, chosen)
+    _by_content(names, targets, chosen, sample, region)
+    if "phone" not in targets:
+        raise FileError(
+            [
+                f"{where}: no column looks like a phone number among "
+                f"{', '.join(name for name in names if name)}: name it with --map phone=<column>"
+            ]
+        )
+    return tuple(Column(n, name or f"column {n + 1}", targets[n]) for n, name in enumerate(names))
+
+
+def _asked(asked: Mapping[str, str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Target by header of what was asked for, and what is wrong with it."""
+    chosen: dict[str, str] = {}
+    faults = []
+    for target, column in asked.items():
+        plain = re.sub(r"(?<=phone|field)\d{1,3}\Z", "", target)
+        if plain not in TARGETS and plain != CARRIED:
+            faults.append(
+                f"--map {target}={column}: there is no {target!r}; there are "
+                f"{', '.join(TARGETS)} (and phone2, phone3, ... for further numbers)"
+            )
+        elif column not in names:
+            faults.append(
+                f"--map {target}={column}: the file has no column {column!r}; it has "
+                f"{', '.join(name for name in names if name)}"
+            )
+        elif chosen.get(column, plain) != plain:
+            faults.append(f"--map {target}={column}: the column is {chosen[column]} already")
+        else:
+            chosen[column] = plain
+    return chosen, faults
+
+
+def _guessed(names: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
+    """A target for each column, empty for those that are carried along."""
+    taken = set(chosen.values()) - {"phone", CARRIED}
+    asked_for_phone = "phone" in chosen.values()
+    targets = []
+    for name in names:
+        target = chosen.get(name, "")
+        plain = _plain(name)
+        if not target and plain:
+            guess = next((t for t, words in SYNONYMS.items() if plain in words), "")
+            if guess and guess not in taken:
+                target = guess
+                taken.add(guess)
+            elif not guess and not asked_for_phone and _PHONE.fullmatch(plain):
+                target = "phone"
+        targets.append("" if target == CARRIED else target)
+    if "external_id" not in targets and "person" in targets and "person" not in chosen.values():
+        targets[targets.index("person")] = "external_id"  # the customer's number is all there is
+    return targets
+
+
+def _by_content(
+    names: Sequence[str],
+    targets: list[str],
+    chosen: Mapping[str, str],
+    sample: Sequence[Sequence[str]],
+    region: str,
+) -> None:
+    """Mend the guess by what stands in the columns."""
+    filled = [[row[n].strip() for row in sample if row[n].strip()] for n in range(len(names))]
+    for n, cells in enumerate(filled):
+        guessed = targets[n] == "phone" and names[n] not in chosen
+        if guessed and len(cells) >= _LOOKED_AT and _share(cells, _has_digits) < _HARDLY:
+            targets[n] = ""  # called so, and holds something else
+    free = [n for n, cells in enumerate(filled) if cells and not targets[n]]
+    free = [n for n in free if names[n] not in chosen]
+    if "phone" not in targets:
+        for n in free:
+            if _share(filled[n], lambda cell: _is_number(cell, region)) >= _CLEARLY:
+                targets[n] = "phone"
+    if "tz" not in targets:
+        zones = [n for n in free if all("/" in cell and is_zone(cell) for cell in filled[n])]
+        for n in zones[:1]:
+            targets[n] = "tz"
+
+
+def _share(cells: Sequence[str], holds: Callable[[str], bool]) -> float:
+    return sum(map(holds, cells)) / len(cells)
+
+
+def _has_digits(cell: str) -> bool:
+    return sum(map(str.isdigit, cell)) >= _DIGITS_LEAST
+
+
+def _is_number(cell: str, region: str) -> bool:
+    if not _has_digits(cell):
+        return False
+    try:
+        for one in numbers_in(cell):
+            dialable(one, region)
+    except NumberError:
+        return False
+    return True
+
+
+def _is_data(names: Sequence[str], region: str) -> bool:
+    return any(_is_number(name, region) for name in names)
+
+
+def _plain(header: str) -> str:
+    return re.sub(r"[^0-9a-zäöüß]", "", header.strip().lower())
+
+
+def region_of(cell: str, usual: str) -> str:
+    """The region a cell names, or the usual one."""
+    region = cell.upper()
+    return region if region in phonenumbers.SUPPORTED_REGIONS else usual

@@ -1,0 +1,114 @@
+"""Phone numbers as people write them into lists, made E.164."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType, phonenumberutil
+
+from dialer.campaigns.zones import zones_of_number
+
+NUMBERS_MAX = 10  # of one row; a person with more is a list in a cell
+_DIGITS_MAX = 15  # of one number, E.164
+_COSTLY = {
+    PhoneNumberType.PREMIUM_RATE: "is a premium-rate number",
+    PhoneNumberType.SHARED_COST: "is a shared-cost number",
+}
+_PARSE = {
+    NumberParseException.INVALID_COUNTRY_CODE: "has no country that exists",
+    NumberParseException.NOT_A_NUMBER: "is not a phone number",
+    NumberParseException.TOO_SHORT_AFTER_IDD: "is too short",
+    NumberParseException.TOO_SHORT_NSN: "is too short",
+    NumberParseException.TOO_LONG: "is too long",
+}
+# Between two numbers of a cell. A comma or semicolon before a few digits at the end begins an
+# extension; a slash may stand within a number (030/2312 5000).
+_BETWEEN = re.compile(
+    r"\s*(?:[|&\r\n]|;(?!\s*ext=|\s*\d{1,5}\s*\Z)|,+(?!\s*\d{1,5}\s*\Z)|"
+    r"\s(?:or|and|oder|und|ou|et|o|y)\s|\s/\s)\s*",
+    re.IGNORECASE,
+)
+
+
+class NumberError(ValueError):
+    """Why a text is no number that can be dialled; the number itself is not in the text."""
+
+
+class Dialable(NamedTuple):
+    """A number that may be dialled. `zones`: every time zone it may be in, sorted; empty when not
+    known. `extension` is for the agent: the dialer reaches the main number."""
+
+    e164: str
+    extension: str
+    zones: tuple[str, ...]
+
+
+def normalise(text: str, region: str) -> phonenumbers.PhoneNumber:
+    """The number a person wrote, without an extension. Raises `NumberError`."""
+    number = _checked(text, region)
+    if number.extension:
+        raise NumberError("has an extension, which cannot be dialled: leave it out")
+    return number
+
+
+def dialable(text: str, region: str) -> Dialable:
+    """The number a list holds. Raises `NumberError`."""
+    number = _checked(text, region)
+    return Dialable(
+        phonenumbers.format_number(number, PhoneNumberFormat.E164),
+        number.extension or "",
+        tuple(sorted(zones_of_number(number))),
+    )
+
+
+def _checked(text: str, region: str) -> phonenumbers.PhoneNumber:
+    if text.startswith("00"):
+        text = f"+{text[2:]}"  # most of the world dials out with 00, and lists cross borders
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException as error:
+        raise NumberError(_PARSE.get(error.error_type, "is not a phone number")) from None
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible == phonenumberutil.ValidationResult.TOO_SHORT:
+        raise NumberError("is too short")
+    if possible == phonenumberutil.ValidationResult.TOO_LONG:
+        raise NumberError("is too long")
+    if not phonenumbers.is_valid_number(number):
+        raise NumberError("is not a number in use in its country")
+    costly = _COSTLY.get(phonenumbers.number_type(number))
+    if costly:
+        raise NumberError(costly)
+    return number
+
+
+def e164(text: str, region: str) -> str:
+    """The number of a do-not-call list's line, which may be out of use. Raises `NumberError`."""
+    try:
+        number = phonenumbers.parse(f"+{text[2:]}" if text.startswith("00") else text, region)
+    except NumberParseException as error:
+        raise NumberError(_PARSE.get(error.error_type, "is not a phone number")) from None
+    if not phonenumbers.is_possible_number(number):
+        raise NumberError("is too short or too long")
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def numbers_in(cell: str) -> list[str]:
+    """The numbers a cell holds, as they are written. Raises `NumberError` for too many."""
+    cell = cell.strip().lstrip("'")  # a spreadsheet's mark for text
+    if cell.isdigit() and len(cell) <= _DIGITS_MAX:
+        return [cell]
+    found = [part for part in _BETWEEN.split(cell) if part]
+    if len(found) <= NUMBERS_MAX:
+        found = [one for part in found for one in _by_slash(part)]
+    if len(found) > NUMBERS_MAX:
+        raise NumberError(f"holds {len(found)} numbers, {NUMBERS_MAX} at most")
+    return found
+
+
+def _by_slash(part: str) -> list[str]:
+    """Two whole numbers with only a slash between them."""
+    if "/" not in part or sum(map(str.isdigit, part)) <= _DIGITS_MAX:
+        return [part]
+    return [one.strip() for one in part.split("/") if one.strip()]

@@ -1,0 +1,166 @@
+"""Rows of a list made leads, each with its numbers, zones and fields, or with why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from dialer.campaigns.mapping import KEPT, Column, region_of
+from dialer.campaigns.numbers import (
+    NUMBERS_MAX,
+    Dialable,
+    NumberError,
+    dialable,
+    numbers_in,
+)
+from dialer.campaigns.rejects import Rejection
+from dialer.campaigns.tables import Row
+from dialer.campaigns.zones import is_zone
+from dialer.store.schema import PRIORITY_MAX
+from dialer.store.staged import StagedLead, StagedPhone
+
+UNKNOWN_ZONE = "time zone not known"
+ID_MAX = 128  # characters, as for the API
+NAME_MAX = 200
+_DATES = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%Y%m%d")
+
+
+class RowReader:
+    """Makes leads of rows. `today` is where a date begins to be in the future."""
+
+    def __init__(self, columns: Iterable[Column], default_region: str, today: date) -> None:
+        self._region = default_region
+        self._today = today
+        self._phones: list[Column] = []
+        self._fields: list[Column] = []
+        self._by_target: dict[str, Column] = {}
+        for column in columns:
+            if column.target == "phone":
+                self._phones.append(column)
+            elif column.target:
+                self._by_target[column.target] = column
+            if not column.target or column.target in KEPT:
+                self._fields.append(column)
+        self.dropped = 0  # numbers of the last row that could not be used beside one that could
+
+    def read(self, row: Row) -> StagedLead | Rejection:
+        if row.fault:
+            return Rejection(row.line, row.column, row.fault)
+        numbers = self._numbers(row)
+        if isinstance(numbers, Rejection):
+            return numbers
+        fault = self._check(row)
+        if fault is not None:
+            return fault
+        zones = self._cell(row, "tz") or _zones_of(numbers)
+        phones: dict[str, StagedPhone] = {}
+        extensions: dict[str, str] = {}
+        for column, number in numbers:
+            if number.e164 in phones:
+                continue
+            label = column.header
+            if number.extension:
+                label = f"{column.header} ext. {number.extension}"
+                extensions[f"{column.header} extension"] = number.extension
+            phones[number.e164] = StagedPhone(number.e164, column.header, label)
+        cells = row.cells
+        return StagedLead(
+            line=row.line,
+            phones=tuple(phones.values()),
+            name=self._name(row),
+            external_id=self._cell(row, "external_id"),
+            zones=zones,
+            priority=int(self._cell(row, "priority") or 0),
+            held_why="" if zones else UNKNOWN_ZONE,
+            fields={
+                column.header: value
+                for column in self._fields
+                if (value := cells[column.index].strip())
+            }
+            | extensions,
+            person=self._cell(row, "person"),
+        )
+
+    def header_of(self, name: str) -> str:
+        """The file's own word for a target; what is no target is a header already."""
+        column = self._by_target.get(name)
+        return name if column is None else column.header
+
+    def _cell(self, row: Row, target: str) -> str:
+        column = self._by_target.get(target)
+        return "" if column is None else row.cells[column.index].strip()
+
+    def _name(self, row: Row) -> str:
+        whole = self._cell(row, "name")
+        parts = (self._cell(row, "first_name"), self._cell(row, "last_name"))
+        return (whole or " ".join(part for part in parts if part))[:NAME_MAX]
+
+    def _check(self, row: Row) -> Rejection | None:
+        """What is wrong with a cell that is understood."""
+        for target, column in self._by_target.items():
+            cell = row.cells[column.index].strip()
+            if not cell:
+                continue
+            why = ""
+            match target:
+                case "tz" if not is_zone(cell):
+                    why = "is no time zone: write one such as America/New_York"
+                case "priority" if not (cell.isdecimal() and int(cell) <= PRIORITY_MAX):
+                    why = f"is a whole number from 0 to {PRIORITY_MAX}"
+                case "external_id" | "person" if len(cell) > ID_MAX or not cell.isprintable():
+                    why = f"is an id: {ID_MAX} printable characters at most"
+                case "birth_date":
+                    born = _date(cell)
+                    if born is not None and born > self._today:
+                        why = "is a date in the future"
+            if why:
+                return Rejection(row.line, column.header, why)
+        return None
+
+    def _numbers(self, row: Row) -> list[tuple[Column, Dialable]] | Rejection:
+        region = region_of(self._cell(row, "region"), self._region)
+        good: list[tuple[Column, Dialable]] = []
+        fault: Rejection | None = None
+        self.dropped = 0
+        for column in self._phones:
+            cell = row.cells[column.index]
+            if not cell or cell.isspace():
+                continue
+            try:
+                texts = numbers_in(cell)
+            except NumberError as error:
+                return Rejection(row.line, column.header, str(error))
+            for text in texts:
+                try:
+                    good.append((column, dialable(text, region)))
+                except NumberError as error:
+                    self.dropped += 1
+                    fault = fault or Rejection(row.line, column.header, str(error))
+        if len(good) > NUMBERS_MAX:
+            why = f"the row holds {len(good)} numbers, {NUMBERS_MAX} at most"
+            return Rejection(row.line, good[-1][0].header, why)
+        if good:
+            return good
+        if fault is not None:
+            return fault
+        return Rejection(row.line, self._phones[0].header, "there is no number")
+
+
+def _zones_of(numbers: list[tuple[Column, Dialable]]) -> str:
+    """All zones of all numbers; one number without a zone: not dialled by itself."""
+    if len(numbers) == 1:
+        return " ".join(numbers[0][1].zones)
+    if not all(number.zones for _, number in numbers):
+        return ""
+    return " ".join(sorted({zone for _, number in numbers for zone in number.zones}))
+
+
+def _date(text: str) -> date | None:
+    """The day a cell names; None for what is no date: it is carried along as it stands."""
+    text = text.split(" ", 1)[0].split("T", 1)[0]
+    for form in _DATES:
+        try:
+            return datetime.strptime(text, form).date()
+        except ValueError:
+            continue
+    return None
