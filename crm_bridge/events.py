@@ -40,6 +40,7 @@ class Type(StrEnum):
     CAMPAIGN_STOPPED = "campaign.stopped"
     LIST_IMPORT_FINISHED = "list.import_finished"
     LEAD_EXHAUSTED = "lead.exhausted"
+    STRATEGY_STEP = "strategy.step"
     BRIDGE_TEST = "bridge.test"
 
     @property
@@ -133,7 +134,7 @@ def _iso(moment: datetime | None) -> str | None:
 
 def utc_text(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and Z."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 # --- events -------------------------------------------------------------------------------------
@@ -294,6 +295,39 @@ def lead_exhausted(campaign: str, lead: LeadPart, at: datetime, *, attempts: int
         at,
         f"lead:{lead.id}",
         {"campaign": campaign, "lead": lead.data(), "attempts": attempts},
+    )
+
+
+def strategy_step(
+    campaign: str,
+    lead: LeadPart,
+    at: datetime,
+    *,
+    strategy: str,
+    segment: str,
+    arm: str,
+    treatment: str,
+    step: str,
+    action: str,
+    template: str = "",
+) -> Event:
+    """The lead's strategy asks the CRM for something: a letter, a message, a case."""
+    return Event(
+        event_id(Type.STRATEGY_STEP, campaign, lead.id, at.timestamp(), treatment, step, action),
+        Type.STRATEGY_STEP,
+        at,
+        f"lead:{lead.id}",
+        {
+            "campaign": campaign,
+            "lead": lead.data(),
+            "strategy": strategy,
+            "segment": segment or None,
+            "arm": arm or None,
+            "treatment": treatment or None,
+            "step": step or None,
+            "action": action,
+            "template": template or None,
+        },
     )
 
 

@@ -28,6 +28,7 @@ CRM_TYPES: frozenset[str] = frozenset(
         Type.DNC_ADDED,
         Type.LIST_IMPORT_FINISHED,
         Type.LEAD_EXHAUSTED,
+        Type.STRATEGY_STEP,
         Type.CAMPAIGN_STARTED,
         Type.CAMPAIGN_STOPPED,
     }

@@ -53,6 +53,17 @@ EXAMPLES = {
         "b1", AT, campaign="spring", accepted=2000, rejected=3
     ),
     Type.LEAD_EXHAUSTED: events.lead_exhausted("spring", LEAD, AT, attempts=6),
+    Type.STRATEGY_STEP: events.strategy_step(
+        "spring",
+        LEAD,
+        AT,
+        strategy="consumer-early",
+        segment="cards",
+        arm="champion",
+        treatment="soft",
+        step="letter",
+        action="letter_requested",
+    ),
     Type.BRIDGE_TEST: events.bridge_test("overdial", AT),
 }
 
