@@ -28,7 +28,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.table import show
-from crm_bridge import outbox, render
+from crm_bridge import outbox, render, tables
 from crm_bridge.bridge import Bridge
 from crm_bridge.config import Config, Endpoint
 from crm_bridge.database import open_engine
@@ -232,8 +232,8 @@ async def main(arguments: argparse.Namespace, url: str) -> dict[str, float]:
             bare_cpu.append(cpu_us)
             engine = open_engine(arguments.database or f"sqlite:///{Path(folder) / f'{n}.db'}")
             async with engine.begin() as connection:
-                await connection.run_sync(outbox.metadata.drop_all)
-                await connection.run_sync(outbox.metadata.create_all)
+                await connection.run_sync(tables.metadata.drop_all)
+                await connection.run_sync(tables.metadata.create_all)
             rate, cpu_us = await bridged(url, happened, engine)
             bridge_rates.append(rate)
             cpu.append(cpu_us)

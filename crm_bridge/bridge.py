@@ -6,7 +6,7 @@
     bridge.pop(event)        # a screen pop; never waits
     await bridge.close()
 
-The tables are `crm_bridge.outbox.metadata`; they must exist before `start`.
+The tables are `crm_bridge.tables.metadata`; they must exist before `start`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from crm_bridge import outbox
+from crm_bridge import outbox, upkeep
 from crm_bridge.config import Config
 from crm_bridge.database import Database
 from crm_bridge.delivery import Lane
@@ -34,6 +34,7 @@ MEASURE_QUIET_S = 300.0
 KEEP_S = 30 * 86400.0  # how long events are kept for replay; they hold personal data
 PRUNE_EVERY_S = 3600.0
 PRUNE_MAX = 500  # events in one transaction, so that writers do not wait long
+_LOOK_S = 0.02  # between looks of `drain` while something moves
 GRACE_S = 3.0  # for requests under way when closing
 
 
@@ -108,6 +109,7 @@ class Bridge:
                 warn=warn,
                 outside=outside,
                 poll_s=poll_s,
+                on_room=self.wake,
             )
             for endpoint in config.endpoints
             if Kind.DURABLE in endpoint.kinds
@@ -117,15 +119,17 @@ class Bridge:
             for endpoint in config.endpoints
             if Kind.REALTIME in endpoint.kinds
         ]
-        self._router = Router(self._lanes, self._database, clock, poll_s=poll_s, warn=warn)
+        self._router = Router(
+            self._lanes, self._database, clock, owner=config.instance, poll_s=poll_s, warn=warn
+        )
         self._running: list[asyncio.Task[Any]] = []
-        self._backlog: dict[str, outbox.Backlog] = {}
+        self._backlog: dict[str, upkeep.Backlog] = {}
 
     async def start(self) -> None:
         """Take back what a former life of this instance had in hand, and begin."""
         async with self._database.transaction() as connection:
             await outbox.release(connection, self._owner, self._utc())
-            off = await outbox.disabled(connection)
+            off = await upkeep.disabled(connection)
         for lane in self._lanes:
             lane.disabled_why = off.get(lane.endpoint.name, "")
         self._running = [
@@ -164,29 +168,39 @@ class Bridge:
 
     async def drain(self, limit_s: float) -> bool:
         """Wait until everything is delivered (or dead), at most `limit_s`; whether it is."""
-        until, pause = self._clock.now() + limit_s, 0.02
+        until, pause, before = self._clock.now() + limit_s, _LOOK_S, (0, 0)
         self.wake()
         while True:
-            await self.measure()
-            if not any(one.count for one in self._backlog.values()):
-                return True
+            moved = self._moved()
+            if any(one.in_hand for one in self._lanes) and moved != before:
+                pause = _LOOK_S  # it goes on: no need to ask the database
+            else:
+                await self.measure()
+                if not any(one.count for one in self._backlog.values()):
+                    return True
+            before = moved
             left = until - self._clock.now()
             if left <= 0:
                 return False
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, 10.0)
 
+    def _moved(self) -> tuple[int, int]:
+        """Changes whenever something is routed or an attempt ends."""
+        counts = [one.counts for one in self._lanes]
+        return self._router.routed, sum(one.delivered + one.failed for one in counts)
+
     async def measure(self) -> None:
         """Count the backlog now, for `stats`."""
         async with self._database.reading() as connection:
-            self._backlog = await outbox.backlog(connection)
+            self._backlog = await upkeep.backlog(connection)
 
     def stats(self) -> Stats:
         """Counts of this moment; the backlog as last measured, `MEASURE_S` ago or so."""
         lanes = {one.endpoint.name: one for one in self._lanes}
         fast = {one.endpoint.name: one for one in self._fast}
         each = tuple(self._one(name, lanes.get(name), fast.get(name)) for name in lanes | fast)
-        fresh = self._backlog.get("", outbox.Backlog())
+        fresh = self._backlog.get("", upkeep.Backlog())
         return Stats(
             delivered=sum(one.delivered for one in each),
             failed_attempts=sum(one.failed_attempts for one in each),
@@ -199,7 +213,7 @@ class Bridge:
         )
 
     def _one(self, name: str, lane: Lane | None, fast: FastLane | None) -> EndpointStats:
-        waiting = self._backlog.get(name, outbox.Backlog())
+        waiting = self._backlog.get(name, upkeep.Backlog())
         circuit = "closed"
         if lane is not None:
             circuit = "disabled" if lane.disabled_why else str(lane.breaker.state)
@@ -218,19 +232,14 @@ class Bridge:
             pop_delay_s=0.0 if fast is None else fast.counts.delay_s,
         )
 
-    def _age(self, waiting: outbox.Backlog) -> float:
+    def _age(self, waiting: upkeep.Backlog) -> float:
         return 0.0 if waiting.oldest_at is None else max(0.0, self._utc() - waiting.oldest_at)
 
     async def _measure_often(self) -> None:
         """Count every `MEASURE_S` while things move, and otherwise every `MEASURE_QUIET_S`."""
-        before, measured_at = (-1, -1, -1), self._clock.now()
+        before, measured_at = (-1, -1), self._clock.now()
         while True:
-            lanes = [one.counts for one in self._lanes]
-            moved = (
-                self._router.routed,
-                sum(one.delivered for one in lanes),
-                sum(one.failed for one in lanes),
-            )
+            moved = self._moved()
             quiet_s = self._clock.now() - measured_at
             if moved == before and quiet_s < MEASURE_QUIET_S:
                 await asyncio.sleep(MEASURE_S)
@@ -254,7 +263,7 @@ class Bridge:
         count = PRUNE_MAX
         while count == PRUNE_MAX:
             async with self._database.transaction() as connection:
-                count = await outbox.prune(connection, self._utc() - self._keep_s, limit=PRUNE_MAX)
+                count = await upkeep.prune(connection, self._utc() - self._keep_s, limit=PRUNE_MAX)
                 await refs.prune(connection, self._utc() - self._keep_s)
 
     def _utc(self) -> float:

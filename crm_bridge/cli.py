@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from crm_bridge import config as configuration
-from crm_bridge import deadletters, events, outbox, signing
+from crm_bridge import deadletters, events, signing, tables, upkeep
 from crm_bridge.bridge import Bridge, Stats
 from crm_bridge.config import Config, ConfigError, Endpoint
 from crm_bridge.database import Database, DatabaseError, open_engine
@@ -317,12 +317,12 @@ def endpoints_list(config: ConfigPath, database: DatabaseUrl) -> None:
 async def _list(chosen: Config, url: str) -> None:
     engine = await _open(url)
     async with Database(engine).reading() as connection:
-        waiting = await outbox.backlog(connection)
-        off = await outbox.disabled(connection)
+        waiting = await upkeep.backlog(connection)
+        off = await upkeep.disabled(connection)
     await engine.dispose()
     table = Table("endpoint", "state", "waiting", "dead letters")
     for endpoint in chosen.endpoints:
-        one = waiting.get(endpoint.name, outbox.Backlog())
+        one = waiting.get(endpoint.name, upkeep.Backlog())
         state = f"disabled: {off[endpoint.name]}" if endpoint.name in off else "enabled"
         table.add_row(endpoint.name, state, str(one.count), str(one.dead))
     out.print(table)
@@ -340,7 +340,7 @@ def endpoints_enable(name: str, database: DatabaseUrl) -> None:
 async def _enable(name: str, url: str) -> bool:
     engine = await _open(url)
     async with Database(engine).transaction() as connection:
-        done = await outbox.enable(connection, name)
+        done = await upkeep.enable(connection, name)
     await engine.dispose()
     return done
 
@@ -427,7 +427,7 @@ async def _open(url: str) -> AsyncEngine:
     engine = open_engine(url, must_exist=True)
     try:
         async with Database(engine).reading() as connection:
-            await connection.execute(outbox.events.select().limit(0))
+            await connection.execute(tables.events.select().limit(0))
     except SQLAlchemyError as error:
         await engine.dispose()
         raise DatabaseError(

@@ -17,6 +17,7 @@ from crm_bridge.ports import Outside
 _BUSY_LIMIT_S = 30.0  # for another process's write lock; a large import holds it for seconds
 _CONNECTIONS = 8  # on PostgreSQL, at once
 _READ_ONLY = "overdial_read_only"
+_NO_WAIT = sa.text("SET LOCAL synchronous_commit = off")
 
 
 class DatabaseError(Exception):
@@ -78,10 +79,15 @@ class Database:
         self._turn = asyncio.Semaphore(1 if engine.dialect.name == "sqlite" else _CONNECTIONS)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, forgivable: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction. One that is `forgivable` may be lost with the last seconds before a power
+        failure, and what it did is then done again: deliveries, which come at least once. Its
+        commit waits for no disk (on SQLite none of ours does)."""
         async with self._turn:
             with self._outside():
                 async with self._engine.begin() as connection:
+                    if forgivable and self._engine.dialect.name == "postgresql":
+                        await connection.execute(_NO_WAIT)
                     yield connection
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_bridge.outbox import DEAD, DELIVERED, PENDING, deliveries, events
+from crm_bridge.tables import DEAD, DELIVERED, PENDING, deliveries, events
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ tell duplicates by it.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import deque
+from collections.abc import Callable, Collection, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -20,12 +22,12 @@ import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_bridge import outbox
+from crm_bridge import outbox, upkeep
 from crm_bridge.breaker import Breaker, Circuit
 from crm_bridge.config import Endpoint
 from crm_bridge.database import Database
 from crm_bridge.mapping.runner import open_sender
-from crm_bridge.outbox import Due, Failed
+from crm_bridge.outbox import Due, Failed, Hand
 from crm_bridge.ports import Clock, Outside, Tasks, Warn
 from crm_bridge.schedule import Answer, Verdict, judge
 
@@ -33,6 +35,7 @@ LEASE_S = 60.0  # longer than any timeout; drawn out at half time while in hand
 HOLD_S = 1.0  # how long a message stands back behind somebody else's lease
 CLAIM_MAX = 500  # messages claimed in one transaction
 HELD_MAX = 2 * CLAIM_MAX  # messages in hand, in memory, per lane
+SETTLE_S = 0.05  # to gather what was delivered: nobody waits for its being written down
 TROUBLE_S = 1.0  # between attempts to reach a database that fails
 
 
@@ -82,6 +85,7 @@ class Lane:
         warn: Warn,
         outside: Outside = nullcontext,
         poll_s: float = LEASE_S / 4,
+        on_room: Callable[[], None] = lambda: None,
     ) -> None:
         self.endpoint = endpoint
         self.counts = Counts()
@@ -113,11 +117,28 @@ class Lane:
         self._gone = ""
         self._stopping = False
         self._leased_at = 0.0
+        self._due_at = math.inf  # of the earliest that waits, as last seen
+        self._behind = False  # the last claim did not bring everything that is due
+        self._on_room = on_room
 
     def wake(self) -> None:
         """There is something new to claim."""
         self._fetch = True
         self._news.set()
+
+    def hand(self) -> Hand | None:
+        """What the router may give us at once; None when all has to stand in the queue: the
+        endpoint takes nothing now, or older messages wait to be claimed."""
+        if self._fetch or self._behind or self.breaker.state is not Circuit.CLOSED:
+            return None
+        if self._allowed() == 0:
+            return None
+        return Hand(HELD_MAX - len(self._held), self._tail)
+
+    def take(self, due: Iterable[Due]) -> None:
+        """Messages that the router has leased to us."""
+        self._take_up(due)
+        self._start_workers()
 
     @property
     def in_hand(self) -> int:
@@ -143,7 +164,7 @@ class Lane:
                 results.given_back.setdefault(seq, now)
         try:
             if len(results):
-                async with self._database.transaction() as connection:
+                async with self._database.transaction(forgivable=True) as connection:
                     await self._write(connection, results, now)
         finally:
             await self._sender.close()
@@ -171,19 +192,21 @@ class Lane:
         now = self._utc()
         results, self._results = self._results, _Results()
         gone, self._gone = self._gone, ""
-        fetch, self._fetch = self._fetch, False
+        fetch, self._fetch = self._fetch or self._due_at <= now, False
         written = results.delivered.keys() | {one.seq for one in results.failed}
         written |= results.given_back.keys()
         limit = 0 if gone else self._room(len(written))
         claim = outbox.Claim()
-        due_at = now + self._poll_s
+        if limit <= 0:
+            self._due_at = math.inf  # what is due is not for us now
+        due_at = min(self._due_at, now + self._poll_s)
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.transaction(forgivable=True) as connection:
                 await self._write(connection, results, now)
                 if gone:
-                    await outbox.disable(connection, self.endpoint.name, now, gone)
+                    await upkeep.disable(connection, self.endpoint.name, now, gone)
                 elif self.disabled_why:  # somebody may have enabled it
-                    off = await outbox.disabled(connection)
+                    off = await upkeep.disabled(connection)
                     self.disabled_why = off.get(self.endpoint.name, "")
                 await self._keep_leases(connection, written, now)
                 if fetch and limit > 0:
@@ -191,19 +214,16 @@ class Lane:
                         connection,
                         self.endpoint.name,
                         owner=self._owner,
-                        tails={
-                            key: chain.tail
-                            for key, chain in self._chains.items()
-                            if chain.retry_at is None and chain.tail not in written
-                        },
+                        tails=self._tails(written),
                         now=now,
                         lease_s=LEASE_S,
                         hold_s=HOLD_S,
                         limit=limit,
                     )
-                if limit > 0 and not claim.due:
+                if fetch and limit > 0 and not claim.due:
                     next_due = await outbox.next_due(connection, self.endpoint.name)
-                    due_at = min(due_at, now + self._poll_s if next_due is None else next_due)
+                    self._due_at = math.inf if next_due is None else next_due
+                    due_at = min(self._due_at, now + self._poll_s)
         except BaseException:
             self._results = _merged(results, self._results)  # nothing was written: keep it all
             self._gone = self._gone or gone
@@ -212,10 +232,27 @@ class Lane:
         if gone:
             self.disabled_why = gone
         self._forget(written)
-        self._take_up(claim)
+        self._take_up(claim.due)
+        if fetch:
+            self._behind = claim.more or limit <= 0
         if claim.more or limit <= 0:
             self._fetch = True
+        if written:
+            self._on_room()
         return due_at
+
+    def _tails(self, written: Collection[int]) -> dict[str, int]:
+        """The last message of each chain that may grow."""
+        return {
+            key: chain.tail
+            for key, chain in self._chains.items()
+            if chain.retry_at is None and chain.tail not in written
+        }
+
+    def _tail(self, key: str) -> int | None:
+        """The last message of a key's chain, if it may grow."""
+        chain = self._chains.get(key)
+        return None if chain is None or chain.retry_at is not None else chain.tail
 
     def _room(self, leaving: int) -> int:
         """How many messages to claim: what memory has room for, or one to try a bad endpoint."""
@@ -255,17 +292,30 @@ class Lane:
         ]:
             del self._chains[key]
 
-    def _take_up(self, claim: outbox.Claim) -> None:
-        """Put what was claimed into chains, unless its chain broke while it was being claimed."""
-        if claim.due and not self._held:
+    def _take_up(self, leased: Iterable[Due]) -> None:
+        """Put what was leased to us into chains, unless its chain broke or ended meanwhile.
+
+        What was in front of it may be gone from here because it was delivered, or because it
+        failed and was written down so: only the database knows, so it stands in the queue again.
+        """
+        if not self._held:
             self._leased_at = self._utc()
-        for due in claim.due:
+        for due in leased:
             if due.seq in self._held:
                 continue  # our own lease had run out; it is in hand and now leased anew
             chain = self._chains.get(due.key)
-            if chain is not None and (chain.retry_at is not None or due.ahead != chain.tail):
-                at = self._utc() + HOLD_S if chain.retry_at is None else chain.retry_at
+            if chain is None:
+                fits = due.ahead is None
+            else:
+                fits = chain.retry_at is None and due.ahead == chain.tail
+            if not fits:
+                at = self._utc() + HOLD_S
+                if chain is None:
+                    at = self._utc()
+                elif chain.retry_at is not None:
+                    at = chain.retry_at
                 self._results.given_back[due.seq] = at
+                self._fetch = True
                 self._news.set()
                 continue
             if chain is None:
@@ -298,6 +348,9 @@ class Lane:
                 await self._news.wait()
         except TimeoutError:
             self._fetch = True
+            return
+        if not self._fetch and len(self._results) == len(self._results.delivered) < CLAIM_MAX // 2:
+            await asyncio.sleep(SETTLE_S)
 
     # --- workers --------------------------------------------------------------------------------
 
@@ -366,20 +419,20 @@ class Lane:
 
     def _record(self, chain: _Chain, due: Due, answer: Answer) -> bool:
         """Note what came of an attempt; whether the chain may go on."""
+        now = self._utc()
+        if answer.ok:
+            self.breaker.succeeded()
+            self.counts.delivered += 1
+            self.counts.latency_s = max(0.0, now - due.at)
+            self.counts.latency_sum_s += self.counts.latency_s
+            self._results.delivered[due.seq] = answer.status or 0
+            return True
         judgement = judge(
             answer,
             due.attempts + 1,
             self.endpoint.retry_s,
             random.random(),  # jitter, not a secret
         )
-        if judgement.verdict is Verdict.DELIVERED:
-            self.breaker.succeeded()
-            self.counts.delivered += 1
-            self.counts.latency_s = max(0.0, self._utc() - due.at)
-            self.counts.latency_sum_s += self.counts.latency_s
-            self._results.delivered[due.seq] = answer.status or 0
-            return True
-        now = self._utc()
         self.counts.failed += 1
         self.breaker.failed(self._clock.now())
         if judgement.pause_s:

@@ -2,8 +2,9 @@
 
 A writer calls `append` inside the transaction of the change itself; that is one row an event and
 nothing else, so that the writer neither knows the endpoints nor pays for them. The dispatcher
-turns fresh events into one delivery per subscribed endpoint (`route`), claims what is due
-(`claim`) and writes down how it went (`settle`). An endpoint added later hears what comes later.
+turns fresh events into one delivery per subscribed endpoint (`route`) and gives most of them at
+once to the one who will send them; it claims what comes due later (`claim`) and writes down how
+it went (`settle`). An endpoint added later hears what comes later.
 
 Times are UTC seconds since the epoch. `seq` is the order of appending. Order within a partition
 key is the order of `seq`, provided that the transactions which append for one key do not overlap
@@ -19,109 +20,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from crm_bridge.bulk import among, bound, insert_rows
 from crm_bridge.events import Event
-
-PENDING = "pending"
-DELIVERED = "delivered"
-DEAD = "dead"  # the schedule is exhausted or the endpoint refused for good: a person must look
-
-metadata = sa.MetaData()
-
-# SQLite numbers rows by itself only in a column declared INTEGER.
-_BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-
-events = sa.Table(
-    "crm_event",
-    metadata,
-    sa.Column("seq", _BigId, primary_key=True, autoincrement=True),
-    sa.Column("id", sa.String(64), nullable=False, unique=True),  # webhook-id
-    sa.Column("type", sa.String(64), nullable=False),
-    sa.Column("at", sa.Float(53), nullable=False),  # when it happened
-    sa.Column("key", sa.String(128), nullable=False),  # partition key: order is kept within it
-    sa.Column("data", sa.Text, nullable=False),  # JSON object
-    sa.Column("routed", sa.Boolean, nullable=False, default=False),
-    sa.Index(
-        "crm_event_fresh",
-        "seq",
-        sqlite_where=sa.text("routed = 0"),
-        postgresql_where=sa.text("routed = false"),
-    ),
-    sqlite_autoincrement=True,  # a number is never given twice, also after pruning
-)
-
-_pending = sa.text(f"state = '{PENDING}'")
-_dead = sa.text(f"state = '{DEAD}'")
-
-deliveries = sa.Table(
-    "crm_delivery",
-    metadata,
-    sa.Column("endpoint", sa.String(64), primary_key=True),
-    sa.Column("seq", _BigId, primary_key=True, autoincrement=False),
-    sa.Column("key", sa.String(128), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, default=PENDING),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("next_at", sa.Float(53), nullable=False),
-    sa.Column("owner", sa.String(64)),  # set while leased
-    sa.Column("last_status", sa.Integer),  # HTTP status; null when there was no answer
-    sa.Column("last_error", sa.String(200)),  # our words, no personal data
-    sa.Column("settled_at", sa.Float(53)),
-    sa.Index(
-        "crm_delivery_due",
-        "endpoint",
-        "next_at",
-        "seq",
-        sqlite_where=_pending,
-        postgresql_where=_pending,
-    ),
-    sa.Index(
-        "crm_delivery_key",
-        "endpoint",
-        "key",
-        "seq",
-        sqlite_where=_pending,
-        postgresql_where=_pending,
-    ),
-    sa.Index("crm_delivery_dead", "endpoint", "seq", sqlite_where=_dead, postgresql_where=_dead),
-)
-
-# The disabled ones only.
-endpoints = sa.Table(
-    "crm_endpoint",
-    metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("disabled_at", sa.Float(53), nullable=False),
-    sa.Column("disabled_why", sa.String(200), nullable=False),
-)
-
-# What connectors remember; `crm_bridge.mapping.refs` says what the rows mean.
-external_refs = sa.Table(
-    "external_refs",
-    metadata,
-    sa.Column("endpoint", sa.String(64), primary_key=True),
-    sa.Column("scope", sa.String(128), primary_key=True),
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("value", sa.String(255)),  # null: begun, and not known to have ended
-    sa.Column("at", sa.Float(53), nullable=False),  # UTC seconds of the last change
-    sa.Index("external_refs_age", "at"),
-)
+from crm_bridge.tables import DEAD, DELIVERED, PENDING, deliveries, events, fresh
 
 # ASCII, because the fast encoder writes nothing else. Data that is no JSON raises TypeError.
 encode = json.JSONEncoder(separators=(",", ":")).encode
 
-
-@cache  # building the statement costs more than running it
-def _insert_ignore(dialect: str, table: sa.Table) -> Any:
-    if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+_EVENT = ("id", "type", "at", "key", "data", "routed")
+_DELIVERY = ("endpoint", "seq", "key", "state", "attempts", "next_at", "owner")
 
 
 async def append(connection: AsyncConnection, happened: Sequence[Event]) -> None:
@@ -134,66 +47,18 @@ async def append(connection: AsyncConnection, happened: Sequence[Event]) -> None
 
 def append_sync(connection: sa.Connection, happened: Sequence[Event]) -> None:
     """`append`, for a writer who is inside a function of a synchronous connection."""
-    if happened:
-        connection.execute(
-            _insert_ignore(connection.dialect.name, events),
-            [
-                {
-                    "id": event.id,
-                    "type": event.type,
-                    "at": event.time.timestamp(),
-                    "key": event.key,
-                    "data": encode(event.data),
-                    "routed": False,
-                }
-                for event in happened
-            ],
-        )
-
-
-async def route(
-    connection: AsyncConnection,
-    subscribers: Callable[[str], Iterable[str]],
-    now: float,
-    *,
-    limit: int,
-) -> int:
-    """Make the deliveries of up to `limit` fresh events; how many events were fresh.
-
-    `subscribers(type)` names the endpoints that want an event of this type.
-    """
-    fresh = (
-        await connection.execute(
-            sa.select(events.c.seq, events.c.type, events.c.key)
-            .where(sa.text("routed = 0" if _is_sqlite(connection) else "routed = false"))
-            .order_by(events.c.seq)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-    ).all()
-    if not fresh:
-        return 0
-    rows = [
-        {
-            "endpoint": endpoint,
-            "seq": seq,
-            "key": key,
-            "state": PENDING,
-            "attempts": 0,
-            "next_at": now,
-        }
-        for seq, type_, key in fresh
-        for endpoint in subscribers(type_)
-    ]
-    if rows:
-        await connection.execute(_insert_ignore(connection.dialect.name, deliveries), rows)
-    await connection.execute(
-        sa.update(events).where(events.c.seq.in_([row.seq for row in fresh])).values(routed=True)
+    insert_rows(
+        connection,
+        events,
+        _EVENT,
+        [
+            (event.id, event.type, event.time.timestamp(), event.key, encode(event.data), False)
+            for event in happened
+        ],
     )
-    return len(fresh)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that costs a microsecond for each of many
 class Due:
     """A leased delivery with the event it carries. `data` is the JSON text."""
 
@@ -205,6 +70,113 @@ class Due:
     at: float
     data: str
     ahead: int | None  # the pending delivery of its key just before it
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Who sends to an endpoint: how many messages he has room for, and the last `seq` he holds
+    of a key, if there is one that may be followed."""
+
+    room: int
+    tail: Callable[[str], int | None] = lambda key: None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What a routing brought: how many events were fresh, what was given into which hand, and
+    whose deliveries were left to be claimed."""
+
+    count: int = 0
+    given: Mapping[str, Sequence[Due]] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
+
+
+async def route(
+    connection: AsyncConnection,
+    subscribers: Callable[[str], Iterable[str]],
+    now: float,
+    *,
+    limit: int,
+    owner: str = "",
+    lease_s: float = 0.0,
+    hands: Mapping[str, Hand] | None = None,
+) -> Routed:
+    """Make the deliveries of up to `limit` fresh events.
+
+    `subscribers(type)` names the endpoints that want an event of this type. A delivery goes into
+    the endpoint's hand, leased to `owner`, when there is room and nothing earlier of its key is
+    pending but what that hand holds; everything else is due to be claimed.
+
+    The rows are locked without skipping any: a second router waits, and then sees what the first
+    has made, or it could give out a message before an earlier one of its key.
+    """
+    found = (
+        await connection.execute(
+            sa.select(
+                events.c.seq, events.c.key, events.c.id, events.c.type, events.c.at, events.c.data
+            )
+            .where(fresh(connection.dialect.name))
+            .order_by(events.c.seq)
+            .limit(limit)
+            .with_for_update()
+        )
+    ).all()
+    if not found:
+        return Routed()
+    wanted: dict[str, list[Any]] = {}  # rows
+    for row in found:
+        for endpoint in subscribers(row.type):
+            wanted.setdefault(endpoint, []).append(row)
+    rows: list[tuple[object, ...]] = []
+    given: dict[str, list[Due]] = {}
+    left: set[str] = set()
+    for endpoint, those in wanted.items():
+        hand = (hands or {}).get(endpoint)
+        mine: list[Due] = []
+        room = 0
+        pending: dict[str, int] = {}
+        held: dict[str, int | None] = {}
+        if hand is not None and hand.room > 0:
+            room = hand.room
+            pending = await _last_pending(connection, endpoint, {row.key for row in those})
+            held = {key: hand.tail(key) for key in pending}
+        for seq, key, id_, type_, at, data in those:
+            ahead = pending.get(key)
+            if len(mine) < room and (ahead is None or held.get(key) == ahead):
+                mine.append(Due(seq, key, 0, id_, type_, at, data, ahead))
+                held[key] = seq
+                rows.append((endpoint, seq, key, PENDING, 0, now + lease_s, owner))
+            else:
+                left.add(endpoint)
+                rows.append((endpoint, seq, key, PENDING, 0, now, None))
+            pending[key] = seq
+        if mine:
+            given[endpoint] = mine
+    await connection.run_sync(insert_rows, deliveries, _DELIVERY, rows)
+    dialect = connection.dialect.name
+    await connection.execute(
+        sa.update(events).where(among(dialect, events.c.seq, "seqs")).values(routed=True),
+        {"seqs": bound(dialect, [row.seq for row in found])},
+    )
+    return Routed(len(found), given, frozenset(left))
+
+
+async def _last_pending(
+    connection: AsyncConnection, endpoint: str, keys: Collection[str]
+) -> dict[str, int]:
+    """The last pending delivery of each of these keys that has one."""
+    d, dialect = deliveries.c, connection.dialect.name
+    rows = await connection.execute(
+        sa.select(d.key, sa.func.max(d.seq))
+        .where(
+            d.endpoint == endpoint,
+            among(dialect, d.key, "keys"),
+            sa.text(f"state = '{PENDING}'"),
+        )
+        .group_by(d.key),
+        {"keys": bound(dialect, list(keys))},
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +206,7 @@ async def claim(
     behind something else is put off until that comes due itself, at most; behind another owner's
     lease only by `hold_s`. So a dead key is looked at once per retry and not at every claim.
     """
-    d, before = deliveries, deliveries.alias("before")
+    d, before, dialect = deliveries, deliveries.alias("before"), connection.dialect.name
     earlier = (
         sa.select(sa.func.max(before.c.seq))
         .where(
@@ -282,8 +254,9 @@ async def claim(
     if due:
         await connection.execute(
             sa.update(d)
-            .where(d.c.endpoint == endpoint, d.c.seq.in_([one.seq for one in due]))
-            .values(next_at=now + lease_s, owner=owner)
+            .where(d.c.endpoint == endpoint, among(dialect, d.c.seq, "seqs"))
+            .values(next_at=now + lease_s, owner=owner),
+            {"seqs": bound(dialect, [one.seq for one in due])},
         )
     if blocked:
         await _put_off(connection, endpoint, blocked, now + hold_s)
@@ -294,14 +267,14 @@ async def _put_off(
     connection: AsyncConnection, endpoint: str, blocked: Sequence[tuple[int, int]], hold: float
 ) -> None:
     """Let each blocked delivery wait for the one in front of it."""
-    d = deliveries
+    d, dialect = deliveries, connection.dialect.name
     ahead = {
         row.seq: hold if row.owner is not None else max(row.next_at, hold)
         for row in await connection.execute(
             sa.select(d.c.seq, d.c.next_at, d.c.owner).where(
-                d.c.endpoint == endpoint,
-                d.c.seq.in_({front for _, front in blocked}),
-            )
+                d.c.endpoint == endpoint, among(dialect, d.c.seq, "seqs")
+            ),
+            {"seqs": bound(dialect, list({front for _, front in blocked}))},
         )
     }
     by_time: dict[float, list[int]] = {}
@@ -311,7 +284,10 @@ async def _put_off(
         by_time.setdefault(until, []).append(seq)
     for until, seqs in by_time.items():
         await connection.execute(
-            sa.update(d).where(d.c.endpoint == endpoint, d.c.seq.in_(seqs)).values(next_at=until)
+            sa.update(d)
+            .where(d.c.endpoint == endpoint, among(dialect, d.c.seq, "seqs"))
+            .values(next_at=until),
+            {"seqs": bound(dialect, seqs)},
         )
 
 
@@ -342,14 +318,16 @@ async def settle(
     the leases of those `kept` are drawn out. What somebody else has settled meanwhile is not
     changed back.
     """
+    dialect = connection.dialect.name
     mine = (deliveries.c.endpoint == endpoint) & (deliveries.c.state == PENDING)
+    those = mine & among(dialect, deliveries.c.seq, "seqs")
     by_status: dict[int, list[int]] = {}
     for seq, status in (delivered or {}).items():
         by_status.setdefault(status, []).append(seq)
     for status, seqs in by_status.items():
         await connection.execute(
             sa.update(deliveries)
-            .where(mine, deliveries.c.seq.in_(seqs))
+            .where(those)
             .values(
                 state=DELIVERED,
                 attempts=deliveries.c.attempts + 1,
@@ -357,7 +335,8 @@ async def settle(
                 last_status=status,
                 last_error=None,
                 settled_at=now,
-            )
+            ),
+            {"seqs": bound(dialect, seqs)},
         )
     for failure in failed:
         dead = failure.retry_at is None
@@ -379,15 +358,15 @@ async def settle(
         by_time.setdefault(next_at, []).append(seq)
     for next_at, seqs in by_time.items():
         await connection.execute(
-            sa.update(deliveries)
-            .where(mine, deliveries.c.seq.in_(seqs))
-            .values(owner=None, next_at=next_at)
+            sa.update(deliveries).where(those).values(owner=None, next_at=next_at),
+            {"seqs": bound(dialect, seqs)},
         )
     if kept:
         await connection.execute(
             sa.update(deliveries)
-            .where(mine, deliveries.c.seq.in_(kept), deliveries.c.owner.is_not(None))
-            .values(next_at=kept_until)
+            .where(those, deliveries.c.owner.is_not(None))
+            .values(next_at=kept_until),
+            {"seqs": bound(dialect, list(kept))},
         )
 
 
@@ -401,26 +380,6 @@ async def release(connection: AsyncConnection, owner: str, now: float) -> int:
     return result.rowcount
 
 
-async def disable(connection: AsyncConnection, endpoint: str, now: float, why: str) -> None:
-    """Send this endpoint nothing more until somebody enables it; what it has not got waits."""
-    await enable(connection, endpoint)
-    await connection.execute(
-        sa.insert(endpoints).values(name=endpoint, disabled_at=now, disabled_why=why[:200])
-    )
-
-
-async def enable(connection: AsyncConnection, endpoint: str) -> bool:
-    """Whether it had been disabled."""
-    result = await connection.execute(sa.delete(endpoints).where(endpoints.c.name == endpoint))
-    return result.rowcount > 0
-
-
-async def disabled(connection: AsyncConnection) -> dict[str, str]:
-    """The disabled endpoints, each with the reason."""
-    rows = await connection.execute(sa.select(endpoints.c.name, endpoints.c.disabled_why))
-    return {row.name: row.disabled_why for row in rows}
-
-
 async def next_due(connection: AsyncConnection, endpoint: str) -> float | None:
     """When the endpoint's next pending delivery comes due (a lease's end included)."""
     when: float | None = await connection.scalar(
@@ -429,73 +388,3 @@ async def next_due(connection: AsyncConnection, endpoint: str) -> float | None:
         )
     )
     return when
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Pending deliveries of an endpoint (or fresh events), and when the oldest happened."""
-
-    count: int = 0
-    oldest_at: float | None = None
-    dead: int = 0
-
-
-async def backlog(connection: AsyncConnection) -> dict[str, Backlog]:
-    """Backlog by endpoint; under the empty name, events that have not been routed yet."""
-    table = deliveries
-    fresh = sa.text("routed = 0" if _is_sqlite(connection) else "routed = false")
-    # The fresh first: what is routed between two statements is then counted twice, and not missed.
-    count, oldest = (
-        await connection.execute(
-            sa.select(sa.func.count(), sa.func.min(events.c.at)).where(fresh).select_from(events)
-        )
-    ).one()
-    found = {"": Backlog(count, oldest)}
-    for endpoint, count, oldest in await connection.execute(
-        sa.select(table.c.endpoint, sa.func.count(), sa.func.min(events.c.at))
-        .join(events, events.c.seq == table.c.seq)
-        .where(sa.text(f"crm_delivery.state = '{PENDING}'"))
-        .group_by(table.c.endpoint)
-    ):
-        found[endpoint] = Backlog(count, oldest)
-    for endpoint, count in await connection.execute(
-        sa.select(table.c.endpoint, sa.func.count())
-        .where(sa.text(f"state = '{DEAD}'"))
-        .group_by(table.c.endpoint)
-    ):
-        known = found.get(endpoint, Backlog())
-        found[endpoint] = Backlog(known.count, known.oldest_at, count)
-    return found
-
-
-async def prune(connection: AsyncConnection, before: float, *, limit: int) -> int:
-    """Forget up to `limit` events from before that second; how many.
-
-    An event goes when nothing of it is pending. Dead letters are forgotten too: whoever wanted to
-    replay them had the time, and they hold personal data.
-    """
-    waiting = (
-        sa.select(deliveries.c.seq)
-        .where(deliveries.c.seq == events.c.seq, deliveries.c.state == PENDING)
-        .exists()
-    )
-    old = (
-        (
-            await connection.execute(
-                sa.select(events.c.seq)
-                .where(events.c.at < before, events.c.routed.is_(True), ~waiting)
-                .order_by(events.c.seq)
-                .limit(limit)
-            )
-        )
-        .scalars()
-        .all()
-    )
-    if old:
-        await connection.execute(sa.delete(deliveries).where(deliveries.c.seq.in_(old)))
-        await connection.execute(sa.delete(events).where(events.c.seq.in_(old)))
-    return len(old)
-
-
-def _is_sqlite(connection: AsyncConnection) -> bool:
-    return connection.dialect.name == "sqlite"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_bridge.outbox import external_refs
+from crm_bridge.tables import external_refs
 
 VALUE_MAX = 255  # characters, as the column has them
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crm_bridge.outbox import encode
-from crm_bridge.outbox import events as outbox_events
+from crm_bridge.tables import events as outbox_events
 from dialer.store.context import Context
 from dialer.store.schema import (
     StopKind,

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crm_bridge.events import utc_text
-from crm_bridge.outbox import events
+from crm_bridge.tables import events
 from dialer.store.context import from_ms, to_ms
 from dialer.store.schema import idempotency_keys
 

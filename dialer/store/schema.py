@@ -14,7 +14,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from crm_bridge.outbox import metadata as outbox_metadata
+from crm_bridge.tables import metadata as outbox_metadata
 from dialer.core.commands import Progress
 from dialer.core.outcomes import Outcome
 

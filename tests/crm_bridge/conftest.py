@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from crm_bridge import outbox
+from crm_bridge import tables
 from crm_bridge.database import open_engine
 from tests.store.conftest import postgresql_server  # noqa: F401 - a fixture
 
@@ -21,7 +21,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         url = request.getfixturevalue("postgresql_server")
     made = open_engine(url)
     async with made.begin() as connection:
-        await connection.run_sync(outbox.metadata.drop_all)
-        await connection.run_sync(outbox.metadata.create_all)
+        await connection.run_sync(tables.metadata.drop_all)
+        await connection.run_sync(tables.metadata.create_all)
     yield made
     await made.dispose()

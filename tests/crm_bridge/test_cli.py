@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crm_bridge import outbox
+from crm_bridge import outbox, tables
 from crm_bridge.database import open_engine
 from crm_bridge.events import LeadPart, lead_exhausted
 from crm_bridge.ports import LoopClock
@@ -91,7 +91,7 @@ async def test_dead_letters_are_listed_without_what_they_say_and_put_back(tmp_pa
     engine = open_engine(url)
     event = lead_exhausted("spring", LeadPart(7, "+12025550177", name="Example"), AT, attempts=6)
     async with engine.begin() as connection:
-        await connection.run_sync(outbox.metadata.create_all)
+        await connection.run_sync(tables.metadata.create_all)
         await outbox.append(connection, [event])
         await outbox.route(connection, lambda type_: ["crm"], 0.0, limit=9)
         await outbox.settle(

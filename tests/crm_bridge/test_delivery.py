@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from crm_bridge import outbox
+from crm_bridge import outbox, tables, upkeep
 from crm_bridge.bridge import Bridge
 from crm_bridge.config import Config, Endpoint
 from crm_bridge.database import open_engine
@@ -59,7 +59,7 @@ class World:
     async def start(self, poll_s: float = 60.0) -> Bridge:
         with outside_work():
             async with self.engine.begin() as connection:
-                await connection.run_sync(outbox.metadata.create_all)
+                await connection.run_sync(tables.metadata.create_all)
         self.bridge = Bridge(
             self.engine,
             Config(tuple(self.endpoints)),
@@ -204,7 +204,7 @@ def test_410_disables_the_endpoint_and_loses_nothing(tmp_path: Path) -> None:
             assert crm.tally.requests == 1
             with outside_work():
                 async with w.engine.begin() as connection:
-                    assert await outbox.enable(connection, "crm")
+                    assert await upkeep.enable(connection, "crm")
             assert await bridge.drain(130)  # the lane looks once a minute
             assert seqs(crm) == [2]
 

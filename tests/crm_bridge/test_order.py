@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_bridge import outbox
+from crm_bridge import outbox, tables
 from crm_bridge.events import Event, event_id
 
 T0 = datetime(2026, 3, 2, tzinfo=UTC)
@@ -27,7 +27,7 @@ class Synchronous:
     def __init__(self) -> None:
         self.engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
         self.connection = self.engine.connect()
-        outbox.metadata.create_all(self.connection)
+        tables.metadata.create_all(self.connection)
 
     def run(self, work: object) -> object:
         """Run a coroutine that never really waits."""
@@ -80,6 +80,27 @@ class Dispatchers(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 4))
     def route(self, limit: int) -> None:
         self.db.run(outbox.route(self.connection(), lambda _: ["crm"], self.now, limit=limit))
+
+    @rule(who=st.sampled_from("ab"), limit=st.integers(1, 4), room=st.integers(1, 4))
+    def route_into_hand(self, who: str, limit: int, room: int) -> None:
+        """The router gives what it may to the one who runs it, without a claim."""
+        hand = self.hands[who]
+        tails = {due.key: due.seq for due in hand}
+        routed = self.db.run(
+            outbox.route(
+                self.connection(),
+                lambda _: ["crm"],
+                self.now,
+                limit=limit,
+                owner=who,
+                lease_s=60,
+                hands={"crm": outbox.Hand(room, tails.get)},
+            )
+        )
+        assert isinstance(routed, outbox.Routed)
+        given = routed.given.get("crm", ())
+        assert len(given) <= room
+        hand.extend(given)
 
     @rule(who=st.sampled_from("ab"), limit=st.integers(1, 4))
     def claim(self, who: str, limit: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from crm_bridge import outbox
+from crm_bridge import outbox, tables, upkeep
 from crm_bridge.deadletters import Selection, letters, replay
 from crm_bridge.events import Event, event_id
 
@@ -36,7 +36,8 @@ class World:
 
     async def route(self, now: float = NOW, limit: int = 100) -> int:
         async with self.engine.begin() as connection:
-            return await outbox.route(connection, lambda type_: ["crm"], now, limit=limit)
+            routed = await outbox.route(connection, lambda type_: ["crm"], now, limit=limit)
+            return routed.count
 
     async def claim(self, now: float = NOW, limit: int = 100, owner: str = "me") -> list[int]:
         async with self.engine.begin() as connection:
@@ -86,8 +87,9 @@ async def test_the_same_fact_told_twice_is_one_event(world: World) -> None:
 async def test_a_type_nobody_wants_makes_no_delivery(world: World) -> None:
     await world.happens("a")
     async with world.engine.begin() as connection:
-        assert await outbox.route(connection, lambda type_: [], NOW, limit=9) == 1
-        assert await connection.scalar(select(func.count()).select_from(outbox.deliveries)) == 0
+        routed = await outbox.route(connection, lambda type_: [], NOW, limit=9)
+        assert routed.count == 1
+        assert await connection.scalar(select(func.count()).select_from(tables.deliveries)) == 0
 
 
 async def test_a_failed_head_holds_up_its_own_key_only(world: World) -> None:
@@ -173,9 +175,9 @@ async def test_backlog_counts_pending_dead_and_fresh(world: World) -> None:
     await world.claim()
     await world.settle(delivered={1: 200}, failed=[outbox.Failed(2, "HTTP 410", 410, None)])
     async with world.engine.begin() as connection:
-        found = await outbox.backlog(connection)
-    assert found["crm"] == outbox.Backlog(1, NOW + 3, 1)
-    assert found[""] == outbox.Backlog(1, NOW + 4)
+        found = await upkeep.backlog(connection)
+    assert found["crm"] == upkeep.Backlog(1, NOW + 3, 1)
+    assert found[""] == upkeep.Backlog(1, NOW + 4)
 
 
 async def test_what_is_put_off_is_not_overtaken_by_what_comes_later(world: World) -> None:
@@ -198,10 +200,10 @@ async def test_old_events_are_forgotten_unless_somebody_still_waits_for_them(wor
     await world.claim()
     await world.settle(delivered={1: 200}, failed=[outbox.Failed(2, "HTTP 400", 400, None)])
     async with world.engine.begin() as connection:
-        assert await outbox.prune(connection, NOW, limit=10) == 0
-        assert await outbox.prune(connection, NOW + 99, limit=1) == 1
-        assert await outbox.prune(connection, NOW + 99, limit=10) == 1
-        left = await connection.execute(select(outbox.events.c.seq).order_by(outbox.events.c.seq))
+        assert await upkeep.prune(connection, NOW, limit=10) == 0
+        assert await upkeep.prune(connection, NOW + 99, limit=1) == 1
+        assert await upkeep.prune(connection, NOW + 99, limit=10) == 1
+        left = await connection.execute(select(tables.events.c.seq).order_by(tables.events.c.seq))
         assert left.scalars().all() == [3, 4]
 
 

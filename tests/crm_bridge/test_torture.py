@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from crm_bridge import outbox
+from crm_bridge import outbox, tables, upkeep
 from crm_bridge.database import Database, open_engine
 from crm_bridge.events import CallPart, LeadPart, call_completed
 from crm_bridge.ports import LoopClock
@@ -106,8 +106,8 @@ async def test_kill_9_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
     where = DATABASE or f"sqlite:///{tmp_path / 'outbox.db'}"
     engine = open_engine(where)
     async with engine.begin() as connection:
-        await connection.run_sync(outbox.metadata.drop_all)
-        await connection.run_sync(outbox.metadata.create_all)
+        await connection.run_sync(tables.metadata.drop_all)
+        await connection.run_sync(tables.metadata.create_all)
     writer = Writer(engine)
     writing = asyncio.create_task(writer.run())
     moments = random.Random(5)
@@ -175,7 +175,7 @@ async def settled(engine: AsyncEngine) -> None:
     """Until the database says so too."""
     while True:
         async with Database(engine).reading() as connection:
-            waiting = await outbox.backlog(connection)
+            waiting = await upkeep.backlog(connection)
         if not any(one.count for one in waiting.values()):
             assert all(one.dead == 0 for one in waiting.values())
             return

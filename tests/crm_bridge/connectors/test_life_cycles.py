@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from crm_bridge import outbox
+from crm_bridge import outbox, tables
 from crm_bridge.bridge import Bridge
 from crm_bridge.config import Config, Endpoint
 from crm_bridge.events import Event
@@ -385,7 +385,7 @@ def test_nothing_personal_is_kept_of_a_failure(tmp_path: Path) -> None:
             await asyncio.sleep(2)
             with outside_work():
                 async with crm.engine.begin() as connection:
-                    row = (await connection.execute(outbox.deliveries.select())).one()
+                    row = (await connection.execute(tables.deliveries.select())).one()
             assert row.last_status == 400
             assert row.last_error == "step phonecall: HTTP 400"
 

@@ -1,0 +1,97 @@
+"""Around delivery: which endpoints are off, how much waits, and what is old enough to go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crm_bridge.tables import DEAD, PENDING, deliveries, endpoints, events, fresh
+
+
+async def disable(connection: AsyncConnection, endpoint: str, now: float, why: str) -> None:
+    """Send this endpoint nothing more until somebody enables it; what it has not got waits."""
+    await enable(connection, endpoint)
+    await connection.execute(
+        sa.insert(endpoints).values(name=endpoint, disabled_at=now, disabled_why=why[:200])
+    )
+
+
+async def enable(connection: AsyncConnection, endpoint: str) -> bool:
+    """Whether it had been disabled."""
+    result = await connection.execute(sa.delete(endpoints).where(endpoints.c.name == endpoint))
+    return result.rowcount > 0
+
+
+async def disabled(connection: AsyncConnection) -> dict[str, str]:
+    """The disabled endpoints, each with the reason."""
+    rows = await connection.execute(sa.select(endpoints.c.name, endpoints.c.disabled_why))
+    return {row.name: row.disabled_why for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Pending deliveries of an endpoint (or fresh events), and when the oldest happened."""
+
+    count: int = 0
+    oldest_at: float | None = None
+    dead: int = 0
+
+
+async def backlog(connection: AsyncConnection) -> dict[str, Backlog]:
+    """Backlog by endpoint; under the empty name, events that have not been routed yet."""
+    table = deliveries
+    # The fresh first: what is routed between two statements is then counted twice, and not missed.
+    count, oldest = (
+        await connection.execute(
+            sa.select(sa.func.count(), sa.func.min(events.c.at))
+            .where(fresh(connection.dialect.name))
+            .select_from(events)
+        )
+    ).one()
+    found = {"": Backlog(count, oldest)}
+    for endpoint, count, oldest in await connection.execute(
+        sa.select(table.c.endpoint, sa.func.count(), sa.func.min(events.c.at))
+        .join(events, events.c.seq == table.c.seq)
+        .where(sa.text(f"crm_delivery.state = '{PENDING}'"))
+        .group_by(table.c.endpoint)
+    ):
+        found[endpoint] = Backlog(count, oldest)
+    for endpoint, count in await connection.execute(
+        sa.select(table.c.endpoint, sa.func.count())
+        .where(sa.text(f"state = '{DEAD}'"))
+        .group_by(table.c.endpoint)
+    ):
+        known = found.get(endpoint, Backlog())
+        found[endpoint] = Backlog(known.count, known.oldest_at, count)
+    return found
+
+
+async def prune(connection: AsyncConnection, before: float, *, limit: int) -> int:
+    """Forget up to `limit` events from before that second; how many.
+
+    An event goes when nothing of it is pending. Dead letters are forgotten too: whoever wanted to
+    replay them had the time, and they hold personal data.
+    """
+    waiting = (
+        sa.select(deliveries.c.seq)
+        .where(deliveries.c.seq == events.c.seq, deliveries.c.state == PENDING)
+        .exists()
+    )
+    old = (
+        (
+            await connection.execute(
+                sa.select(events.c.seq)
+                .where(events.c.at < before, events.c.routed.is_(True), ~waiting)
+                .order_by(events.c.seq)
+                .limit(limit)
+            )
+        )
+        .scalars()
+        .all()
+    )
+    if old:
+        await connection.execute(sa.delete(deliveries).where(deliveries.c.seq.in_(old)))
+        await connection.execute(sa.delete(events).where(events.c.seq.in_(old)))
+    return len(old)
