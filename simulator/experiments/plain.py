@@ -31,6 +31,10 @@ class Governed:
             pacer, account, patience_s=wait_limit_s, trace=DecisionTrace(records_max=1)
         )
 
+    def closes_at(self, now: float) -> None:
+        """When calling ends today, as the campaign's hours say it."""
+        self._governor.account.close_at(now)
+
     def decide(self, snapshot: FloorSnapshot) -> Decision:
         return self._governor.decide(snapshot, snapshot.now)
 
@@ -44,6 +48,9 @@ class Peer:
     def __init__(self, pacer: Pacer) -> None:
         self.pacer = pacer
         self.every_s: float | None = getattr(pacer, "every_s", None)
+
+    def closes_at(self, now: float) -> None:
+        """Nothing to a peer."""
 
     def decide(self, snapshot: FloorSnapshot) -> Decision:
         return self.pacer.decide(snapshot)
@@ -87,6 +94,7 @@ class PlainRunner:
         results = []
         for day, seed in enumerate(seeds):
             start_s = FIRST_DAY_S + day * DAY_S + OPENING_S
+            driver.closes_at(start_s + scenario.day_s)
             floor = FloorDay(scenario, seed, driver, start_s=start_s, label=pacer.label)
             results.append(floor.run())
         return results
