@@ -6,27 +6,26 @@ be mended and imported again. Memory does not grow with the file.
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-from dialer.campaigns.mapping import Column, by_header, choose
+from dialer.campaigns.apart import pieces_apart
+from dialer.campaigns.mapping import Column, by_header
 from dialer.campaigns.model import CampaignFile
+from dialer.campaigns.reading import Heading, Piece, Request, read_list
 from dialer.campaigns.rejects import Rejection, Rejects
-from dialer.campaigns.rows import RowReader
-from dialer.campaigns.tables import SAMPLE_ROWS, Row, Table, open_table
 from dialer.campaigns.yamlfile import FileError
 from dialer.store.liststore import Incoming
 from dialer.store.preview import Verdict
-from dialer.store.staged import Across, Again, Duplicate, StagedLead, Where
+from dialer.store.staged import Across, Again, Duplicate, Where
 from dialer.store.store import Store
 
-CHUNK = 1_000  # rows between two writes
+APART_FROM = 1_000_000  # bytes: some ten thousand rows, a second of reading
 
 
 class Duplicates(StrEnum):
@@ -85,42 +84,6 @@ class ImportReport:
         return self.rejected + self.skipped - self.duplicates
 
 
-class Opened:
-    """A list that is open, its columns understood. `close` at the end."""
-
-    def __init__(
-        self,
-        path: Path,
-        region: str,
-        wishes: Wishes,
-        saved: Mapping[str, str] | None = None,
-        shown_as: str = "",
-    ) -> None:
-        """Raises `FileError` when the file as a whole cannot be used."""
-        self.name = shown_as or str(path)
-        self.table: Table = open_table(path, wishes.sheet, self.name)
-        try:
-            self._rows = self.table.rows()
-            self.sample = list(itertools.islice(self._rows, SAMPLE_ROWS))
-            self.columns = choose(
-                f"{self.name}:{self.table.header_line}",
-                self.table.header,
-                [row.cells for row in self.sample if not row.fault],
-                region,
-                wishes.mapping,
-                saved,
-            )
-        except BaseException:
-            self.table.close()
-            raise
-
-    def rows(self) -> Iterator[Row]:
-        return itertools.chain(self.sample, self._rows)
-
-    def close(self) -> None:
-        self.table.close()
-
-
 def source_of(name: str) -> str:
     """Whose file it is, by its name: accounts-2026-11-22.csv and accounts_0001.xlsx are one's."""
     stem = re.sub(r"[\W_]*\d[\d\W_]*", "-", Path(name).stem).strip("-_ .").lower()
@@ -145,53 +108,79 @@ async def import_list(
     dry_run: bool = False,
     who: str = "",
     shown_as: str = "",
+    apart: bool | None = None,
     progress: Told = _untold,
 ) -> ImportReport:
     """Import `path` for `campaign`, which is added to the store if need be.
 
     `rejects` defaults to `<file>.rejects.csv` beside the file. `dry_run` checks everything, also
     against the store, and changes nothing. `who` is kept with the batch. `shown_as` names the file
-    for people. Raises `FileError` when the file as a whole cannot be used; then nothing was
-    imported.
+    for people. `apart`: it is read in a process of its own; None: when it is large. Raises
+    `FileError` when the file as a whole cannot be used; then nothing was imported.
     """
     wishes = wishes or Wishes(mapping or {})
     name = Path(shown_as or path.name)
     source = wishes.source or source_of(name.name)
-    saved = await store.lists.mapping(source)
-    opened = Opened(path, campaign.default_region, wishes, saved, shown_as)
-    try:
-        job = _Job(opened, campaign, store, wishes, dry_run, path, source)
+    request = Request(
+        path,
+        campaign.default_region,
+        store.clock.utc().date(),
+        wishes.mapping,
+        await store.lists.mapping(source),
+        wishes.sheet,
+        shown_as,
+    )
+    if apart is None:
+        apart = _is_large(path)
+    async with contextlib.AsyncExitStack() as parts:
+        if apart:
+            read = await parts.enter_async_context(pieces_apart(read_list, request))
+        else:
+            read = await parts.enter_async_context(contextlib.aclosing(_at_hand(request)))
+        heading = await anext(aiter(read))
+        assert isinstance(heading, Heading), "the heading comes first"
+        job = _Job(heading, campaign, store, wishes, dry_run, request, source)
         target = rejects or path.with_name(f"{path.stem}.rejects.csv")
-        return await job.run(name, target, who, progress)
-    finally:
-        opened.close()
+        return await job.run(read, name, target, who, progress)
+
+
+def _is_large(path: Path) -> bool:
+    try:
+        return path.stat().st_size > APART_FROM
+    except OSError:
+        return False  # whoever opens it says why it cannot be
+
+
+async def _at_hand(request: Request) -> AsyncGenerator[Heading | Piece, None]:
+    for piece in read_list(request):
+        yield piece
 
 
 class _Job:
-    """One import from its first row to its report."""
+    """One import from its heading to its report."""
 
     def __init__(
         self,
-        opened: Opened,
+        heading: Heading,
         campaign: CampaignFile,
         store: Store,
         wishes: Wishes,
         dry_run: bool,
-        path: Path,
+        request: Request,
         source: str,
     ) -> None:
-        self.opened, self.campaign, self.store, self.wishes = opened, campaign, store, wishes
-        table = opened.table
+        self.heading, self.campaign, self.store, self.wishes = heading, campaign, store, wishes
         self.report = ImportReport(
-            path,
-            opened.name,
-            table.kind,
-            table.encoding,
-            table.delimiter,
-            opened.columns,
+            request.path,
+            request.shown_as or str(request.path),
+            heading.kind,
+            heading.encoding,
+            heading.delimiter,
+            heading.columns,
             dry_run,
             source,
         )
+        self._headers = {one.target: one.header for one in heading.columns if one.target}
         usual = campaign.duplicates
         self.duplicates = wishes.duplicates or Duplicates(usual.policy)
         one_per_person = wishes.one_per_person
@@ -200,12 +189,15 @@ class _Job:
             across=wishes.across or Across(usual.across),
             one_per_person=usual.one_per_person if one_per_person is None else one_per_person,
         )
-        self.reader = RowReader(opened.columns, campaign.default_region, self._today())
 
-    def _today(self) -> date:
-        return self.store.clock.utc().date()
-
-    async def run(self, name: Path, target: Path, who: str, progress: Told) -> ImportReport:
+    async def run(
+        self,
+        read: AsyncIterator[Heading | Piece],
+        name: Path,
+        target: Path,
+        who: str,
+        progress: Told,
+    ) -> ImportReport:
         lists, report = self.store.lists, self.report
         if report.dry_run:
             incoming = await lists.rehearse(self.campaign, self.again)
@@ -213,26 +205,18 @@ class _Job:
             if self.campaign.name not in self.store.context.campaigns:
                 await self.store.add_campaign(self.campaign)
             incoming = await lists.begin(self.campaign.name, name.stem, name.name, self.again)
-        log = Rejects(target, self.opened.table.header)
+        log = Rejects(target, self.heading.header)
         try:
-            await self._stage(incoming, log, progress)
+            async for piece in read:
+                assert isinstance(piece, Piece), "the heading came"
+                await self._put(incoming, piece, log)
+                progress(report.rows, piece.share)
             if self.wishes.strict and report.rejected and not report.dry_run:
-                raise FileError([await self._refuse(log)])
+                raise FileError([self._refusal(log)])
             if report.dry_run:
                 await lists.drop(incoming)
             else:
-                report.list_id = incoming.list_id
-                done = await lists.finish(
-                    incoming,
-                    report.rejected,
-                    who,
-                    self._detail(),
-                    lambda made: progress(made, 1.0),
-                )
-                report.accepted, report.updated = done.made, done.updated
-                report.came_meanwhile, report.concerned = done.late, done.concerned
-            if self.wishes.save_mapping and not report.dry_run:
-                await lists.save_mapping(report.source, by_header(report.columns))
+                await self._finish(incoming, who, progress)
         except BaseException:
             log.discard()
             await lists.drop(incoming)
@@ -241,12 +225,22 @@ class _Job:
         progress(report.rows, 1.0)
         return report
 
-    async def _refuse(self, log: Rejects) -> str:
+    async def _finish(self, incoming: Incoming, who: str, progress: Told) -> None:
+        lists, report = self.store.lists, self.report
+        done = await lists.finish(
+            incoming, report.rejected, who, self._detail(), lambda made: progress(made, 1.0)
+        )
+        report.list_id = incoming.list_id
+        report.accepted, report.updated = done.made, done.updated
+        report.came_meanwhile, report.concerned = done.late, done.concerned
+        if self.wishes.save_mapping:
+            await lists.save_mapping(report.source, by_header(report.columns))
+
+    def _refusal(self, log: Rejects) -> str:
         report = self.report
-        told = log.finish()
         return (
-            f"{report.name}: {report.rejected} of {report.rows} rows cannot be used, see {told}; "
-            "nothing was imported (--strict)"
+            f"{report.name}: {report.rejected} of {report.rows} rows cannot be used, see "
+            f"{log.finish()}; nothing was imported (--strict)"
         )
 
     def _detail(self) -> dict[str, object]:
@@ -262,69 +256,52 @@ class _Job:
             "mapping": by_header(report.columns),
         }
 
-    async def _stage(self, incoming: Incoming, log: Rejects, progress: Told) -> None:
-        report, reader = self.report, self.reader
-        chunk: list[StagedLead] = []
-        rows: dict[int, Row] = {}
-        for row in self.opened.rows():
-            report.rows += 1
-            lead = reader.read(row)
-            if isinstance(lead, Rejection):
-                self._reject(row, lead, log)
-            else:
-                report.numbers_dropped += reader.dropped
-                chunk.append(lead)
-                rows[row.line] = row
-            if len(chunk) >= CHUNK:
-                await self._put(incoming, chunk, rows, log)
-                progress(report.rows, self.opened.table.read_share)
-        await self._put(incoming, chunk, rows, log)
-
-    def _reject(self, row: Row, why: Rejection, log: Rejects) -> None:
+    def _reject(self, why: Rejection, cells: list[str], log: Rejects) -> None:
         self.report.rejected += 1
         self.report.reasons[without_numbers(why.reason)] += 1
-        log.write(why, row.cells)
+        log.write(why, cells)
 
-    async def _put(
-        self, incoming: Incoming, chunk: list[StagedLead], rows: dict[int, Row], log: Rejects
-    ) -> None:
+    async def _put(self, incoming: Incoming, piece: Piece, log: Rejects) -> None:
         """Put a piece of the list aside, and account for what was there already."""
-        if not chunk:
-            return
         report, lists = self.report, self.store.lists
+        report.rows += piece.rows
+        report.numbers_dropped += piece.dropped
+        for why, cells in piece.rejected:
+            self._reject(why, cells, log)
+        if not piece.leads:
+            return
         if report.dry_run:
-            told, verdicts = await lists.try_out(incoming, chunk)
+            told, verdicts = await lists.try_out(incoming, piece.leads)
             report.verdicts.update(verdicts)
         else:
-            told = await lists.stage(incoming, chunk)
+            told = await lists.stage(incoming, piece.leads)
         gone: set[int] = set()
-        for one in told:
-            if one.updates:
-                report.updated += 1
-                gone.add(one.line)
-            elif one.whole:
-                gone.add(one.line)
-                self._left_out(one, rows[one.line], log)
-            else:
-                report.numbers_dropped += 1
-        for lead in chunk:
+        if told:
+            rows = {lead.line: cells for lead, cells in zip(piece.leads, piece.cells, strict=True)}
+            for one in told:
+                if one.updates:
+                    report.updated += 1
+                    gone.add(one.line)
+                elif one.whole:
+                    gone.add(one.line)
+                    self._left_out(one, rows[one.line], log)
+                else:
+                    report.numbers_dropped += 1
+        for lead in piece.leads:
             if lead.line not in gone:
                 report.accepted += 1
                 report.zones[lead.zones] += 1
                 report.held += bool(lead.held_why)
-        chunk.clear()
-        rows.clear()
 
-    def _left_out(self, one: Duplicate, row: Row, log: Rejects) -> None:
+    def _left_out(self, one: Duplicate, cells: list[str], log: Rejects) -> None:
         duplicate = one.where is not Where.STOPPED
         self.report.duplicates += duplicate
-        skipped = self.duplicates is Duplicates.SKIP or one.where is Where.ELSEWHERE
-        if duplicate and skipped:
+        if duplicate and (self.duplicates is Duplicates.SKIP or one.where is Where.ELSEWHERE):
             self.report.skipped += 1
             self.report.reasons[without_numbers(one.reason)] += 1
         else:
-            column = self.reader.header_of(one.column)
-            self._reject(row, Rejection(one.line, column, one.reason), log)
+            column = self._headers.get(one.column, one.column)
+            self._reject(Rejection(one.line, column, one.reason), cells, log)
 
 
 def without_numbers(reason: str) -> str:

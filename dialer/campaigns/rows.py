@@ -81,11 +81,6 @@ class RowReader:
             person=self._cell(row, "person"),
         )
 
-    def header_of(self, name: str) -> str:
-        """The file's own word for a target; what is no target is a header already."""
-        column = self._by_target.get(name)
-        return name if column is None else column.header
-
     def _cell(self, row: Row, target: str) -> str:
         column = self._by_target.get(target)
         return "" if column is None else row.cells[column.index].strip()

@@ -39,6 +39,7 @@ from dialer.server.face import EndpointView, LinkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
 from dialer.server.histogram import Histogram
 from dialer.server.inbound import Intake
+from dialer.server.listing import Listing
 from dialer.server.load import desk_of
 from dialer.server.pacing import TICK_S, civil_seconds
 from dialer.server.reception import Reception, Watched
@@ -96,6 +97,7 @@ class Server:
         self._last_tasks = Tasks(_told_by_close)
         self._end: asyncio.Task[None] | None = None
         self._web: WebServer | None = None
+        self._listing: Listing | None = None
         self.bridge: Bridge | None = None
         self.store: Store
         self.gate: Gate
@@ -144,6 +146,7 @@ class Server:
             self._watched,
         )
         self.intake = Intake(self.store, self.engine, self._campaigns, self._claims)
+        self._listing = Listing(self.store, self.engine, self._campaigns, self._claims, self._tasks)
         self._watch()
         if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):
             with outside_work():  # before anybody is on the line: compiling takes a while, once
@@ -204,6 +207,8 @@ class Server:
         async with AsyncExitStack() as parts:  # closes from the last to the first, whatever fails
             if hasattr(self, "store"):
                 parts.push_async_callback(self._close_store)
+            if self._listing is not None:
+                parts.push_async_callback(self._listing.close)
             parts.push_async_callback(self._tasks.close)
             if self.bridge is not None:
                 parts.push_async_callback(self._bridge_engine.dispose)
@@ -300,6 +305,7 @@ class Server:
             inbound=self.intake,
             reports=StoreReports(self.store),
             people=self.accounts,
+            lists=self._listing,
         )
         self.url = await self._web.start()
 

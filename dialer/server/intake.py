@@ -28,6 +28,7 @@ class Scope(StrEnum):
     SUPPRESS = "suppress"  # do not call, payments, disputes, cease
     CALLBACKS = "callbacks"
     CAMPAIGNS = "campaigns"
+    LISTS = "lists"
     PRIVACY = "privacy"
     EVENTS = "events"
 

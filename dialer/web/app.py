@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler as AiohttpHandler
 
 from dialer.server.face import Face, HealthView, Refused, WallboardView
 from dialer.server.intake import Inbound, Scope
+from dialer.server.listdesk import ListDesk
 from dialer.server.people import People
 from dialer.server.reports import Reports
 from dialer.tasks import Tasks
@@ -27,6 +28,7 @@ from dialer.web.auth import Access, Door, host_is_ours
 from dialer.web.encode import encode
 from dialer.web.hub import Hub
 from dialer.web.inbound import INBOUND
+from dialer.web.lists import LISTS
 from dialer.web.metrics import MEDIA, exposition
 from dialer.web.models import (
     AcceptRequest,
@@ -217,6 +219,7 @@ ROUTES: tuple[Route, ...] = (
         scope=Scope.CAMPAIGNS,
     ),
     *REPORTS,
+    *LISTS,
     *INBOUND,
     Route("GET", "/healthz", health, "Is it serving, and does it dial", gives=HealthView),
 )
@@ -230,6 +233,7 @@ def build_app(
     inbound: Inbound | None = None,
     reports: Reports | None = None,
     people: People | None = None,
+    lists: ListDesk | None = None,
 ) -> web.Application:
     """The application over `face`; its background work runs in `tasks`, whose owner closes it."""
     door = Door(face, settings, people)
@@ -240,7 +244,7 @@ def build_app(
             tasks.start("web: shift over", people.end_shift(agent))
 
     hub = Hub(face, door, settings, now.boot, real_now, shift_over)
-    site = Site(face, door, hub, settings, tasks, inbound, reports, people)
+    site = Site(face, door, hub, settings, tasks, inbound, reports, people, lists)
     app = web.Application(client_max_size=BODY_MAX, middlewares=[_problems, _hosts])
     app[SITE] = site
     app.on_response_prepare.append(_dress)
@@ -362,7 +366,9 @@ class WebServer:
         inbound: Inbound | None = None,
         reports: Reports | None = None,
         people: People | None = None,
+        lists: ListDesk | None = None,
     ) -> None:
+        self._lists = lists
         self._inbound = inbound
         self._reports = reports
         self._people = people
@@ -384,6 +390,7 @@ class WebServer:
             self._inbound,
             self._reports,
             self._people,
+            lists=self._lists,
         )
         self._runner = web.AppRunner(
             app,

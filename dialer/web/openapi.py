@@ -98,6 +98,12 @@ def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
             "content": {"application/json": {"schema": schemas[route.takes, "validation"]}}
             | {media: {} for media in route.also_takes},
         }
+    if route.takes_bytes:
+        file = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": dict.fromkeys(route.takes_bytes, file),
+        }
     if route.socket is not None:
         operation["x-websocket"] = {
             "from-screen": schemas[route.socket[0], "validation"],

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from dialer.server.face import Face
 from dialer.server.intake import Inbound, Scope
+from dialer.server.listdesk import ListDesk
 from dialer.server.people import People
 from dialer.server.reports import Reports
 from dialer.tasks import Tasks
@@ -33,6 +34,7 @@ class Site:
     inbound: Inbound | None = None
     reports: Reports | None = None
     people: People | None = None
+    lists: ListDesk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Route:
     scope: Scope | None = None  # that lets a program's token in
     reads: bool = True  # False: the handler reads the body itself; `takes` only describes it
     also_takes: tuple[str, ...] = ()  # further media types of the body
+    takes_bytes: tuple[str, ...] = ()  # media types of a body that is a file; the handler reads it
     params: tuple[Mapping[str, Any], ...] = ()  # query and headers, as OpenAPI says them
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import tracemalloc
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 
 import phonenumbers
 import pytest
 import sqlalchemy as sa
 
-from dialer.campaigns.lists import ImportReport, Opened, Wishes, import_list
+from dialer.campaigns.lists import ImportReport, import_list
 from dialer.campaigns.model import CampaignFile, FileError
 from dialer.campaigns.numbers import NumberError, normalise
+from dialer.campaigns.reading import Opened, Request
 from dialer.campaigns.rejects import harmless
 from dialer.campaigns.zones import zones_of_number
 from dialer.store import Store
@@ -171,7 +173,7 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, encoding: str, delimite
         [str(n), f"Jürgen Größe {n}", f"030 2312 {5000 + n}"] for n in range(50)
     ]
     path.write_text("\r\n".join(delimiter.join(line) for line in lines), encoding=encoding)
-    file = Opened(path, "DE", Wishes())
+    file = Opened(Request(path, "DE", date(2026, 11, 22)))
     try:
         assert file.table.delimiter == delimiter
         assert [column.target for column in file.columns] == ["external_id", "name", "phone"]
