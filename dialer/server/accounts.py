@@ -320,11 +320,12 @@ class Accounts:
             digest_of(token), user.id, kind.value, int(now * 1000), int(now * 1000), user.epoch
         )
         own = sorted(
-            (d for d, s in self._sessions.items() if s.user == user.name),
+            (digest for digest, one in self._sessions.items() if one.user == user.name),
             key=lambda digest: self._sessions[digest].seen_s,
         )
-        await self._keeper.keep_sessions([row], own[: len(own) + 1 - SESSIONS_PER_USER_MAX])
-        for digest in own[: max(0, len(own) + 1 - SESSIONS_PER_USER_MAX)]:
+        too_many = own[: max(0, len(own) + 1 - SESSIONS_PER_USER_MAX)]
+        await self._keeper.keep_sessions([row], too_many)
+        for digest in too_many:
             self._sessions.pop(digest, None)
         self._sessions[row.digest] = _Session(row, user.name, now)
         await self.audit(user.name, "session.opened", detail={"kind": kind.value})

@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
 
+from dialer.clock import wall_s
 from dialer.server.face import Face, HealthView, Refused, WallboardView
 from dialer.server.intake import Inbound, Scope
 from dialer.server.listdesk import ListDesk
@@ -46,6 +47,7 @@ from dialer.web.models import (
     ToScreen,
     ViewerMessage,
 )
+from dialer.web.oidc import OIDC, Oidc
 from dialer.web.openapi import document
 from dialer.web.problems import Problem, ProblemError
 from dialer.web.reports import REPORTS
@@ -95,6 +97,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/wallboard", pages.wallboard, "The wallboard's page", media=_HTML),
     Route("GET", "/static/{name}", pages.asset, "Scripts and styles", media="*/*", problems=(404,)),
     *SESSION,
+    *OIDC,
     *USERS,
     Route(
         "POST",
@@ -244,7 +247,10 @@ def build_app(
             tasks.start("web: shift over", people.end_shift(agent))
 
     hub = Hub(face, door, settings, now.boot, real_now, shift_over)
-    site = Site(face, door, hub, settings, tasks, inbound, reports, people, lists)
+    oidc = None
+    if settings.oidc is not None:
+        oidc = Oidc(settings.oidc, wall_s, face.clock().speed)
+    site = Site(face, door, hub, settings, tasks, inbound, reports, people, lists, oidc=oidc)
     app = web.Application(client_max_size=BODY_MAX, middlewares=[_problems, _hosts])
     app[SITE] = site
     app.on_response_prepare.append(_dress)

@@ -116,6 +116,8 @@ def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     body: dict[str, Any]
     if route.socket is not None:
         good, body = "101", {"description": "The WebSocket is open; say hello"}
+    elif route.moves:
+        good, body = "302", {"description": "The browser is sent on"}
     elif route.media != "application/json":
         good, body = "200", {"description": "OK", "content": {route.media: {}}}
     elif route.gives is None:

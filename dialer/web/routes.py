@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,9 @@ from dialer.web.hub import Hub
 from dialer.web.problems import ProblemError, invalid
 from dialer.web.settings import WebSettings
 
+if TYPE_CHECKING:
+    from dialer.web.oidc import Oidc
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -35,6 +38,7 @@ class Site:
     reports: Reports | None = None
     people: People | None = None
     lists: ListDesk | None = None
+    oidc: Oidc | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Route:
     also_takes: tuple[str, ...] = ()  # further media types of the body
     takes_bytes: tuple[str, ...] = ()  # media types of a body that is a file; the handler reads it
     params: tuple[Mapping[str, Any], ...] = ()  # query and headers, as OpenAPI says them
+    moves: bool = False  # answers with 302
 
 
 def serve(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -14,6 +14,7 @@ from dialer.server.accounts import Accounts
 from dialer.server.intake import Scope
 from dialer.web.app import SITE, WebServer
 from dialer.web.hub import Hub
+from dialer.web.routes import Site
 from dialer.web.settings import ApiToken, WebSettings
 from tests.web.fake_face import FakeFace
 from tests.web.fake_people import MemoryKeeper, people
@@ -95,9 +96,13 @@ class Desk:
         self.url = ""
 
     @property
-    def hub(self) -> Hub:
+    def site(self) -> Site:
         assert self.server._runner is not None
-        return self.server._runner.app[SITE].hub
+        return self.server._runner.app[SITE]
+
+    @property
+    def hub(self) -> Hub:
+        return self.site.hub
 
     async def log_in(self, agent: str = "ada", password: str = "") -> str:
         body = {"agent": agent, "password": password or self.face.passwords[agent]}
