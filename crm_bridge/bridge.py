@@ -24,6 +24,7 @@ from crm_bridge.config import Config
 from crm_bridge.database import Database
 from crm_bridge.delivery import Lane
 from crm_bridge.events import Event, Kind
+from crm_bridge.journal import Attempt
 from crm_bridge.mapping import refs
 from crm_bridge.ports import Clock, Outside, Tasks, Warn
 from crm_bridge.realtime import FastLane
@@ -79,6 +80,7 @@ class Bridge:
 
     `poll_s` is how often to look for events that another process wrote; one that is woken for
     every commit can look seldom. Two processes on one database need different `config.instance`.
+    A bridge without durable endpoints only forgets what is old.
     """
 
     def __init__(
@@ -132,10 +134,12 @@ class Bridge:
             off = await upkeep.disabled(connection)
         for lane in self._lanes:
             lane.disabled_why = off.get(lane.endpoint.name, "")
-        self._running = [
+        self._running = [self._tasks.start("crm prune", self._prune_often())]
+        if not self._lanes:
+            return  # events are left to a bridge that has endpoints for them
+        self._running += [
             self._tasks.start("crm router", self._router.run()),
             self._tasks.start("crm measure", self._measure_often()),
-            self._tasks.start("crm prune", self._prune_often()),
             *(self._tasks.start(f"crm lane {one.endpoint.name}", one.run()) for one in self._lanes),
         ]
 
@@ -165,6 +169,15 @@ class Bridge:
         """Look at once for what is due, as after a replay or after enabling an endpoint."""
         for lane in self._lanes:
             lane.wake()
+
+    def attempts(self, endpoint: str, seq: int) -> list[Attempt]:
+        """The attempts at one event that are still remembered, the oldest first."""
+        return [
+            one
+            for lane in self._lanes
+            if lane.endpoint.name == endpoint
+            for one in lane.journal.of(seq)
+        ]
 
     async def drain(self, limit_s: float) -> bool:
         """Wait until everything is delivered (or dead), at most `limit_s`; whether it is."""

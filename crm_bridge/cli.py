@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import aiohttp
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -18,16 +17,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from crm_bridge import config as configuration
-from crm_bridge import deadletters, events, signing, tables, upkeep
+from crm_bridge import deadletters, signing, tables, upkeep
 from crm_bridge.bridge import Bridge, Stats
 from crm_bridge.config import Config, ConfigError, Endpoint
 from crm_bridge.database import Database, DatabaseError, open_engine
+from crm_bridge.desk import try_endpoint
 from crm_bridge.mapping.context import Told
 from crm_bridge.mapping.load import example, load_connector, shipped, shipped_text
 from crm_bridge.mapping.model import Bound
 from crm_bridge.mapping.prepare import MappingError
 from crm_bridge.mapping.preview import Shown, preview, read_event
-from crm_bridge.mapping.runner import open_sender
 from crm_bridge.ports import LoopClock, OwnTasks
 from crm_bridge.receiver import FAULTS, Received, Receiver
 
@@ -276,32 +275,13 @@ def endpoints_test(
 
 
 async def _test(chosen: list[Endpoint], instance: str) -> bool:
-    clock = LoopClock()
-    event = events.bridge_test(instance, clock.utc())
     well = True
     for endpoint in chosen:
-        sender = open_sender(
-            endpoint,
-            clock,
-            f"/overdial/{instance}",
-            connections_max=1,
-            timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
-        )
-        began = clock.now()
-        answer = await sender.send(
-            id_=event.id,
-            type_=event.type,
-            at=event.time.timestamp(),
-            key=event.key,
-            seq=None,
-            data=f'{{"instance":"{instance}"}}',
-        )
-        await sender.close()
-        well = well and answer.ok
-        took_ms = (clock.now() - began) * 1000
-        what = "right" if answer.ok else "WRONG"
+        tried = await try_endpoint(endpoint, instance, LoopClock())
+        well = well and tried.ok
         out.print(
-            f"{endpoint.name}: {what}, {answer.why} after {took_ms:.0f} ms",
+            f"{endpoint.name}: {'right' if tried.ok else 'WRONG'}, {tried.answer}"
+            f" after {tried.took_s * 1000:.0f} ms",
             markup=False,
             highlight=False,
         )

@@ -28,24 +28,30 @@ class Selection:
     def where(self) -> sa.ColumnElement[bool]:
         d, e = deliveries.c, events.c
         states = [DEAD, DELIVERED] if self.delivered else [DEAD]
-        terms: list[sa.ColumnElement[bool]] = [d.state.in_(states)]
-        if self.endpoint:
-            terms.append(d.endpoint == self.endpoint)
+        terms = [d.state.in_(states), *narrowed(endpoint=self.endpoint, type_=self.type)]
         if self.ids:
             terms.append(e.id.in_(self.ids))
         if self.first_seq is not None:
             terms.append(d.seq >= self.first_seq)
         if self.last_seq is not None:
             terms.append(d.seq <= self.last_seq)
-        if self.type.endswith("*"):
-            terms.append(e.type.startswith(self.type[:-1], autoescape=True))
-        elif self.type:
-            terms.append(e.type == self.type)
         if self.since is not None:
             terms.append(e.at >= self.since.timestamp())
         if self.until is not None:
             terms.append(e.at < self.until.timestamp())
         return sa.and_(*terms)
+
+
+def narrowed(*, endpoint: str, type_: str) -> list[sa.ColumnElement[bool]]:
+    """Conditions for what is not empty; a type may be the beginning of names with a star."""
+    terms: list[sa.ColumnElement[bool]] = []
+    if endpoint:
+        terms.append(deliveries.c.endpoint == endpoint)
+    if type_.endswith("*"):
+        terms.append(events.c.type.startswith(type_[:-1], autoescape=True))
+    elif type_:
+        terms.append(events.c.type == type_)
+    return terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from crm_bridge import outbox, upkeep
 from crm_bridge.breaker import Breaker, Circuit
 from crm_bridge.config import Endpoint
 from crm_bridge.database import Database
+from crm_bridge.journal import Attempt, Journal
 from crm_bridge.mapping.runner import open_sender
 from crm_bridge.outbox import Due, Failed, Hand
 from crm_bridge.ports import Clock, Outside, Tasks, Warn
@@ -89,6 +90,7 @@ class Lane:
     ) -> None:
         self.endpoint = endpoint
         self.counts = Counts()
+        self.journal = Journal()
         self.breaker = Breaker()
         self.disabled_why = ""
         self._database = database
@@ -390,6 +392,7 @@ class Lane:
                     if self._allowed() == 0:
                         self._break_off(chain, self._utc())
                         break
+                    began = self._clock.now()
                     answer = await self._sender.send(
                         id_=due.id,
                         type_=due.type,
@@ -399,7 +402,7 @@ class Lane:
                         data=due.data,
                     )
                     chain.rows.popleft()
-                    if not self._record(chain, due, answer):
+                    if not self._record(chain, due, answer, self._clock.now() - began):
                         break
                 chain.at_work = False
                 chain = None
@@ -417,9 +420,11 @@ class Lane:
         if len(self._results) >= CLAIM_MAX // 2 or not self._ready:
             self._news.set()
 
-    def _record(self, chain: _Chain, due: Due, answer: Answer) -> bool:
+    def _record(self, chain: _Chain, due: Due, answer: Answer, took_s: float) -> bool:
         """Note what came of an attempt; whether the chain may go on."""
         now = self._utc()
+        error = "" if answer.ok else answer.why
+        self.journal.note(Attempt(due.seq, now, took_s, answer.status, error, answer.excerpt))
         if answer.ok:
             self.breaker.succeeded()
             self.counts.delivered += 1

@@ -33,12 +33,14 @@ class Answer:
     """What came of one attempt. `status` None: no HTTP answer, and `error` says why.
 
     `accepted` is a connector's own judgement of the answer; None leaves it to the status.
+    `excerpt` is the beginning of an answer that was no success.
     """
 
     status: int | None
     error: str = ""
     retry_after_s: float | None = None
     accepted: bool | None = None
+    excerpt: bytes = b""
 
     @property
     def ok(self) -> bool:

@@ -15,7 +15,8 @@ from crm_bridge.ports import Clock, Outside
 from crm_bridge.schedule import Answer, retry_after
 from crm_bridge.signing import Signer
 
-_ANSWER_BYTES_MAX = 65536  # of an answer's body; nobody reads it, a connection is not worth more
+_ANSWER_BYTES_MAX = 65536  # of an answer's body; a connection is not worth more
+EXCERPT_BYTES = 2000  # of it that are kept when it was no success
 
 
 class Sender:
@@ -84,24 +85,31 @@ class Sender:
                 allow_redirects=False,
                 timeout=self._timeout,
             ) as response:
-                await _drain(response)
+                said = await _drain(response)
+                if 200 <= response.status < 300:
+                    return Answer(response.status)
                 asked = response.headers.get("Retry-After")
                 return Answer(
                     response.status,
                     retry_after_s=None if asked is None else retry_after(asked, self._clock.utc()),
+                    excerpt=said,
                 )
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             return Answer(None, describe(error))
 
 
-async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read what little answer there is, so that the connection can be used again."""
+async def _drain(response: aiohttp.ClientResponse) -> bytes:
+    """Read what little answer there is, so that the connection can be used again; its beginning."""
     left = _ANSWER_BYTES_MAX
     content = response.content
+    said = b""
     while left > 0 and not content.at_eof():
-        left -= len(await content.read(left))
+        part = await content.read(left)
+        left -= len(part)
+        said = said or part[:EXCERPT_BYTES]
     if left <= 0:
         response.close()
+    return said
 
 
 def describe(error: BaseException) -> str:

@@ -72,7 +72,7 @@ async def prune(connection: AsyncConnection, before: float, *, limit: int) -> in
     """Forget up to `limit` events from before that second; how many.
 
     An event goes when nothing of it is pending. Dead letters are forgotten too: whoever wanted to
-    replay them had the time, and they hold personal data.
+    replay them had the time, and they hold personal data; and so are events that nobody asked for.
     """
     waiting = (
         sa.select(deliveries.c.seq)
@@ -83,7 +83,7 @@ async def prune(connection: AsyncConnection, before: float, *, limit: int) -> in
         (
             await connection.execute(
                 sa.select(events.c.seq)
-                .where(events.c.at < before, events.c.routed.is_(True), ~waiting)
+                .where(events.c.at < before, ~waiting)
                 .order_by(events.c.seq)
                 .limit(limit)
             )

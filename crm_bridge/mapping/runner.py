@@ -30,7 +30,7 @@ from crm_bridge.mapping.transforms import TransformError, as_text
 from crm_bridge.net import ForbiddenAddress, check_url, open_session
 from crm_bridge.ports import Clock, Outside
 from crm_bridge.schedule import Answer, retry_after
-from crm_bridge.sender import Sender, describe
+from crm_bridge.sender import EXCERPT_BYTES, Sender, describe
 
 ANSWER_BYTES_MAX = 1_000_000  # a search's answer may be long; what is longer counts as none
 NOTHING_TO_DO = Answer(None, "nothing to send", accepted=True)
@@ -98,6 +98,21 @@ class Pace:
         return at - now
 
 
+def _scope(told: Told, keep: Keep) -> str:
+    lead = told.data.get("lead") or {}
+    call_id = told.data.get("call_id")
+    if keep is Keep.LEAD and lead.get("id") is not None:
+        return f"lead:{lead['id']}"
+    if keep is not Keep.EVENT and call_id:
+        return f"call:{call_id}"
+    return f"event:{told.id}"
+
+
+def scopes_of(told: Told) -> list[str]:
+    """Where what was captured for an event may be kept."""
+    return list({_scope(told, keep) for keep in Keep})
+
+
 @dataclass(slots=True)
 class _Run:
     """One attempt at one event."""
@@ -108,16 +123,7 @@ class _Run:
     new: dict[str, bool] = field(default_factory=dict)
 
     def scope(self, keep: Keep) -> str:
-        lead = self.told.data.get("lead") or {}
-        call_id = self.told.data.get("call_id")
-        if keep is Keep.LEAD and lead.get("id") is not None:
-            return f"lead:{lead['id']}"
-        if keep is not Keep.EVENT and call_id:
-            return f"call:{call_id}"
-        return f"event:{self.told.id}"
-
-    def scopes(self) -> list[str]:
-        return list({self.scope(keep) for keep in Keep})
+        return _scope(self.told, keep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,7 @@ class ConnectorSender:
         run = _Run(told, {})
         if self._database is not None:
             async with self._database.reading() as connection:
-                run.known = await store.load(connection, self._endpoint.name, run.scopes())
+                run.known = await store.load(connection, self._endpoint.name, scopes_of(told))
         run.refs = {name: ref.value for (_, name), ref in run.known.items() if ref.value}
         return run
 
@@ -301,7 +307,13 @@ class ConnectorSender:
         if not well and 200 <= reply.status < 300:
             why = f"step {step.name}: the CRM answered that it failed"
         return _Result(
-            Answer(reply.status, why, reply.retry_after_s, accepted=well),
+            Answer(
+                reply.status,
+                why,
+                reply.retry_after_s,
+                accepted=well,
+                excerpt=b"" if well else reply.body[:EXCERPT_BYTES],
+            ),
             body,
             undone=reply.status == 503 or (400 <= reply.status < 500 and reply.status != 408),
         )

@@ -20,7 +20,8 @@ import structlog
 import crm_bridge.config
 import crm_bridge.events
 from crm_bridge.bridge import Bridge
-from crm_bridge.database import open_engine
+from crm_bridge.database import Database, open_engine
+from crm_bridge.desk import Desk
 from dialer.ami.link import Limits
 from dialer.ami.supervisor import Pbx, PbxConfig
 from dialer.campaigns.model import CampaignFile
@@ -97,6 +98,7 @@ class Server:
         self._last_tasks = Tasks(_told_by_close)
         self._end: asyncio.Task[None] | None = None
         self._web: WebServer | None = None
+        self._desk: Desk | None = None
         self._listing: Listing | None = None
         self.bridge: Bridge | None = None
         self.store: Store
@@ -264,18 +266,20 @@ class Server:
         self.engine.pacing.add(campaign.name, governor, self._zone, campaign.window.last_end)
 
     async def _start_bridge(self) -> None:
-        if self._crm is None or not self._crm.endpoints:
-            return
+        config = self._crm or crm_bridge.config.Config()
         self._bridge_engine = open_engine(self.site.database)
         self.bridge = Bridge(
             self._bridge_engine,
-            self._crm,
+            config,
             self.clock,
             self._tasks,
             outside=outside_work,
             warn=lambda text, fields: log.warning("CRM bridge", text=text, **fields),
         )
         await self.bridge.start()
+        self._desk = Desk(
+            self.bridge, config, Database(self._bridge_engine, outside_work), self.clock
+        )
 
     async def _start_web(self) -> None:
         if not self._launch.bind_web:
@@ -306,6 +310,7 @@ class Server:
             reports=StoreReports(self.store),
             people=self.accounts,
             lists=self._listing,
+            bridge=self._desk,
         )
         self.url = await self._web.start()
 

@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
 
 from dialer.clock import wall_s
+from dialer.server.bridge import BridgeDesk
 from dialer.server.face import Face, HealthView, Refused, WallboardView
 from dialer.server.intake import Inbound, Scope
 from dialer.server.listdesk import ListDesk
@@ -26,6 +27,7 @@ from dialer.server.reports import Reports
 from dialer.tasks import Tasks
 from dialer.web import agent_work, agents, pages, problems, sockets, supervisors
 from dialer.web.auth import Access, Door, host_is_ours
+from dialer.web.bridge import BRIDGE
 from dialer.web.encode import encode
 from dialer.web.hub import Hub
 from dialer.web.inbound import INBOUND
@@ -99,6 +101,7 @@ ROUTES: tuple[Route, ...] = (
     *SESSION,
     *OIDC,
     *USERS,
+    *BRIDGE,
     Route(
         "POST",
         "/v1/agents/login",
@@ -237,6 +240,7 @@ def build_app(
     reports: Reports | None = None,
     people: People | None = None,
     lists: ListDesk | None = None,
+    bridge: BridgeDesk | None = None,
 ) -> web.Application:
     """The application over `face`; its background work runs in `tasks`, whose owner closes it."""
     door = Door(face, settings, people)
@@ -250,7 +254,19 @@ def build_app(
     oidc = None
     if settings.oidc is not None:
         oidc = Oidc(settings.oidc, wall_s, face.clock().speed)
-    site = Site(face, door, hub, settings, tasks, inbound, reports, people, lists, oidc=oidc)
+    site = Site(
+        face,
+        door,
+        hub,
+        settings,
+        tasks,
+        inbound,
+        reports,
+        people,
+        lists=lists,
+        oidc=oidc,
+        bridge=bridge,
+    )
     app = web.Application(client_max_size=BODY_MAX, middlewares=[_problems, _hosts])
     app[SITE] = site
     app.on_response_prepare.append(_dress)
@@ -373,11 +389,13 @@ class WebServer:
         reports: Reports | None = None,
         people: People | None = None,
         lists: ListDesk | None = None,
+        bridge: BridgeDesk | None = None,
     ) -> None:
         self._lists = lists
         self._inbound = inbound
         self._reports = reports
         self._people = people
+        self._bridge = bridge
         self._face = face
         self._settings = settings
         self._tasks = Tasks(on_failure)
@@ -397,6 +415,7 @@ class WebServer:
             self._reports,
             self._people,
             lists=self._lists,
+            bridge=self._bridge,
         )
         self._runner = web.AppRunner(
             app,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from dialer.server.bridge import BridgeDesk
 from dialer.server.face import Face
 from dialer.server.intake import Inbound, Scope
 from dialer.server.listdesk import ListDesk
@@ -38,6 +39,7 @@ class Site:
     reports: Reports | None = None
     people: People | None = None
     lists: ListDesk | None = None
+    bridge: BridgeDesk | None = None
     oidc: Oidc | None = None
 
 
