@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from dialer.campaigns.apart import pieces_apart
+from dialer.campaigns import apart as elsewhere
 from dialer.campaigns.mapping import Column, by_header
 from dialer.campaigns.model import CampaignFile
 from dialer.campaigns.reading import Heading, Piece, Request, read_list
@@ -134,7 +134,7 @@ async def import_list(
         apart = _is_large(path)
     async with contextlib.AsyncExitStack() as parts:
         if apart:
-            read = await parts.enter_async_context(pieces_apart(read_list, request))
+            read = await parts.enter_async_context(elsewhere.apart("list", request))
         else:
             read = await parts.enter_async_context(contextlib.aclosing(_at_hand(request)))
         heading = await anext(aiter(read))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from dialer.campaigns.lead import StagedLead, StagedPhone
 from dialer.campaigns.mapping import Column, choose
 from dialer.campaigns.rejects import Rejection
 from dialer.campaigns.rows import RowReader
 from dialer.campaigns.tables import SAMPLE_ROWS, Row, Table, open_table
-from dialer.store.staged import StagedLead, StagedPhone
 
 CHUNK = 1_000  # rows of a piece
 
@@ -76,7 +76,15 @@ class Piece:
         leads, *rest = state
         self.leads = [
             StagedLead(
-                line, tuple(StagedPhone(*p) for p in phones), name, id_, zones, level, why, more, who
+                line,
+                tuple(StagedPhone(*p) for p in phones),
+                name,
+                id_,
+                zones,
+                level,
+                why,
+                more,
+                who,
             )
             for line, phones, name, id_, zones, level, why, more, who in leads
         ]

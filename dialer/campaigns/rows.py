@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from dialer.campaigns.lead import PRIORITY_MAX, StagedLead, StagedPhone
 from dialer.campaigns.mapping import KEPT, Column, region_of
 from dialer.campaigns.numbers import (
     NUMBERS_MAX,
@@ -16,8 +17,6 @@ from dialer.campaigns.numbers import (
 from dialer.campaigns.rejects import Rejection
 from dialer.campaigns.tables import Row
 from dialer.campaigns.zones import is_zone
-from dialer.store.schema import PRIORITY_MAX
-from dialer.store.staged import StagedLead, StagedPhone
 
 UNKNOWN_ZONE = "time zone not known"
 ID_MAX = 128  # characters, as for the API

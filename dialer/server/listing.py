@@ -14,11 +14,11 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
-from dialer.campaigns.apart import pieces_apart
+from dialer.campaigns.apart import apart
 from dialer.campaigns.lists import ImportReport, Wishes, import_list, source_of
 from dialer.campaigns.mapping import CARRIED, TARGETS
 from dialer.campaigns.model import CampaignFile
-from dialer.campaigns.reading import Heading, Request, read_heading
+from dialer.campaigns.reading import Heading, Request
 from dialer.campaigns.yamlfile import FileError
 from dialer.clock import outside_work
 from dialer.core.events import LeadSuppressed
@@ -165,8 +165,10 @@ class Listing:
             sheet=sheet,
             shown_as=name,
         )
-        async with pieces_apart(read_heading, request) as read:
-            return await anext(read)
+        async with apart("heading", request) as read:
+            heading = await anext(aiter(read))
+        assert isinstance(heading, Heading), "the heading comes first"
+        return heading
 
     async def _forget_old(self) -> None:
         now = self._store.clock.utc()

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_bridge.tables import metadata as outbox_metadata
+from dialer.campaigns.lead import PRIORITY_MAX
 from dialer.core.commands import Progress
 from dialer.core.outcomes import Outcome
 
@@ -33,8 +34,6 @@ all_metadata = [metadata, outbox_metadata]
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Json = sa.JSON().with_variant(JSONB(), "postgresql")
 Moment = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # UTC, ms
-
-PRIORITY_MAX = 9  # few levels, because the claim looks at each level apart
 
 
 class LeadState(StrEnum):

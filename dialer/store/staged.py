@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+from dialer.campaigns.lead import StagedLead, StagedPhone
 
 
 class Across(StrEnum):
@@ -32,29 +34,6 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedPhone:
-    phone: str  # E.164
-    column: str  # where in the file it stood, for the report
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StagedLead:
-    """A checked row of a list. `zones` as the policy reads it; with `held_why` it is not dialled
-    by itself. `person`: whose debt it is, where the list says so."""
-
-    line: int
-    phones: tuple[StagedPhone, ...]
-    name: str = ""
-    external_id: str = ""
-    zones: str = ""
-    priority: int = 0
-    held_why: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
-    person: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Duplicate:
     """A staged number, id or person that is there already. `whole`: the lead itself was left out;
     `updates`: it will bring the one that is there up to date."""
@@ -65,3 +44,6 @@ class Duplicate:
     whole: bool
     where: Where = Where.FILE
     updates: bool = False
+
+
+__all__ = ["Across", "Again", "Duplicate", "StagedLead", "StagedPhone", "Where"]

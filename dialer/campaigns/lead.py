@@ -1,0 +1,31 @@
+"""A row of a list that can be used, as it goes to the store. Knows nobody, so that a process that
+only reads lists need not load the rest of the dialer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+PRIORITY_MAX = 9  # few levels, because the claim looks at each level apart
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPhone:
+    phone: str  # E.164
+    column: str  # where in the file it stood, for the report
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedLead:
+    """A checked row of a list. `zones` as the policy reads it; with `held_why` it is not dialled
+    by itself. `person`: whose debt it is, where the list says so."""
+
+    line: int
+    phones: tuple[StagedPhone, ...]
+    name: str = ""
+    external_id: str = ""
+    zones: str = ""
+    priority: int = 0
+    held_why: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    person: str = ""
