@@ -45,7 +45,13 @@ from dialer.server.load import desk_of
 from dialer.server.pacing import TICK_S, civil_seconds
 from dialer.server.reception import Reception, Watched
 from dialer.server.reports import StoreReports
-from dialer.server.site import CampaignDesk, PbxSettings, SiteSettings
+from dialer.server.site import (
+    CampaignDesk,
+    PbxSettings,
+    SiteSettings,
+    browser_phones,
+    phone_origins,
+)
 from dialer.server.watch import TRACE_EVERY_S, TraceFile, every, watch_lag
 from dialer.store.store import Store
 from dialer.store.writer import Commit, StoreClosed
@@ -149,6 +155,7 @@ class Server:
         )
         self.intake = Intake(self.store, self.engine, self._campaigns, self._claims)
         self._listing = Listing(self.store, self.engine, self._campaigns, self._claims, self._tasks)
+            phones=browser_phones(self.site),
         self._watch()
         if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):
             with outside_work():  # before anybody is on the line: compiling takes a while, once
@@ -299,7 +306,7 @@ class Server:
             public_url=section.public_url,
             proxies=section.proxies,
             frame_ancestors=section.frame_ancestors,
-            phone_sockets=section.phone_sockets,
+            phone_sockets=section.phone_sockets + phone_origins(self.site),
             oidc=None if section.oidc is None else Provider(**section.oidc.model_dump()),
         )
         self._web = WebServer(

@@ -135,6 +135,16 @@ class AgentView:
 
 
 @dataclass(frozen=True, slots=True)
+class BrowserPhone:
+    """What the phone in an agent's browser registers with. `url` is that of the PBX's WebSocket,
+    or a path at our own address where a proxy leads to it."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRow:
     """One agent on the wallboard."""
 
@@ -316,6 +326,7 @@ class MetricsView:
     loop_lag: HistogramView  # s; how late the event loop runs what is due
     answer_to_bridge: HistogramView  # s; PersonDetected until both legs are in the bridge
     store_commit: HistogramView  # s; length of one commit
+    pacing_decision: HistogramView  # s; of one decision, the picture of the floor included
     endpoints: Mapping[str, EndpointView] = field(default_factory=dict)  # of the CRM bridge
 
 
@@ -397,6 +408,10 @@ class Face(Protocol):
 
     def agent_view(self, agent: str) -> AgentView | None:
         """None when the agent has no shift."""
+        ...
+
+    def browser_phone(self, agent: str) -> BrowserPhone | None:
+        """None for an agent with an ordinary phone."""
         ...
 
     # supervisors and the wallboard

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from types import MappingProxyType
 
 from dialer.clock import Clock, ScaledLoop
 from dialer.core import events as ev
@@ -19,6 +20,7 @@ from dialer.server.face import (
     AbandonView,
     AgentRow,
     AgentView,
+    BrowserPhone,
     CallView,
     CampaignAction,
     CampaignView,
@@ -82,7 +84,9 @@ class Reception:
         watched: Watched,
         hand: HandCalls | None = None,
         callback_hours: CallbackHours = lambda campaign, lead, at: at,
+        phones: Mapping[tuple[str, str], BrowserPhone] = MappingProxyType({}),
     ) -> None:
+        self._phones = phones  # by PBX and name
         self._hand = hand
         self._callback_hours = callback_hours
         self._engine = engine
@@ -94,6 +98,10 @@ class Reception:
         self._session_count = 0
         self._notices: dict[str, str] = {}
         self._chosen: dict[str, ev.DispositionChosen] = {}  # agent -> the last word
+
+    def browser_phone(self, agent: str) -> BrowserPhone | None:
+        seat = self._agents.get(agent)
+        return None if seat is None else self._phones.get((seat.pbx, seat.phone))
 
     @property
     def changes(self) -> Changes:
@@ -463,6 +471,7 @@ class Reception:
             loop_lag=self._watched.loop_lag(),
             answer_to_bridge=self._engine.answer_to_bridge.view(),
             store_commit=self._watched.store_commit(),
+            pacing_decision=self._engine.pacing.decide_s.view(),
             endpoints=self._watched.endpoints(),
         )
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from dialer.core.events import CampaignRules
 from dialer.server.credentials import check_hash
-from dialer.server.face import DispositionOffer
+from dialer.server.face import BrowserPhone, DispositionOffer
 from dialer.server.intake import Scope
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -37,6 +37,14 @@ class TrunkSettings(_Settings):
     originates_per_s: float = Field(default=10.0, gt=0, le=1_000)
 
 
+class BrowserPhones(_Settings):
+    """Phones that are pages: `url` is the PBX WebSocket as browsers reach it (wss://..., or a
+    path of our own address that a proxy leads there), `passwords` are by the name of the phone."""
+
+    url: Annotated[str, Field(pattern=r"^(wss?://[^/\s;,'\"]+)?/[^\s;,'\"]*$")]
+    passwords: dict[Name, str] = Field(default_factory=dict, repr=False)
+
+
 class PbxSettings(_Settings):
     name: Name = "main"
     host: str = "127.0.0.1"
@@ -47,6 +55,7 @@ class PbxSettings(_Settings):
     evt_user: str = "overdial-evt"
     evt_secret: str = Field(min_length=1, repr=False)
     trunks: tuple[TrunkSettings, ...] = Field(min_length=1)
+    browser: BrowserPhones | None = None
 
 
 class AgentSettings(_Settings):
@@ -145,3 +154,19 @@ class CampaignDesk:
     wrap_up_limit_s: float
     skip_reasons: tuple[str, ...] = ()  # of a lead in preview
     may_escalate: bool = False
+
+
+def browser_phones(site: SiteSettings) -> dict[tuple[str, str], BrowserPhone]:
+    """By PBX and the phone's name: what a browser registers with."""
+    return {
+        (pbx.name, phone): BrowserPhone(pbx.browser.url, phone, password)
+        for pbx in site.pbxes
+        if pbx.browser is not None
+        for phone, password in pbx.browser.passwords.items()
+    }
+
+
+def phone_origins(site: SiteSettings) -> tuple[str, ...]:
+    """Where pages connect phones to, beyond our own address."""
+    urls = [pbx.browser.url for pbx in site.pbxes if pbx.browser is not None]
+    return tuple("/".join(url.split("/", 3)[:3]) for url in urls if not url.startswith("/"))

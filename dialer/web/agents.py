@@ -11,6 +11,7 @@ from dialer.web.models import (
     AgentAnswer,
     LoginAnswer,
     LoginRequest,
+    PhoneAnswer,
     StatusRequest,
 )
 from dialer.web.problems import ProblemError
@@ -55,6 +56,10 @@ async def begin_shift(site: Site, call: Call) -> AgentAnswer:
 
 async def show(site: Site, call: Call) -> AgentAnswer:
     return AgentAnswer(clock=site.face.clock(), agent=_view(site, call.caller.name))
+
+
+async def phone(site: Site, call: Call) -> PhoneAnswer:
+    return PhoneAnswer(browser=site.face.browser_phone(call.caller.name))
 
 
 async def choose_status(site: Site, call: Call) -> None:

@@ -25,7 +25,7 @@ from dialer.server.listdesk import ListDesk
 from dialer.server.people import People
 from dialer.server.reports import Reports
 from dialer.tasks import Tasks
-from dialer.web import agent_work, agents, pages, problems, sockets, supervisors
+from dialer.web import agent_work, agents, problems, sockets, supervisors
 from dialer.web.auth import Access, Door, host_is_ours
 from dialer.web.bridge import BRIDGE
 from dialer.web.encode import encode
@@ -44,6 +44,7 @@ from dialer.web.models import (
     Hello,
     LoginAnswer,
     LoginRequest,
+    PhoneAnswer,
     SkipRequest,
     StatusRequest,
     ToScreen,
@@ -51,6 +52,7 @@ from dialer.web.models import (
 )
 from dialer.web.oidc import OIDC, Oidc
 from dialer.web.openapi import document
+from dialer.web.pages import PAGES
 from dialer.web.problems import Problem, ProblemError
 from dialer.web.reports import REPORTS
 from dialer.web.routes import Call, Route, Site, serve
@@ -91,13 +93,8 @@ async def health(site: Site, call: Call) -> web.Response:
     )
 
 
-_HTML = "text/html"
-
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/", pages.start, "Where to go", media=_HTML),
-    Route("GET", "/agent", pages.agent, "The agent's page", media=_HTML),
-    Route("GET", "/wallboard", pages.wallboard, "The wallboard's page", media=_HTML),
-    Route("GET", "/static/{name}", pages.asset, "Scripts and styles", media="*/*", problems=(404,)),
+    *PAGES,
     *SESSION,
     *OIDC,
     *USERS,
@@ -128,6 +125,14 @@ ROUTES: tuple[Route, ...] = (
         Access.AGENT,
         gives=AgentAnswer,
         problems=(409,),
+    ),
+    Route(
+        "GET",
+        "/v1/agent/phone",
+        agents.phone,
+        "What the phone in the agent's browser registers with",
+        Access.AGENT,
+        gives=PhoneAnswer,
     ),
     Route(
         "POST",

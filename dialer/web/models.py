@@ -19,6 +19,7 @@ from dialer.core.events import Status
 from dialer.server.face import (
     AgentRow,
     AgentView,
+    BrowserPhone,
     CampaignView,
     ClockView,
     EscalationView,
@@ -156,6 +157,10 @@ class LoginAnswer(BaseModel):
 class AgentAnswer(BaseModel):
     clock: ClockView
     agent: AgentView
+
+
+class PhoneAnswer(BaseModel):
+    browser: BrowserPhone | None  # null: the agent has an ordinary phone
 
 
 class CampaignsAnswer(BaseModel):

@@ -18,6 +18,7 @@ from dialer.server.face import (
     AbandonView,
     AgentRow,
     AgentView,
+    BrowserPhone,
     CallView,
     CampaignAction,
     CampaignView,
@@ -67,6 +68,7 @@ class FakeFace:
 
     def __post_init__(self) -> None:
         self.changes = Changes()
+        self.phones: dict[str, BrowserPhone] = {}
         self.heard: list[tuple[str, ...]] = []  # what the web told the server, in order
         self.views: dict[str, AgentView] = {}
         self.screens: dict[str, bool] = {}
@@ -227,6 +229,9 @@ class FakeFace:
         self.heard.append(("screen lost", agent))
         self.screens[agent] = False
 
+    def browser_phone(self, agent: str) -> BrowserPhone | None:
+        return self.phones.get(agent)
+
     def agent_view(self, agent: str) -> AgentView | None:
         return self.views.get(agent)
 
@@ -285,6 +290,7 @@ class FakeFace:
             loop_lag=self.loop_lag.view(),
             answer_to_bridge=Histogram().view(),
             store_commit=Histogram().view(),
+            pacing_decision=Histogram().view(),
             endpoints={
                 "sales": EndpointView(120, 3, 1, 7, 12.5, 24.0, True, 40, 2, 0.004),
                 "old": EndpointView(taking=False),

@@ -6,6 +6,10 @@ import type { Session } from "./types";
 /** Who is signed in; null until the server has said. */
 export const session = signal<Session | null>(null);
 
+/** A wall display has a token instead of a person; it came in the fragment and stays in this tab. */
+export const token = signal(sessionStorage.getItem("overdial.token") ?? "");
+token.subscribe((now) => (now ? sessionStorage.setItem("overdial.token", now) : sessionStorage.removeItem("overdial.token")));
+
 export interface FieldFault {
   field: string;
   message: string;
@@ -41,6 +45,7 @@ export interface Options {
 export async function request(method: string, path: string, options: Options = {}): Promise<Response> {
   const headers: Record<string, string> = { ...options.headers };
   if (method !== "GET" && session.peek()?.csrf) headers["X-CSRF-Token"] = session.peek()!.csrf;
+  if (token.peek()) headers.Authorization = `Bearer ${token.peek()}`;
   let body: BodyInit | undefined;
   if (options.body instanceof Blob || options.body instanceof FormData) body = options.body;
   else if (options.body !== undefined) {

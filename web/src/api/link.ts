@@ -9,10 +9,10 @@ export type LinkState =
   | "connecting"
   | "up"
   | "lost" // was up; connecting again
-  | "no shift" // 4404
+  | "no shift" // 4404: not begun; 1000: over
   | "taken over" // 4409: another tab works now
   | "refused" // 4403, 4400
-  | "over"; // 1000, 4401
+  | "over"; // 4401: nobody is signed in
 
 interface Picture {
   type: string;
@@ -23,7 +23,7 @@ interface Picture {
 
 const LOST_MS = 10_000;
 const RETRY_MS = [250, 500, 1000, 2000, 4000];
-const FINAL: Record<number, LinkState> = { 1000: "over", 4400: "refused", 4401: "over", 4403: "refused", 4404: "no shift", 4409: "taken over" };
+const FINAL: Record<number, LinkState> = { 1000: "no shift", 4400: "refused", 4401: "over", 4403: "refused", 4404: "no shift", 4409: "taken over" };
 
 export class Link {
   readonly state = signal<LinkState>("connecting");

@@ -1,0 +1,135 @@
+// What the agent's screen knows, and what it may ask of the server.
+
+import { computed, effect, signal } from "@preact/signals";
+import { get, post, Problem } from "../api/client";
+import { Link, type LinkState } from "../api/link";
+import type { AgentView, CallbackHours, Customer, ScriptStep } from "../api/types";
+import { beep, Phone, type PhoneAccount, phoneState } from "../phone/phone";
+import { session } from "../api/client";
+
+export const agent = signal<AgentView | null>(null);
+export const link = signal<Link | null>(null);
+export const linkState = computed<LinkState>(() => link.value?.state.value ?? "connecting");
+export const call = computed(() => agent.value?.call ?? null);
+export const attempt = computed(() => call.value?.attempt ?? "");
+export const talking = computed(() => call.value != null && call.value.connected_at != null && call.value.ended_at == null);
+
+/** When the call of this attempt came onto the screen: performance.now(), for measuring. */
+export const popped = signal<{ attempt: string; at: number } | null>(null);
+
+export const customer = signal<Customer | null>(null);
+export const script = signal<ScriptStep[]>([]);
+export const hours = signal<CallbackHours | null>(null);
+
+export let phone: Phone | null = null;
+export const account = signal<PhoneAccount | null | undefined>(undefined); // null: an ordinary phone
+
+export function send(type: string, fields: object = {}): Promise<void> {
+  return link.peek()?.send(type, fields) ?? Promise.reject(new Problem(0, "The connection is lost."));
+}
+
+/** Open the desk: its phone first, so that there is one when the dialer rings it. */
+export async function open(): Promise<void> {
+  if (link.peek()) return;
+  if (account.peek() === undefined) account.value = await get<{ browser: PhoneAccount | null }>("/v1/agent/phone").then((one) => one.browser);
+  if (account.peek() && !phone) {
+    phone = new Phone(account.peek()!);
+    phone.start();
+  }
+  link.value = new Link("/v1/agent/ws", (picture) => {
+    agent.value = picture.agent as AgentView;
+  });
+}
+
+export function close(): void {
+  link.peek()?.close();
+  link.value = null;
+  phone?.close();
+  phone = null;
+  account.value = undefined;
+  agent.value = null;
+}
+
+/** Begin the shift: the phone rings at once, so a browser's phone must be registered before. */
+export async function sitDown(): Promise<void> {
+  if (account.peek()) await ready();
+  await post("/v1/agent/shift");
+  link.peek()?.again();
+}
+
+const REGISTER_LIMIT_MS = 10_000;
+
+function ready(): Promise<void> {
+  return new Promise((done, failed) => {
+    const limit = setTimeout(() => finish(new Problem(0, "Your phone in the browser is not connected.", "See what it says beside its name.")), REGISTER_LIMIT_MS);
+    const stop = phoneState.subscribe((state) => {
+      if (state === "waiting" || state === "up" || state === "renewing") setTimeout(() => finish(null));
+      if (state === "no microphone" || state === "refused") setTimeout(() => finish(new Problem(0, PHONE_WORDS[state] ?? state, "Then begin the shift again.")));
+    });
+    let over = false;
+    function finish(why: Problem | null): void {
+      if (over) return;
+      over = true;
+      clearTimeout(limit);
+      stop();
+      if (why) failed(why);
+      else done();
+    }
+  });
+}
+
+export const PHONE_WORDS: Record<string, string> = {
+  off: "off",
+  elsewhere: "in another tab",
+  "no microphone": "no microphone: allow this page to use it",
+  connecting: "connecting",
+  refused: "the telephone system refuses this phone's password",
+  unreachable: "the telephone system cannot be reached",
+  waiting: "ready to be rung",
+  up: "connected",
+  renewing: "audio is coming back",
+};
+
+// A tab that no longer works gives the phone to the one that does; the call goes on there.
+effect(() => {
+  if (linkState.value !== "taken over" || !phone) return;
+  phone.close();
+  phone = null;
+});
+
+export function useHere(): void {
+  if (account.peek() && !phone) {
+    phone = new Phone(account.peek()!);
+    phone.start();
+  }
+  link.peek()?.again();
+}
+
+// --- what belongs to a call -----------------------------------------------------------------------
+
+let shown = "";
+effect(() => {
+  const id = attempt.value;
+  if (id === shown) return;
+  shown = id;
+  customer.value = null;
+  script.value = [];
+  hours.value = null;
+  if (!id) return;
+  popped.value = { attempt: id, at: performance.timeOrigin + performance.now() };
+  if (session.peek()) beep();
+  void fetchAbout(id);
+});
+
+async function fetchAbout(id: string): Promise<void> {
+  const still = () => attempt.peek() === id;
+  await Promise.allSettled([
+    get<Customer>("/v1/agent/customer").then((answer) => still() && (customer.value = answer)),
+    get<{ steps: ScriptStep[] }>("/v1/agent/script").then((answer) => still() && (script.value = answer.steps)),
+    get<CallbackHours>("/v1/agent/callback-hours").then((answer) => still() && (hours.value = answer)),
+  ]);
+}
+
+export async function refreshCustomer(): Promise<void> {
+  if (attempt.peek()) await fetchAbout(attempt.peek());
+}
