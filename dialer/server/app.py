@@ -40,6 +40,7 @@ from dialer.server.face import EndpointView, LinkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
 from dialer.server.histogram import Histogram
 from dialer.server.inbound import Intake
+from dialer.server.learned import LEARNED_EVERY_S, Learned
 from dialer.server.listing import Listing
 from dialer.server.load import desk_of
 from dialer.server.pacing import TICK_S, civil_seconds
@@ -110,6 +111,7 @@ class Server:
         self.store: Store
         self.gate: Gate
         self.engine: Engine
+        self.learned: Learned
         self.accounts: Accounts
         self.reception: Reception
         self.intake: Intake
@@ -135,6 +137,7 @@ class Server:
         attempts, agents = await self.store.recover()
         self.gate = Gate(self.store, self.clock)
         self.engine = Engine(Floor(boot, self.gate.denied), self.clock, self, Changes(), self)
+        self.learned = Learned(self.store, self.engine.pacing)
         self.store.start_writer(
             self._committed,
             on_failure=self._task_failed,
@@ -238,6 +241,7 @@ class Server:
         try:
             async with asyncio.timeout(END_LIMIT_S):
                 await self.store.flush()  # what was being written is on record, and refused now
+                await self.learned.keep()
         except (TimeoutError, StoreClosed) as error:
             log.error("the database does not answer at the end", error=type(error).__name__)
         await self.engine.door.settled()
@@ -270,6 +274,7 @@ class Server:
         governor = Governor(
             campaign.pacer, account, campaign.pacer_options, patience_s=rules.patience_s
         )
+        await self.learned.restore(campaign.name, governor)
         self.engine.pacing.add(campaign.name, governor, self._zone, campaign.window.last_end)
 
     async def _start_bridge(self) -> None:
@@ -337,6 +342,7 @@ class Server:
             for name, pbx in self._pbxes.items()
         }
         self._tasks.start("loop lag", watch_lag(self._lag))
+        self._tasks.start("what pacers learned", every(LEARNED_EVERY_S, self.learned.keep))
         self._tasks.start("users", every(USERS_EVERY_S, self._learn_users))
         self._tasks.start("leads left", every(LEADS_EVERY_S, self._count_if_possible))
         self._tasks.start(

@@ -81,6 +81,9 @@ class Pacing:
     def governor(self, campaign: str) -> Governor:
         return self._desks[campaign].governor
 
+    def campaigns(self) -> tuple[str, ...]:
+        return tuple(self._desks)
+
     def last(self, campaign: str) -> tuple[float, Decision] | None:
         """The last decision and when it was made, on the core's clock."""
         desk = self._desks.get(campaign)

@@ -117,6 +117,22 @@ campaigns = sa.Table(
     sa.Column("started_ms", Moment),  # its first attempt: the law's blocks are counted from here
 )
 
+# What each campaign's pacer learned, so that a restart does not begin at nothing.
+pacer_states = sa.Table(
+    "pacer_states",
+    metadata,
+    sa.Column(
+        "campaign_id",
+        BigId,
+        sa.ForeignKey("campaigns.id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("pacer", sa.Text, nullable=False),
+    sa.Column("state", Json, nullable=False),
+    sa.Column("saved_ms", Moment, nullable=False),
+)
+
 lists = sa.Table(
     "lists",
     metadata,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
 from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
 from dialer.store.database import Database, connect
+from dialer.store.learned import LearnedState, keep_learned, read_learned
 from dialer.store.liststore import Incoming, ListStore
 from dialer.store.migrate import upgrade_database
 from dialer.store.ownership import Ownership, take_ownership
@@ -266,6 +267,18 @@ class Store:
         return await self.database.write(
             partial(recovery.take_over, context=self.context, node=node, now=self.clock.utc())
         )
+
+    # --- what pacers learned --------------------------------------------------------------------
+
+    async def keep_learned(self, states: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+        """Keep (pacer's name, state) of these campaigns in place of what was kept before."""
+        await self.database.write(
+            partial(keep_learned, context=self.context, states=states, now=self.clock.utc())
+        )
+
+    async def learned(self, campaign: str) -> LearnedState | None:
+        """What was kept; None when nothing was. ValueError when it cannot be read."""
+        return await self.database.read(partial(read_learned, campaign=campaign))
 
     # --- the account of abandons ----------------------------------------------------------------
 
