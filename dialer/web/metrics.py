@@ -74,6 +74,11 @@ class FaceCollector(Collector):
             m.answer_to_bridge,
         )
         yield _histogram("store_commit_seconds", "Length of one commit.", m.store_commit)
+        yield _histogram(
+            "pacing_decision_seconds",
+            "Length of one decision on lines, the picture of the floor included.",
+            m.pacing_decision,
+        )
 
 
 _PER_ENDPOINT = (
