@@ -17,6 +17,7 @@ from dialer.campaigns.cli import campaigns_app, lists_app
 from dialer.campaigns.compliance_cli import compliance_app, why_not_command
 from dialer.kpi.cli import kpi_command
 from dialer.staffing_cli import staffing
+from dialer.users_cli import UsersError, users_app
 
 app = typer.Typer(
     name="dialer",
@@ -28,6 +29,7 @@ agents_app = typer.Typer(help="Agents of the site.", no_args_is_help=True)
 app.add_typer(lists_app, name="lists")
 app.add_typer(campaigns_app, name="campaigns")
 app.add_typer(agents_app, name="agents")
+app.add_typer(users_app, name="users")
 app.add_typer(compliance_app, name="compliance")
 app.command("why-not")(why_not_command)
 app.command("staffing")(staffing)
@@ -107,6 +109,37 @@ def explain(
         typer.echo(f"Drawn: {plot}")
 
 
+@pacing_app.command()
+def why(
+    call: Annotated[str, typer.Argument(help="The call's id, as lists, events and the log have it.")],
+    config: Annotated[Path, typer.Option(help="The site's settings, dialer.yaml.")],
+) -> None:
+    """Why this call was abandoned: who was free, what was on its way, which risk was taken."""
+    from zoneinfo import ZoneInfo
+
+    from dialer import explain as told
+    from dialer.server.load import load_site
+    from dialer.store.database import connect
+    from dialer.store.inquire import CallOnRecord, read_call
+
+    site, _, _ = load_site(config)
+
+    async def look() -> CallOnRecord | None:
+        database = await connect(site.database)
+        try:
+            return await database.read(lambda connection: read_call(connection, call))
+        finally:
+            await database.close()
+
+    found = asyncio.run(look())
+    if found is None:
+        raise told.TraceError("there is no call of this id in the site's database")
+    if site.trace is None:
+        raise told.TraceError(f"{config}: no `trace` is kept: name a file for it")
+    for line in told.why_call(found, told.read_traces(site.trace), ZoneInfo(site.zone)):
+        typer.echo(line)
+
+
 @app.command()
 def demo(
     minutes: Annotated[float, typer.Option(help="Simulated minutes to play.", min=1)] = 60.0,
@@ -171,7 +204,7 @@ def main() -> None:
 
     try:
         app()
-    except (ConfigError, FileError, StoreError, TraceError, WebStartError) as error:
+    except (ConfigError, FileError, StoreError, TraceError, UsersError, WebStartError) as error:
         errors.print("[bold red]error:[/]", Text(str(error)), soft_wrap=True)
         sys.exit(1)
 

@@ -26,6 +26,7 @@ from dialer.demo.site import CAMPAIGN, GUEST, WEIGHTS, Secrets, write_site
 from dialer.server.app import Launch, Server
 from dialer.server.face import CampaignAction, CampaignView
 from dialer.server.load import load_site
+from dialer.server.people import NewUser, Role
 from dialer.store.store import Store
 from simulator.agents import Account, Manners, SimulatedAgents
 from simulator.pbx import AmiServer, contract_users
@@ -39,6 +40,9 @@ LAST_LINES_S = 60.0  # simulated: longer than any line rings
 LAST_CALLS_S = 400.0  # simulated: agents say goodbye, write up (limit 120 s) and leave
 WEBHOOKS_S = 300.0  # simulated: and the last webhooks
 SUPERVISOR = "demo"
+STAFF = "demo"  # a user who may do all but take calls
+STAFF_ROLES = (Role.SUPERVISOR, Role.MANAGER, Role.ENGINEER, Role.ADMINISTRATOR)
+TICKET_S = 24 * 3600.0  # real seconds, or as long as the demo is up
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +124,20 @@ class Stage:
         server = Server(site, campaigns, crm, launch)
         await server.start()  # leaves nothing behind when it cannot
         self._server = server
+        await server.accounts.add(NewUser(STAFF, STAFF_ROLES, "Demo"), "the demo")
+        everything, desk = (
+            f"{server.url}/#ticket={server.accounts.ticket(name, TICKET_S)}"
+            for name in (STAFF, GUEST)
+        )
+        # Links that sign in by themselves: on loopback, and of a demo's made-up people alone.
         self._screen.opened(
             [
-                ("wallboard", f"{self._server.url}/wallboard#token={secrets.viewer}"),
+                ("wallboard", f"{server.url}/wallboard#token={secrets.viewer}"),
+                ("everything (no log-in needed)", everything),
+                ("an agent's desk (no log-in needed)", desk),
                 (
-                    "an agent's page",
-                    f"{self._server.url}/agent (agent {GUEST}, password {secrets.guest})",
+                    "or as that agent",
+                    f"{server.url}/agent (agent {GUEST}, password {secrets.guest})",
                 ),
                 ("AMI of the simulated PBX", f"127.0.0.1:{self._pbx.port}"),
             ]

@@ -510,6 +510,13 @@ async def serve_for_ever(server: Server, path: Path) -> None:
     """Start and run until cancelled."""
     await server.start()
     spare_the_collector()
+    if (first := await server.accounts.first_administrator()) is not None:
+        name, password = first  # not into the log: it may be kept for long
+        print(
+            f"First administrator: sign in as {name} with {password} (shown this once, to be "
+            f"changed then) at {server.url}",
+            flush=True,
+        )
     log.info("the dialer serves", url=server.url, config=str(path))
     try:
         await asyncio.Event().wait()
