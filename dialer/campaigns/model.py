@@ -21,6 +21,8 @@ from dialer.campaigns.again import RING_LEAST_S, Again, Retry, close, known_outc
 from dialer.campaigns.compliance.facts import CampaignFacts, Override
 from dialer.campaigns.packs import load_packs, version_of
 from dialer.campaigns.retry import RetryRule, next_step
+from dialer.campaigns.strategy.load import load_strategy
+from dialer.campaigns.strategy.place import Strategy
 from dialer.campaigns.units import Duration, Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
 from dialer.campaigns.yamlfile import FileError, YamlFile
@@ -154,6 +156,7 @@ class CampaignFile(Part):
     amd: bool = False
     record: bool = False
     compliance: CompliancePart = CompliancePart()
+    strategy: Path | None = None  # of its leads, from the campaign file's own folder
     duplicates: DuplicatesPart = DuplicatesPart()
     attempts_max: Annotated[int, Field(ge=1, le=100)] = 8
     retry: dict[str, Retry] = Field(default_factory=dict)
@@ -226,6 +229,11 @@ class CampaignFile(Part):
         )
 
     @cached_property
+    def plan(self) -> Strategy | None:
+        """The campaign's strategy. Raises `FileError` for one that cannot be read."""
+        return None if self.strategy is None else load_strategy(self.strategy)
+
+    @cached_property
     def window(self) -> CallingWindow:
         return CallingWindow(tuple(part.hours() for part in self.calling_window))
 
@@ -278,7 +286,7 @@ def load_campaign(path: Path) -> CampaignFile:
         raise FileError([f"{path}:1: a campaign is a table of fields: name: ..., trunk: ..."])
     try:
         campaign = CampaignFile.model_validate(file.value)
-        return _with_packs(file, campaign)
+        return _with_files(file, campaign)
     except ValidationError as error:
         faults = error.errors(include_url=False)
     # A sequence with a faulty member counts as shorter than it is: that is no fault of its own.
@@ -286,14 +294,20 @@ def load_campaign(path: Path) -> CampaignFile:
     raise FileError([_fault(file, one) for one in told])
 
 
-def _with_packs(file: YamlFile, campaign: CampaignFile) -> CampaignFile:
-    """The campaign with its folder of packs found and read."""
+def _with_files(file: YamlFile, campaign: CampaignFile) -> CampaignFile:
+    """The campaign with its folder of packs and its strategy found and read."""
     if (folder := campaign.compliance.packs) is not None:
         folder = file.path.parent / folder
         if not folder.is_dir():
             raise FileError([file.fault(("compliance", "packs"), "is no folder of rule packs")])
         section = campaign.compliance.model_copy(update={"packs": folder})
         campaign = campaign.model_copy(update={"compliance": section})
+    if (plan := campaign.strategy) is not None:
+        plan = file.path.parent / plan
+        if not plan.is_file():
+            raise FileError([file.fault(("strategy",), "is no file: name the strategy's YAML")])
+        campaign = campaign.model_copy(update={"strategy": plan})
+        _ = campaign.plan
     _ = campaign.gate  # faults of packs are told now, and not when somebody is to be called
     return campaign
 

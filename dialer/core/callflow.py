@@ -111,7 +111,8 @@ def _launch(floor: Floor, call: Call, now: float) -> None:
     signal(floor, call, CallSignal.LAUNCHED, now)
     rules = floor.campaigns[call.campaign].rules
     call.originated = now
-    floor.set_deadline(call, now + rules.ring_limit_s + ORIGINATE_GRACE_S)
+    ring_limit_s = call.lead.ring_limit_s or rules.ring_limit_s
+    floor.set_deadline(call, now + ring_limit_s + ORIGINATE_GRACE_S)
     floor.emit(
         Originate(
             call.pbx,
@@ -119,7 +120,7 @@ def _launch(floor: Floor, call: Call, now: float) -> None:
             call.trunk,
             call.lead.phone,
             rules.caller_id,
-            rules.ring_limit_s,
+            ring_limit_s,
             _listens(floor, call),
             rules.record,
         )
@@ -428,7 +429,8 @@ def found(
     elif call.deadline is None:
         after = CHECK_AFTER_S.get(call.state, ORIGINATE_GRACE_S)
         if call.state is CallState.RINGING:
-            after = floor.campaigns[call.campaign].rules.ring_limit_s + ORIGINATE_GRACE_S
+            rules = floor.campaigns[call.campaign].rules
+            after = (call.lead.ring_limit_s or rules.ring_limit_s) + ORIGINATE_GRACE_S
         floor.set_deadline(call, now + after)
 
 

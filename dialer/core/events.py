@@ -39,6 +39,7 @@ class Lead:
     agent: str = ""
     callback: bool = False  # the time to call was agreed
     automatic: bool = True  # this phone may be dialled without a person deciding on it
+    ring_limit_s: float = 0.0  # never under RING_MIN_S; 0: the campaign's
 
 
 # --- the PBX: links ---------------------------------------------------------------------------

@@ -170,7 +170,10 @@ class Intake:
         def work(connection: Connection, now: datetime) -> tuple[object, Concerned]:
             if not leads_of(connection, source, external_id, campaign):
                 raise _Unknown
-            concerned = call_back(connection, source, external_id, campaign, max(at, now))
+            context = self._store.context
+            concerned = call_back(
+                connection, context, source, external_id, campaign, max(at, now), now
+            )
             return MatchAnswer(len(concerned.lead_ids)), concerned
 
         return await self._change(use, work)

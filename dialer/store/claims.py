@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
+from dialer.campaigns.lead import PRIORITY_MAX
 from dialer.core.events import Lead, LeadsOffered
 from dialer.store.attempts import lead_columns, lead_of
 from dialer.store.context import Context, from_ms, to_ms
 from dialer.store.decisions import CLAIM, judge, keep, put_back
 from dialer.store.schema import (
     LEADS_APART,
-    PRIORITY_MAX,
     LeadState,
     campaigns,
     leads,
@@ -30,6 +30,7 @@ from dialer.store.schema import (
     phones,
     suppression,
 )
+from dialer.store.stepping import obeyed
 
 CLAIM_MAX = 1_000
 _ROUNDS = 10  # claims found suppressed or denied are replaced, at most so often
@@ -145,6 +146,7 @@ def _allowed(
     connection: Connection, context: Context, found: list[Lead], now: datetime
 ) -> list[Lead]:
     """Those the gate lets pass; the others wait until their rule does."""
+    found = obeyed(connection, context, found, now)
     judged = judge(connection, context, [(lead, now, "") for lead in found])
     told = [one for one in judged if one is not None]
     for one in told:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from crm_bridge import outbox
 from crm_bridge.events import Event, Type
+from dialer.campaigns.strategy.place import Strategy
 from dialer.store import schema
 from dialer.store.policy import Policy
 
@@ -59,6 +60,7 @@ class KnownCampaign:
     id: int
     policy: Policy
     started: bool  # `started_ms` is set
+    strategy_id: int | None = None  # the version by which new leads are placed
 
 
 STOPPED_KEPT_S = 3600.0  # longer than any attempt waits for its slot on the trunk
@@ -78,6 +80,7 @@ class Context:
     campaigns: dict[str, KnownCampaign] = field(default_factory=dict)
     zone_ids: dict[str, int] = field(default_factory=dict)  # names -> id
     zone_names: dict[int, str] = field(default_factory=dict)
+    plans: dict[int, Strategy] = field(default_factory=dict)  # versions of strategies -> by id
     lists_fetched: Mapping[str, datetime] = field(default_factory=dict)  # do-not-call lists
     # Numbers stopped of late, known *before* the commit that stops them: the gate looks here in
     # the step in which an Originate leaves. Number -> when, UTC ms.

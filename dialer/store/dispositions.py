@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,11 +11,14 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
+from dialer.campaigns.strategy.steps import Disposed
 from dialer.core.commands import RecordDisposition
 from dialer.store.attempts import Refusals, Told, call_part
 from dialer.store.context import Context, from_ms, to_ms
 from dialer.store.outcomes import UNKNOWN, move
+from dialer.store.policy import Verdict
 from dialer.store.schema import LeadState, attempts, dispositions, leads, suppression
+from dialer.store.stepping import after_words
 
 # A lead in the hopper or on the line meanwhile stays there; its own outcome decides then.
 # (Spelt out below: IN with a list cannot be executed for many rows at once.)
@@ -59,6 +62,7 @@ def record_dispositions(
     moves: list[dict[str, Any]] = []
     stopped: list[dict[str, Any]] = []
     happened: list[crm.Event] = []
+    words: list[tuple[int, Disposed, int]] = []
     for i, one in enumerate(told):
         command: RecordDisposition = one.command
         if command.attempt not in known:
@@ -88,6 +92,7 @@ def record_dispositions(
         )
         if verdict.step is not None:
             moves.append(move(command.lead.lead_id, verdict.step))
+        words.append((command.lead.lead_id, _word(command, verdict), one.at_ms))
         if verdict.suppress:
             stopped.append(
                 {
@@ -111,12 +116,27 @@ def record_dispositions(
             )
     if rows:
         connection.execute(sa.insert(dispositions), rows)
+    planned, told_by_plans = after_words(connection, context, words)
+    happened += told_by_plans
+    moves = [one for one in moves if one["lead"] not in planned]
     if moves:
         connection.execute(_MOVE, moves)
     if stopped:
         context.stop((row["phone"] for row in stopped), max(one.at_ms for one in told))
         connection.execute(context.insert(suppression).on_conflict_do_nothing(), stopped)
     return refused, happened
+
+
+def _word(command: RecordDisposition, verdict: Verdict) -> Disposed:
+    """As a strategy hears it."""
+    step = verdict.step
+    call_at = None if step is None or step.at is None else to_ms(step.at)
+    done = step is not None and step.at is None
+    promised = None
+    if command.due_on:
+        day = date.fromisoformat(command.due_on)
+        promised = to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    return Disposed(command.code, verdict.category, call_at, done, verdict.suppress, promised)
 
 
 def parse_callback(text: str) -> datetime | None:

@@ -23,6 +23,7 @@ from dialer.store.schema import (
     attempts,
     dispositions,
     lead_refs,
+    lead_steps,
     lead_stops,
     leads,
     phones,
@@ -73,6 +74,7 @@ def erase(
         return Erased(), concerned
     numbers = connection.scalars(sa.select(phones.c.phone).where(phones.c.lead_id.in_(ids))).all()
     connection.execute(sa.update(leads).where(leads.c.id.in_(ids)).values(name="", fields={}))
+    connection.execute(sa.update(lead_steps).where(lead_steps.c.lead_id.in_(ids)).values(inputs={}))
     for phone_id in connection.scalars(
         sa.select(phones.c.id).where(phones.c.lead_id.in_(ids))
     ).all():

@@ -28,6 +28,7 @@ from dialer.store.schema import (
     outcome_counts,
     phones,
 )
+from dialer.store.stepping import after_outcomes
 
 UNKNOWN = "this attempt was never recorded"
 CLOSED = "this attempt has its outcome already"
@@ -111,14 +112,15 @@ def close_attempts(
         raise AssertionError("an attempt was closed by somebody else inside our transaction")
 
     ended = _tally(connection, closing)
-    steps = [_next_step(context, one, ended) for one in closing]
+    planned, told_by_plans = after_outcomes(connection, context, closing)
+    steps = [planned.get(i) or _next_step(context, one, ended) for i, one in enumerate(closing)]
     _turn_phones(connection, closing, steps)
     connection.execute(
         _MOVE,
         [move(one.command.lead.lead_id, step) for one, step in zip(closing, steps, strict=True)],
     )
     _count(connection, context, closing)
-    return refused, list(_events(context, closing, steps, ended))
+    return refused, [*_events(context, closing, steps, ended), *told_by_plans]
 
 
 def _tally(connection: Connection, closing: Sequence[Told]) -> dict[int, dict[str, int]]:
@@ -139,6 +141,9 @@ def _tally(connection: Connection, closing: Sequence[Told]) -> dict[int, dict[st
 
 def move(lead_id: int, step: NextStep) -> dict[str, Any]:
     """The parameters that carry out a step on a lead."""
+    if step.at is None and step.held:
+        held = LeadState.HELD.value
+        return {"lead": lead_id, "to": held, "because": step.held, "due_ms": None}
     if step.at is None:
         return {"lead": lead_id, "to": LeadState.DONE.value, "because": step.why, "due_ms": None}
     return {

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dialer.campaigns.compliance.facts import CampaignFacts
 from dialer.core.outcomes import Outcome
+
+if TYPE_CHECKING:  # strategies are made of retry rules, and those of what is below
+    from dialer.campaigns.strategy.place import Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class NextStep:
     `why` says why it is done. `next_phone`: on the lead's next number, if there is a good one.
     `phone_bad`: the number called does not exist; a lead with no good number left is done.
     `exhausted`: done because the strategy has no further attempt, not because it was reached.
+    `held`: not done and not called, and why.
     """
 
     at: datetime | None
@@ -28,6 +32,7 @@ class NextStep:
     next_phone: bool = False
     phone_bad: bool = False
     exhausted: bool = False
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,11 @@ class Policy(Protocol):
     def gate(self) -> CampaignFacts | None:
         """The law's rules, as the compliance gate reads them; None where there is no law (tests of
         the store)."""
+        ...
+
+    @property
+    def plan(self) -> Strategy | None:
+        """The campaign's strategy; None: every lead is called as the retry rules say."""
         ...
 
     def definition(self) -> dict[str, Any]:

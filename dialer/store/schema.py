@@ -50,6 +50,11 @@ class LeadState(StrEnum):
 LEADS_APART = "state IN ('claimed', 'dialling', 'held')"
 
 
+# How a lead's `why` begins: who holds it, or is done with it.
+STOPPED = "crm: "
+RESTED = "strategy: "
+
+
 class StopKind(StrEnum):
     """Why the CRM wants no calls, the weightiest first."""
 

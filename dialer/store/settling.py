@@ -35,6 +35,7 @@ from dialer.store.schema import (
 from dialer.store.sitekey import erased_among
 from dialer.store.staged import StagedPhone
 from dialer.store.stops import standing_of, stopped_as
+from dialer.store.strategies import NewLead, placing_of
 from dialer.store.upserts import LeadChange, Result, update_lead
 
 
@@ -165,6 +166,7 @@ def _settle(
     phone_rows: list[tuple[Any, ...]] = []
     person_rows: list[tuple[Any, ...]] = []
     next_id = _lead_ids(connection, len(made))
+    placing = placing_of(context, campaign_id, now)
     for line, external_id, name, zones, fields, priority, held, person, given, _ in made:
         free = [pair for pair in given if pair[0] not in taken] if taken else given
         if not free or external_id in taken_ids:
@@ -172,13 +174,21 @@ def _settle(
             continue
         lead_id = next(next_id)
         state = LeadState.HELD.value if held else LeadState.WAITING.value
+        next_ms, position = now_ms, 0
+        if placing is not None:
+            begins = placing.begin(NewLead(lead_id, external_id, name, zones, fields, free))
+            next_ms, position = begins.next_at_ms, begins.position
+            priority = priority if begins.priority is None else begins.priority
+            if not held:
+                state, held = begins.state.value, begins.why
         if stopped and external_id in stopped:
             as_said = stopped_as(stopped[external_id])
             state, held = as_said["state"], as_said["why"]
         lead_rows.append(
             (
                 *(lead_id, campaign_id, list_id, line, external_id or None, name),
-                *(context.zone_ids[zones], json.dumps(fields), state, held, priority, now_ms, 0, 0),
+                *(context.zone_ids[zones], json.dumps(fields), state, held),
+                *(priority, next_ms, position, 0),
             )
         )
         phone_rows.extend(
@@ -190,10 +200,12 @@ def _settle(
     insert_rows(connection, leads, _LEAD_COLUMNS, lead_rows)
     insert_rows(connection, phones, _PHONE_COLUMNS, phone_rows)
     insert_rows(connection, lead_persons, ("lead_id", "campaign_id", "person"), person_rows)
+    if placing is not None:
+        placing.write(connection, context)
     done.made = len(lead_rows)
     for row in rows:
         if row[9]:
-            _bring_up_to_date(connection, context, campaign_id, row, done)
+            _bring_up_to_date(connection, context, campaign_id, row, done, now)
     return done
 
 
@@ -208,7 +220,12 @@ def _lead_ids(connection: Connection, count: int) -> Iterator[int]:
 
 
 def _bring_up_to_date(
-    connection: Connection, context: Context, campaign_id: int, row: Packed, done: Settled
+    connection: Connection,
+    context: Context,
+    campaign_id: int,
+    row: Packed,
+    done: Settled,
+    now: datetime,
 ) -> None:
     """Carry out a row that came for a lead that is there."""
     _, external_id, name, zones, fields, priority, held, _, given, _ = row
@@ -237,7 +254,7 @@ def _bring_up_to_date(
         merge=True,
         priority=priority or None,
     )
-    outcome = update_lead(connection, context, lead, change, done.concerned)
+    outcome = update_lead(connection, context, lead, change, now, done.concerned)
     if outcome.result is Result.REJECTED:
         done.late += 1
     else:

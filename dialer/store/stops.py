@@ -16,10 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
+from dialer.campaigns.strategy.model import Trigger
+from dialer.campaigns.strategy.steps import Happened
 from dialer.store.bulk import rows_among
 from dialer.store.context import Context, to_ms
 from dialer.store.decisions import lock_keys
 from dialer.store.schema import (
+    RESTED,
+    STOPPED,
     LeadState,
     StopKind,
     campaigns,
@@ -29,8 +33,7 @@ from dialer.store.schema import (
     phones,
     suppression,
 )
-
-STOPPED = "crm: "  # how `why` begins when the CRM stopped the lead
+from dialer.store.stepping import happened_to, uses_strategies
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,31 @@ def put_stop(connection: Connection, context: Context, stop: Stop, now: datetime
             sa.select(phones.c.phone).where(phones.c.lead_id.in_(concerned))
         ).all()
         suppress(connection, context, numbers, "crm", "", now)
+    _tell_strategies(connection, context, stop, concerned, now)
     return Concerned(frozenset(concerned), frozenset(numbers))
+
+
+_HAPPENED = {
+    (StopKind.CEASE, False): Trigger.CEASE,
+    (StopKind.PAID, False): Trigger.PAID,
+    (StopKind.DISPUTE, False): Trigger.DISPUTE,
+    (StopKind.DISPUTE, True): Trigger.DISPUTE_RESOLVED,
+    (StopKind.PAYMENT, False): Trigger.PAYMENT,
+    (StopKind.PAYMENT, True): Trigger.CALLBACK,
+}
+
+
+def _tell_strategies(
+    connection: Connection, context: Context, stop: Stop, concerned: set[int], now: datetime
+) -> None:
+    if not uses_strategies(context):
+        return
+    what = _HAPPENED.get((stop.kind, stop.lifted))
+    ids = concerned | {lead.id for lead in leads_of(connection, stop.source, stop.external_id)}
+    if what is None:
+        return
+    call_at = to_ms(stop.resume_at or now) if what is Trigger.CALLBACK else None
+    happened_to(connection, context, ids, Happened(what, call_at), now)
 
 
 def _write(connection: Connection, context: Context, stop: Stop, now: datetime) -> bool:
@@ -199,10 +226,12 @@ def _moved(lead: Any, holds: StopKind | None, stop: Stop, now: datetime) -> dict
 
 def call_back(
     connection: Connection,
+    context: Context,
     source: str,
     external_id: str,
     campaign: str,
     at: datetime,
+    now: datetime,
 ) -> Concerned:
     """Have an account called at a time, also one that was done. Raises `NotNow`.
 
@@ -224,7 +253,7 @@ def call_back(
     concerned: set[int] = set()
     found = leads_of(connection, source, external_id, campaign)
     for lead in found:
-        held = lead.state == LeadState.HELD.value and not lead.why.startswith(STOPPED)
+        held = lead.state == LeadState.HELD.value and not lead.why.startswith((STOPPED, RESTED))
         if held or lead.why == "do not call" or _suppressed(connection, lead.id):
             continue
         connection.execute(
@@ -238,6 +267,9 @@ def call_back(
             )
         )
         concerned.add(lead.id)
+    if uses_strategies(context):
+        asked = Happened(Trigger.CALLBACK, to_ms(at))
+        happened_to(connection, context, concerned, asked, now)
     if found and not concerned:
         raise NotNow("The account is held, or its number is on the do-not-call list.")
     return Concerned(frozenset(concerned))

@@ -18,7 +18,7 @@ from dialer.campaigns.compliance.facts import Deny, PhoneFacts
 from dialer.clock import Clock
 from dialer.core.events import AgentRecovered, AttemptRecovered, Lead, LeadsOffered
 from dialer.core.modes import Booking
-from dialer.store import claims, decisions, recovery, stops
+from dialer.store import claims, decisions, recovery, stepping, stops, strategies
 from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
 from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
@@ -116,15 +116,21 @@ class Store:
                 decisions.keep_rules(connection, self.context, policy.gate, from_ms(now_ms))
                 decisions.load_list_ages(connection, self.context)
             insert = self.context.insert(campaigns)
-            return connection.execute(
+            row = connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=["name"], set_={"definition": insert.excluded.definition}
                 ).returning(campaigns.c.id, campaigns.c.started_ms),
                 {"name": name, "definition": definition, "created_ms": now_ms},
             ).one()
+            strategy_id = strategies.register(
+                connection, self.context, row.id, policy.plan, from_ms(now_ms)
+            )
+            return row, strategy_id
 
-        row = await self.database.write(work)
-        self.context.campaigns[name] = KnownCampaign(row.id, policy, row.started_ms is not None)
+        row, strategy_id = await self.database.write(work)
+        self.context.campaigns[name] = KnownCampaign(
+            row.id, policy, row.started_ms is not None, strategy_id
+        )
 
     async def started_at(self, campaign: str) -> datetime | None:
         """When the campaign's first attempt was made: its first legal block begins there."""
@@ -252,6 +258,10 @@ class Store:
         ended = time.perf_counter()
         self._counts[campaign] = (ended + _COUNT_REST * (ended - began), counts)
         return counts
+
+    async def run_steps(self, now: datetime) -> int:
+        """Move leads whose strategy's time has come; how many were due."""
+        return await self.database.write(partial(stepping.run_due, context=self.context, now=now))
 
     # --- the start ----------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection
 from dialer.store.context import Context, to_ms
 from dialer.store.erasure import is_erased
 from dialer.store.schema import (
+    RESTED,
+    STOPPED,
     LeadState,
     ListState,
     StopKind,
@@ -25,7 +27,9 @@ from dialer.store.schema import (
     suppression,
 )
 from dialer.store.staged import StagedPhone
-from dialer.store.stops import STOPPED, Concerned, standing, stopped_as, suppress
+from dialer.store.stepping import fields_changed
+from dialer.store.stops import Concerned, standing, stopped_as, suppress
+from dialer.store.strategies import NewLead, placing_of
 
 _PUT_AWAY = 1_000  # position from which numbers stand that the CRM took off a lead
 
@@ -110,7 +114,7 @@ def _one(
         )
     ).first()
     if lead is not None:
-        outcome = update_lead(connection, context, lead, row, concerned)
+        outcome = update_lead(connection, context, lead, row, now, concerned)
     elif create:
         outcome = _create(connection, context, campaign_id, row, now)
     else:
@@ -166,12 +170,48 @@ def _create(
         .returning(leads.c.id)
     ).scalar_one()
     _add_phones(connection, campaign_id, lead_id, usable)
+    _place(connection, context, campaign_id, lead_id, row, usable, now)
     if holds is StopKind.CEASE:
         suppress(connection, context, [one.phone for one in usable], "crm", row.campaign, now)
     connection.execute(
         sa.update(lists).where(lists.c.id == list_id).values(accepted=lists.c.accepted + 1)
     )
     return RowOutcome(Result.CREATED, why)
+
+
+def _place(
+    connection: Connection,
+    context: Context,
+    campaign_id: int,
+    lead_id: int,
+    row: LeadChange,
+    numbers: Sequence[StagedPhone],
+    now: datetime,
+) -> None:
+    """Begin the lead's strategy; what holds it otherwise goes on holding it."""
+    placing = placing_of(context, campaign_id, now)
+    if placing is None:
+        return
+    begins = placing.begin(
+        NewLead(
+            lead_id,
+            row.external_id,
+            row.name or "",
+            row.zones or "",
+            dict(row.fields or {}),
+            [(one.phone, one.label) for one in numbers],
+        )
+    )
+    values: dict[str, Any] = {"position": begins.position}
+    if begins.priority is not None:
+        values["priority"] = begins.priority
+    connection.execute(sa.update(leads).where(leads.c.id == lead_id).values(**values))
+    connection.execute(
+        sa.update(leads)
+        .where(leads.c.id == lead_id, leads.c.state == LeadState.WAITING.value)
+        .values(state=begins.state.value, why=begins.why, next_at_ms=begins.next_at_ms)
+    )
+    placing.write(connection, context)
 
 
 def _list_of(connection: Connection, campaign_id: int, source: str, now: datetime) -> int:
@@ -251,7 +291,12 @@ def _add_phones(
 
 
 def update_lead(
-    connection: Connection, context: Context, lead: Any, row: LeadChange, concerned: set[int]
+    connection: Connection,
+    context: Context,
+    lead: Any,
+    row: LeadChange,
+    now: datetime,
+    concerned: set[int],
 ) -> RowOutcome:
     """Bring a lead up to date. `concerned` gains it when somebody has it in hand."""
     values: dict[str, Any] = {}
@@ -274,13 +319,16 @@ def update_lead(
             values["position"] = 0
     if not values:
         return RowOutcome(Result.UNCHANGED, why)
-    if row.zones and lead.state == LeadState.HELD.value and not lead.why.startswith(STOPPED):
+    resting = lead.why.startswith((STOPPED, RESTED))
+    if row.zones and lead.state == LeadState.HELD.value and not resting:
         values |= {"state": LeadState.WAITING.value, "why": ""}  # its zone is known now
     if lead.state == LeadState.CLAIMED.value:  # whoever has it in hand has it as it was
         values |= {"state": LeadState.WAITING.value, "claimed_by": None}
     if lead.state in (LeadState.CLAIMED.value, LeadState.DIALLING.value):
         concerned.add(lead.id)
     connection.execute(sa.update(leads).where(leads.c.id == lead.id).values(**values))
+    if "fields" in values:
+        fields_changed(connection, context, lead.id, values["fields"], now)
     return RowOutcome(Result.UPDATED, why)
 
 

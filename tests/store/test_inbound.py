@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from dialer.store.erasure import erase
 from dialer.store.feed import KeyUse, keep_answer, known_answer, read_feed
-from dialer.store.staged import StagedPhone
 from dialer.store.schema import StopKind
+from dialer.store.staged import StagedPhone
 from dialer.store.stops import NotNow, Stop, call_back, put_stop
 from dialer.store.upserts import LeadChange, upsert
 from tests.store.world import World, attempt, outcome, staged
@@ -67,7 +67,9 @@ async def test_a_claimed_lead_that_is_stopped_is_not_recorded(world: World) -> N
     assert refused
     at = world.store.clock.utc() + timedelta(days=1)
     with pytest.raises(NotNow):
-        await world.store.database.write(lambda c: call_back(c, "crm", "a", "", at))
+        await world.store.database.write(
+            lambda c: call_back(c, world.store.context, "crm", "a", "", at, at)
+        )
     await change_by(world, put_stop, Stop(StopKind.DISPUTE, "crm", "a", "d1", lifted=True))
     assert [one.lead_id for one in await world.claim()] == [lead.lead_id]
 

@@ -62,7 +62,7 @@ async def clear(database: Database) -> None:
             for name in connection.scalars(
                 sa.text(
                     "SELECT name FROM sqlite_master WHERE type = 'table'"
-                    " AND name NOT LIKE 'sqlite%' ORDER BY rowid DESC"  # what refers to others first
+                    " AND name NOT LIKE 'sqlite%' ORDER BY rowid DESC"  # referring ones first
                 )
             ).all():
                 connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")

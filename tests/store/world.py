@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dialer.campaigns.compliance.facts import CampaignFacts
+from dialer.campaigns.strategy.place import Strategy
 from dialer.clock import Clock
 from dialer.core.commands import (
     Progress,
@@ -38,6 +39,7 @@ class Script:
     opens: datetime | None = None
     attempts_max: int = 3
     gate: CampaignFacts | None = None
+    plan: Strategy | None = None
 
     def definition(self) -> dict[str, Any]:
         return {"name": self.name}

@@ -19,10 +19,7 @@ from dialer.campaigns.strategy.sql import clause, first_of, level_of, matching
 from dialer.campaigns.strategy.values import Value
 from dialer.store.database import parse_url
 from dialer.store.schema import Json
-from tests.store.conftest import postgresql_server
 from tests.strategy.making import INPUTS, TODAY, leads, predicates, priorities
-
-__all__ = ["postgresql_server"]
 
 _meta = sa.MetaData()
 _rows = sa.Table(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dialer.campaigns.again import RING_LEAST_S, Retry, known_outcomes, rules_of
+from dialer.campaigns.lead import PRIORITY_MAX
 from dialer.campaigns.retry import RetryRule
 from dialer.campaigns.strategy.predicate import When
 from dialer.campaigns.strategy.score import Priority
@@ -24,7 +25,6 @@ from dialer.campaigns.units import Duration, Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
 from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
-from dialer.store.schema import PRIORITY_MAX
 
 CHAMPION = "champion"
 END = "end"  # `next: end`: the treatment is over

@@ -12,10 +12,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from dialer.campaigns.lead import PRIORITY_MAX
 from dialer.campaigns.strategy.predicate import Facts, When, faults, matches
 from dialer.campaigns.strategy.values import Input, Kind, seen
 from dialer.campaigns.units import Part
-from dialer.store.schema import PRIORITY_MAX
 
 LEVELS = PRIORITY_MAX + 1
 _POINT = 10**6  # millionths

@@ -13,10 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dialer.campaigns.lead import PRIORITY_MAX
 from dialer.campaigns.strategy.predicate import Predicate, operands
 from dialer.campaigns.strategy.score import LEVELS, Priority, Term, factor, millionths
 from dialer.campaigns.strategy.values import Input, Kind
-from dialer.store.schema import PRIORITY_MAX
 
 Column = sa.ColumnElement[Any]
 Condition = sa.ColumnElement[bool]

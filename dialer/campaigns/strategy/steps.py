@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dialer.campaigns.lead import PRIORITY_MAX
 from dialer.campaigns.strategy.model import (
     Channel,
     Do,
@@ -35,7 +36,7 @@ from dialer.campaigns.strategy.place import Strategy, place
 from dialer.campaigns.strategy.predicate import matches
 from dialer.campaigns.strategy.values import Values
 from dialer.core.outcomes import Outcome
-from dialer.store.schema import PRIORITY_MAX, Phase
+from dialer.store.schema import Phase
 
 WORD_LIMIT_S = 3600.0  # an agent's word comes within minutes, or it does not come
 THROUGH = "the strategy is through"

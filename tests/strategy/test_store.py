@@ -1,0 +1,271 @@
+"""Strategies in both databases: leads placed at the import, moved by calls, words, the CRM and
+time, and kept in the version they were placed by."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dialer.campaigns.strategy.place import Strategy
+from dialer.core.commands import Timings
+from dialer.core.events import Lead
+from dialer.core.outcomes import Outcome
+from dialer.store import StagedLead, StagedPhone
+from dialer.store.schema import StopKind
+from dialer.store.stepping import migrate
+from dialer.store.stops import Stop, call_back, put_stop
+from dialer.store.strategies import preview
+from tests.store.world import World, attempt, disposition, outcome
+from tests.strategy.making import body, example, small
+
+TALK = Timings(originated=1.0, ringing=2.0, answered=5.0, live=5.0, connected=6.0, ended=66.0)
+
+
+@pytest.fixture
+async def world(url: str) -> AsyncIterator[World]:
+    world = await World.open(url)
+    world.start()
+    yield world
+    await world.store.close()
+    assert not world.failures
+
+
+async def given(world: World, plan: Strategy) -> None:
+    world.script.plan = plan
+    await world.store.add_campaign(world.script)
+
+
+def account(line: int, balance: str = "500.00", **fields: str) -> StagedLead:
+    phones = (
+        StagedPhone(f"+4930{line:07d}", "Home phone", "Home phone"),
+        StagedPhone(f"+4917{line:07d}", "Mobile", "Mobile"),
+    )
+    more = {"balance": balance, **fields}
+    return StagedLead(line, phones, f"name {line}", f"A{line}", "Europe/Berlin", 0, "", more)
+
+
+async def row(world: World, external_id: str = "A1") -> Any:
+    found = await world.rows(
+        "SELECT leads.state, leads.why, leads.priority, leads.position, leads.next_at_ms,"
+        " lead_steps.phase, lead_steps.segment, lead_steps.arm, lead_steps.step, lead_steps.due_ms"
+        " FROM leads JOIN lead_steps ON lead_steps.lead_id = leads.id"
+        " WHERE leads.external_id = :id",
+        id=external_id,
+    )
+    return found[0]
+
+
+async def call(world: World, how: Outcome, **more: Any) -> tuple[Any, Lead]:
+    (lead,) = await world.claim(1)
+    opened = attempt(world, lead)
+    assert await world.give(opened) == [""]
+    assert await world.give(outcome(opened, how, **more)) == [""]
+    return opened, lead
+
+
+async def due_now(world: World) -> None:
+    await world.store.database.write(
+        lambda c: c.exec_driver_sql("UPDATE leads SET next_at_ms = 0 WHERE state = 'waiting'")
+    )
+
+
+async def test_a_list_is_placed_as_it_comes_in(world: World) -> None:
+    await given(world, example())
+    await world.load(
+        account(1, "500.00", product="energy"),
+        account(2, "20.00"),
+        account(3, "5000.00", due_date="2020-01-01", product="energy"),
+        account(4, "n/a"),
+    )
+    first = await row(world)
+    assert (first.state, first.phase, first.segment) == ("waiting", "voice", "rest")
+    assert first.position == 1  # the tactic wants the mobile first
+    small_ = await row(world, "A2")
+    assert (small_.state, small_.phase) == ("held", "excluded")
+    assert small_.why == "strategy: less is owed than the calls would cost"
+    late = await row(world, "A3")
+    assert (late.segment, late.priority) == ("late", 8)
+    assert late.priority > first.priority
+    assert (await row(world, "A4")).why == "strategy: balance is missing or is no money"
+    assert [lead.external_id for lead in await world.claim()] == ["A3", "A1"]
+
+
+async def test_calls_move_a_lead_on_and_the_crm_hears_of_the_steps(world: World) -> None:
+    await given(world, small())
+    await world.load(account(1))
+    _, lead = await call(world, Outcome.NO_ANSWER)
+    assert lead.phone.startswith("+4930")
+    await due_now(world)
+    _, lead = await call(world, Outcome.NO_ANSWER)
+    assert lead.phone.startswith("+4917")  # the next number
+    await due_now(world)
+    await call(world, Outcome.NO_ANSWER)
+    now = await row(world)  # three attempts: the letter was told, the desk comes in two days
+    assert (now.state, now.phase, now.step) == ("held", "waiting", "desk")
+    told = await world.value("SELECT data FROM crm_event WHERE type = 'strategy.step'")
+    assert '"action":"letter"' in told.replace(" ", "")
+    later = world.store.clock.utc() + timedelta(days=3)
+    assert await world.store.run_steps(later) == 1
+    assert await world.value("SELECT count(*) FROM strategy_tasks WHERE closed_ms IS NULL") == 1
+    assert await world.store.run_steps(later) == 0
+    assert await world.store.run_steps(later + timedelta(days=6)) == 1
+    now = await row(world)
+    assert (now.state, now.phase, now.step) == ("waiting", "voice", "again")
+    assert await world.value("SELECT count(*) FROM strategy_tasks WHERE closed_ms IS NULL") == 0
+    steps = await world.rows("SELECT step FROM lead_step_log ORDER BY id")
+    assert [one[0] for one in steps] == ["desk", "desk", "again"]
+
+
+async def test_an_agents_word_decides(world: World) -> None:
+    await given(world, small())
+    await world.load(account(1))
+    opened, _ = await call(world, Outcome.CONNECTED, timings=TALK)
+    assert (await row(world)).phase == "talked"
+    assert await world.give(disposition(opened, "sold")) == [""]
+    now = await row(world)
+    assert (now.state, now.phase, now.step) == ("held", "waiting", "desk")
+    # Corrected: the customer wants to be called.
+    at = world.store.clock.utc() + timedelta(days=1)
+    assert await world.give(disposition(opened, "callback", callback_at=at.isoformat())) == [""]
+    now = await row(world)
+    assert (now.state, now.phase, now.step) == ("waiting", "voice", "call")
+
+
+async def test_do_not_call_ends_it(world: World) -> None:
+    await given(world, small())
+    await world.load(account(1))
+    opened, _ = await call(world, Outcome.CONNECTED, timings=TALK)
+    await world.give(disposition(opened, "never"))
+    now = await row(world)
+    assert (now.state, now.why, now.phase) == ("done", "do not call", "ended")
+
+
+async def test_a_number_that_does_not_exist_is_left_out(world: World) -> None:
+    await given(world, small())
+    await world.load(account(1))
+    await call(world, Outcome.INVALID)
+    (lead,) = await world.claim(1)
+    assert lead.phone.startswith("+4917")
+    opened = attempt(world, lead)
+    await world.give(opened, outcome(opened, Outcome.INVALID))
+    now = await row(world)
+    assert (now.phase, now.step) == ("waiting", "desk")  # nobody can be called: the next step
+
+
+async def stop(world: World, kind: StopKind, **more: Any) -> None:
+    now = world.store.clock.utc()
+    await world.store.database.write(
+        lambda c: put_stop(c, world.store.context, Stop(kind, "crm", "A1", **more), now)
+    )
+
+
+async def test_what_the_crm_says_holds_the_strategy_and_ends_it(world: World) -> None:
+    await given(world, small(triggers=[{"event": "payment", "do": "hold", "for": "3d"}]))
+    await world.load(account(1))
+    await stop(world, StopKind.PAYMENT)
+    now = await row(world)
+    assert (now.state, now.why, now.phase) == ("held", "crm: payment", "held")
+    later = world.store.clock.utc() + timedelta(days=4)
+    assert await world.store.run_steps(later) == 1
+    now = await row(world)
+    assert (now.state, now.phase, now.step) == ("waiting", "voice", "call")
+    await stop(world, StopKind.DISPUTE)
+    assert (await row(world)).phase == "held"
+    assert await world.store.run_steps(later + timedelta(days=400)) == 0
+    await stop(world, StopKind.DISPUTE, lifted=True)
+    assert (await row(world)).state == "waiting"
+    await stop(world, StopKind.PAID)
+    now = await row(world)
+    assert (now.state, now.why, now.phase) == ("done", "crm: paid", "ended")
+
+
+async def test_a_dispute_is_not_lifted_by_time(world: World) -> None:
+    """Only what a payment holds may a strategy let go by itself."""
+    await given(world, small(triggers=[{"event": "dispute", "do": "hold", "for": "1d"}]))
+    await world.load(account(1))
+    await stop(world, StopKind.DISPUTE)
+    await world.store.run_steps(world.store.clock.utc() + timedelta(days=2))
+    now = await row(world)
+    assert (now.state, now.why) == ("held", "crm: dispute")
+
+
+async def test_the_crm_asks_for_a_call_between_steps(world: World) -> None:
+    await given(world, small())
+    await world.load(account(1))
+    opened, _ = await call(world, Outcome.CONNECTED, timings=TALK)
+    await world.give(disposition(opened, "sold"))
+    now = world.store.clock.utc()
+    at = now + timedelta(hours=5)
+    context = world.store.context
+    await world.store.database.write(lambda c: call_back(c, context, "crm", "A1", "", at, now))
+    found = await row(world)
+    assert (found.state, found.phase, found.step) == ("waiting", "voice", "call")
+
+
+async def test_hours_and_ring_of_a_tactic(world: World) -> None:
+    now = world.store.clock.utc()
+    closed = (now.weekday() + 3) % 7
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    tactic = {"ring_s": 40, "windows": [{"days": days[closed], "from": "10:00", "to": "11:00"}]}
+    await given(world, small(tactics={"t": tactic}))
+    await world.load(account(1))
+    found = await row(world)
+    assert found.next_at_ms > now.timestamp() * 1000 + 86_400_000
+    await due_now(world)  # whatever the row says, the claim asks the tactic
+    assert await world.claim() == ()
+    assert (await row(world)).next_at_ms == found.next_at_ms
+    open_ = {"ring_s": 40, "windows": [{"days": "mon-sun", "from": "00:00", "to": "24:00"}]}
+    await given(world, small(tactics={"t": open_}))
+    await world.load(account(2))
+    (lead,) = [one for one in await world.claim() if one.external_id == "A2"]
+    assert lead.ring_limit_s == 40
+
+
+async def test_a_lead_keeps_its_version_until_it_is_moved(world: World) -> None:
+    await given(world, small())
+    await world.load(account(1, "5.00"), account(2))
+    old = world.store.context.campaigns["spring"].strategy_id
+    few = {"id": "few", "when": {"f": "balance", "lt": 10}, "reason": "too small"}
+    new_plan = small(
+        exclude=[few], segments=[{"id": "everybody", "when": True, "treatment": "one"}]
+    )
+    await given(world, new_plan)
+    known = world.store.context.campaigns["spring"]
+    assert known.strategy_id != old
+    await world.load(account(3))
+    assert (await row(world)).segment == "all"  # under way: as it was placed
+    assert (await row(world, "A3")).segment == "everybody"
+    new, now, context = known.strategy_id, world.store.clock.utc(), world.store.context
+    assert new is not None
+    change = await world.store.database.read(lambda c: preview(c, new_plan, known.id, new, now))
+    assert (change.leads, change.changing) == (2, 2)
+    assert change.moved == {("all", ""): 1, ("all", "everybody"): 1}
+    ids = [one[0] for one in await world.rows("SELECT lead_id FROM lead_steps")]
+    moved = await world.store.database.write(lambda c: migrate(c, context, ids, new, now))
+    assert moved == 3
+    assert (await row(world)).phase == "excluded"
+    assert (await row(world, "A2")).segment == "everybody"
+    assert await world.value("SELECT count(DISTINCT strategy_id) FROM lead_steps") == 1
+
+
+async def test_another_process_knows_versions_it_did_not_write(world: World, url: str) -> None:
+    await given(world, small())
+    await world.load(account(1))
+    other = await World.open(url, boot="b2")
+    other.script.plan = small(title="another")
+    await other.store.add_campaign(other.script)
+    try:
+        assert await other.store.run_steps(other.store.clock.utc()) == 0
+        lead = (await other.claim(1))[0]
+        assert lead.external_id == "A1"  # its plan was read from the database
+    finally:
+        await other.store.close()
+
+
+def test_the_same_strategy_has_the_same_version() -> None:
+    assert small().version == small().version
+    assert small().version != small(title="x").version
+    assert body() == body()
