@@ -58,7 +58,7 @@ from dialer.store.store import Store
 from dialer.store.writer import Commit, StoreClosed
 from dialer.tasks import Tasks
 from dialer.web.app import WebServer
-from dialer.web.settings import ApiToken, Provider, WebSettings
+from dialer.web.settings import ApiToken, Panel, Provider, WebSettings
 
 log = structlog.get_logger()
 
@@ -313,6 +313,7 @@ class Server:
             frame_ancestors=section.frame_ancestors,
             phone_sockets=section.phone_sockets + phone_origins(self.site),
             oidc=None if section.oidc is None else Provider(**section.oidc.model_dump()),
+            panels={name: Panel(one.script, one.log) for name, one in section.panels.items()},
         )
         self._web = WebServer(
             self.reception,

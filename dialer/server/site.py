@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -95,6 +95,14 @@ class OidcSettings(_Settings):
 Source = Annotated[str, Field(pattern=r"^(https?|wss?)://[A-Za-z0-9.*:\[\]-]+$")]
 
 
+class PanelSettings(_Settings):
+    """The agent's phone in a CRM's frame: `script` is the CRM's own; `log`: the panel writes calls
+    down in the CRM (leave it off where a connector of the bridge does)."""
+
+    script: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/%?=&-]*$")]
+    log: bool = False
+
+
 class WebSection(_Settings):
     """Tokens are name -> token; the name goes into the audit."""
 
@@ -110,6 +118,9 @@ class WebSection(_Settings):
     frame_ancestors: tuple[Source, ...] = ()
     phone_sockets: tuple[Source, ...] = ()
     oidc: OidcSettings | None = None
+    panels: dict[Literal["salesforce", "hubspot", "dynamics"], PanelSettings] = Field(
+        default_factory=dict
+    )
 
 
 class SiteSettings(_Settings):

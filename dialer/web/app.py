@@ -28,6 +28,7 @@ from dialer.tasks import Tasks
 from dialer.web import agent_work, agents, problems, sockets, supervisors
 from dialer.web.auth import Access, Door, host_is_ours
 from dialer.web.bridge import BRIDGE
+from dialer.web.embedded import PANEL
 from dialer.web.encode import encode
 from dialer.web.hub import Hub
 from dialer.web.inbound import INBOUND
@@ -95,6 +96,7 @@ async def health(site: Site, call: Call) -> web.Response:
 
 ROUTES: tuple[Route, ...] = (
     *PAGES,
+    *PANEL,
     *SESSION,
     *OIDC,
     *USERS,
@@ -311,7 +313,7 @@ async def _stop(app: web.Application) -> None:
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:
     settings = request.app[SITE].settings
     response.headers.update(_HEADERS)
-    response.headers["Content-Security-Policy"] = _policy(settings)
+    response.headers.setdefault("Content-Security-Policy", _policy(settings))
     if not settings.frame_ancestors:
         response.headers["X-Frame-Options"] = "DENY"
     if settings.secure:

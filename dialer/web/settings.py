@@ -44,6 +44,23 @@ class Provider:
     scopes: str = "openid"
 
 
+PANELS = ("salesforce", "hubspot", "dynamics")  # CRMs whose frame our panel knows
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """`script` is the address of the CRM's own script; `log`: the panel writes the call down in the
+    CRM, which a connector of the bridge may do better."""
+
+    script: str
+    log: bool = False
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of the script, for the page's policy."""
+        return "/".join(self.script.split("/")[:3])
+
+
 @dataclass(frozen=True, slots=True)
 class WebSettings:
     """`supervisors` and `viewers` are name -> token; a name goes into the audit, a token is at
@@ -53,7 +70,8 @@ class WebSettings:
     open a WebSocket. `public_url` is the address people open, when a proxy stands before us; with
     https the cookie never travels without TLS. `proxies` are the addresses of such proxies, whose
     X-Forwarded-For is believed. `frame_ancestors` are the sites (a CRM's) that may show our pages
-    in a frame, `phone_sockets` the PBX's WebSockets that the browser's phone connects to."""
+    in a frame, `phone_sockets` the PBX's WebSockets that the browser's phone connects to. `panels`
+    are the CRMs that have the agent's phone in a frame of theirs."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -68,6 +86,7 @@ class WebSettings:
     frame_ancestors: tuple[str, ...] = ()
     phone_sockets: tuple[str, ...] = ()
     oidc: Provider | None = None
+    panels: Mapping[str, Panel] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         programs = {name: one.token for name, one in self.tokens.items()}
