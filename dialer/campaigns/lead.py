@@ -3,20 +3,19 @@ only reads lists need not load the rest of the dialer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import NamedTuple
 
 PRIORITY_MAX = 9  # few levels, because the claim looks at each level apart
 
 
-@dataclass(frozen=True, slots=True)
-class StagedPhone:
+class StagedPhone(NamedTuple):
     phone: str  # E.164
     column: str  # where in the file it stood, for the report
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StagedLead:
+class StagedLead(NamedTuple):
     """A checked row of a list. `zones` as the policy reads it; with `held_why` it is not dialled
     by itself. `person`: whose debt it is, where the list says so."""
 
@@ -27,5 +26,5 @@ class StagedLead:
     zones: str = ""
     priority: int = 0
     held_why: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = {}  # not changed by anybody
     person: str = ""

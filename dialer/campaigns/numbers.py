@@ -8,6 +8,7 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType, phonenumberutil
 
+from dialer.campaigns.numberplan import NumberPlan
 from dialer.campaigns.zones import zones_of_number
 
 NUMBERS_MAX = 10  # of one row; a person with more is a list in a cell
@@ -55,6 +56,19 @@ def normalise(text: str, region: str) -> phonenumbers.PhoneNumber:
 
 def dialable(text: str, region: str) -> Dialable:
     """The number a list holds. Raises `NumberError`."""
+    if text.startswith("00"):
+        text = f"+{text[2:]}"  # most of the world dials out with 00, and lists cross borders
+    found = _PLAN.find(text, region)
+    if found is not None:
+        verdict, digits = found
+        if verdict.fault:
+            raise NumberError(verdict.fault)
+        return Dialable(f"+{verdict.country}{digits[verdict.skip :]}", "", verdict.zones)
+    return judged(text, region)
+
+
+def judged(text: str, region: str) -> Dialable:
+    """As `dialable`, by the library itself. Raises `NumberError`."""
     number = _checked(text, region)
     return Dialable(
         phonenumbers.format_number(number, PhoneNumberFormat.E164),
@@ -81,6 +95,14 @@ def _checked(text: str, region: str) -> phonenumbers.PhoneNumber:
     if costly:
         raise NumberError(costly)
     return number
+
+
+def _judge(text: str, region: str) -> tuple[str, tuple[str, ...]]:
+    found = judged(text, region)
+    return found.e164, found.zones
+
+
+_PLAN = NumberPlan(_judge)
 
 
 def e164(text: str, region: str) -> str:

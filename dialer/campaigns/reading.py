@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from dialer.campaigns.lead import StagedLead, StagedPhone
+from dialer.campaigns.lead import StagedLead
 from dialer.campaigns.mapping import Column, choose
 from dialer.campaigns.rejects import Rejection
 from dialer.campaigns.rows import RowReader
@@ -44,10 +44,6 @@ class Heading:
     sample: list[list[str]] = field(default_factory=list)
 
 
-_Phone = tuple[str, str, str]
-_Lead = tuple[int, list[_Phone], str, str, str, int, str, dict[str, str], str]
-
-
 @dataclass(slots=True)
 class Piece:
     """Some rows: leads and their cells side by side, and the rest with why."""
@@ -58,39 +54,6 @@ class Piece:
     rows: int = 0
     dropped: int = 0  # second numbers of leads that could not be used
     share: float = 0.0  # of the file, read so far
-
-    def __getstate__(self) -> tuple[object, ...]:
-        """Plain tuples travel between processes twice as fast."""
-        leads: list[_Lead] = [
-            (
-                lead.line,
-                [(one.phone, one.column, one.label) for one in lead.phones],
-                *(lead.name, lead.external_id, lead.zones, lead.priority, lead.held_why),
-                *(lead.fields, lead.person),
-            )
-            for lead in self.leads
-        ]
-        return leads, self.cells, self.rejected, self.rows, self.dropped, self.share
-
-    def __setstate__(self, state: tuple[list[_Lead], *tuple[object, ...]]) -> None:
-        leads, *rest = state
-        self.leads = [
-            StagedLead(
-                line,
-                tuple(StagedPhone(*p) for p in phones),
-                name,
-                id_,
-                zones,
-                level,
-                why,
-                more,
-                who,
-            )
-            for line, phones, name, id_, zones, level, why, more, who in leads
-        ]
-        names = ("cells", "rejected", "rows", "dropped", "share")
-        for name, value in zip(names, rest, strict=True):
-            setattr(self, name, value)
 
 
 class Opened:

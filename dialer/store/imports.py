@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -87,7 +86,7 @@ def sort_out(
         if fault is not None:
             told.append(fault)
         known.remember(lead, good)
-        kept = lead if len(good) == len(lead.phones) else replace(lead, phones=tuple(good))
+        kept = lead if len(good) == len(lead.phones) else lead._replace(phones=tuple(good))
         fresh.append((kept, fault is not None))
     known.write_down()
     return fresh, told
