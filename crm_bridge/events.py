@@ -41,6 +41,10 @@ class Type(StrEnum):
     LIST_IMPORT_FINISHED = "list.import_finished"
     LEAD_EXHAUSTED = "lead.exhausted"
     STRATEGY_STEP = "strategy.step"
+    PROMISE_CREATED = "promise.created"
+    PROMISE_KEPT = "promise.kept"
+    PROMISE_BROKEN = "promise.broken"
+    DISPUTE_OPENED = "dispute.opened"
     BRIDGE_TEST = "bridge.test"
 
     @property
@@ -253,6 +257,57 @@ def callback_scheduled(
         callback_at=callback_at,
         only_agent=only_agent or None,
         about=(at.timestamp(), callback_at),
+    )
+
+
+def promise_created(call: CallPart, at: datetime, *, amount: str, due_on: str) -> Event:
+    """`amount` is a decimal in the account's currency, `due_on` an ISO 8601 day."""
+    return _call(
+        Type.PROMISE_CREATED,
+        call,
+        at,
+        amount=amount,
+        due_on=due_on,
+        about=(at.timestamp(), amount, due_on),
+    )
+
+
+def promise_ended(
+    type_: Type,
+    campaign: str,
+    lead_id: int,
+    external_id: str,
+    at: datetime,
+    *,
+    call_id: str,
+    amount: str,
+    due_on: str,
+) -> Event:
+    """`type_` is PROMISE_KEPT or PROMISE_BROKEN; `call_id` is the call in which it was given."""
+    return Event(
+        event_id(type_, call_id, at.timestamp()),
+        type_,
+        at,
+        f"lead:{lead_id}",
+        {
+            "campaign": campaign,
+            "lead_id": lead_id,
+            "external_id": external_id,
+            "call_id": call_id,
+            "amount": amount,
+            "due_on": due_on,
+        },
+    )
+
+
+def dispute_opened(call: CallPart, at: datetime, *, reason: str, note: str = "") -> Event:
+    return _call(
+        Type.DISPUTE_OPENED,
+        call,
+        at,
+        reason=reason,
+        note=note or None,
+        about=(at.timestamp(), reason),
     )
 
 

@@ -111,7 +111,9 @@ def explain(
 
 @pacing_app.command()
 def why(
-    call: Annotated[str, typer.Argument(help="The call's id, as lists, events and the log have it.")],
+    call: Annotated[
+        str, typer.Argument(help="The call's id, as lists, events and the log have it.")
+    ],
     config: Annotated[Path, typer.Option(help="The site's settings, dialer.yaml.")],
 ) -> None:
     """Why this call was abandoned: who was free, what was on its way, which risk was taken."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -20,20 +20,19 @@ from pydantic import (
 from dialer.campaigns.again import RING_LEAST_S, Again, Retry, close, known_outcomes, rules_of
 from dialer.campaigns.compliance.facts import CampaignFacts, Override
 from dialer.campaigns.packs import load_packs, version_of
+from dialer.campaigns.queues import PreviewPart, QueuePart
 from dialer.campaigns.retry import RetryRule, next_step
 from dialer.campaigns.strategy.load import load_strategy
 from dialer.campaigns.strategy.place import Strategy
-from dialer.campaigns.units import Duration, Name, Part, WindowPart
+from dialer.campaigns.units import Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
+from dialer.campaigns.words import Disposition, Next, defaults
 from dialer.campaigns.yamlfile import FileError, YamlFile
+from dialer.campaigns.zones import zones_of_country
 from dialer.core.events import CampaignRules
+from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
-from dialer.store.policy import NextStep, Verdict
-
-
-class Mode(StrEnum):
-    PROGRESSIVE = "progressive"  # a line for each free agent
-    PREDICTIVE = "predictive"  # more, within the limit on abandoned calls
+from dialer.store.policy import AfterPreview, NextStep, Queue, Verdict
 
 
 class Purpose(StrEnum):
@@ -47,68 +46,6 @@ class Purpose(StrEnum):
     POLITICAL = "political"
 
 
-class Next(StrEnum):
-    OUTCOME = "outcome"  # what the retry rules say
-    DONE = "done"
-    RETRY = "retry"  # after `after`
-    CALLBACK = "callback"  # at the time the agent gave
-    DO_NOT_CALL = "do_not_call"  # never this number again, by no campaign
-
-
-class Disposition(Part):
-    """A button under a call, and what pressing it means for the lead."""
-
-    code: Name
-    label: str = Field(min_length=1, max_length=40)
-    category: Literal["right_party", "wrong_party", "no_contact", "system"] = "right_party"
-    next: Next = Next.DONE
-    after: Duration | None = None
-    requires: tuple[Literal["callback_at", "note"], ...] = ()
-    hot_key: Annotated[str, Field(pattern=r"^[1-9]?$")] = ""
-    confirm: bool = False
-
-    @model_validator(mode="after")
-    def _whole(self) -> Disposition:
-        if (self.next is Next.RETRY) != (self.after is not None):
-            raise ValueError("next: retry and after go together: give both or neither")
-        if self.next is Next.CALLBACK and "callback_at" not in self.requires:
-            raise ValueError("next: callback needs requires: [callback_at]")
-        return self
-
-
-_DISPOSITIONS = (
-    Disposition(code="done", label="Done", hot_key="1"),
-    Disposition(
-        code="callback",
-        label="Call back",
-        next=Next.CALLBACK,
-        requires=("callback_at",),
-        hot_key="2",
-    ),
-    Disposition(
-        code="wrong_time",
-        label="Bad moment",
-        category="no_contact",
-        next=Next.RETRY,
-        after="2h",  # type: ignore[arg-type]  # as in the file; the validator reads it
-        hot_key="3",
-    ),
-    Disposition(
-        code="wrong_number",
-        label="Wrong number",
-        category="wrong_party",
-        next=Next.DO_NOT_CALL,
-        hot_key="4",
-        confirm=True,
-    ),
-    Disposition(
-        code="do_not_call",
-        label="Do not call",
-        next=Next.DO_NOT_CALL,
-        hot_key="9",
-        confirm=True,
-    ),
-)
 _MON_SAT = WindowPart.model_validate({"days": "mon-sat", "from": "08:00", "to": "20:00"})
 
 
@@ -161,7 +98,10 @@ class CampaignFile(Part):
     attempts_max: Annotated[int, Field(ge=1, le=100)] = 8
     retry: dict[str, Retry] = Field(default_factory=dict)
     calling_window: tuple[WindowPart, ...] = Field(default=(_MON_SAT,), min_length=1)
-    dispositions: tuple[Disposition, ...] = Field(default=_DISPOSITIONS, min_length=1)
+    dispositions: tuple[Disposition, ...] = Field(default=defaults("service"), min_length=1)
+    queues: tuple[QueuePart, ...] = ()
+    escalate_to: Name | None = None  # the queue of what agents hand over
+    preview: PreviewPart = PreviewPart()
 
     @field_validator("default_region")
     @classmethod
@@ -188,10 +128,25 @@ class CampaignFile(Part):
         return value
 
     @model_validator(mode="after")
+    def _queued(self) -> CampaignFile:
+        names = [queue.name for queue in self.queues]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"queue {', '.join(sorted(twice))} is given twice")
+        if "dispositions" not in self.model_fields_set:
+            object.__setattr__(self, "dispositions", defaults(self.purpose.value))
+        wanted = [("escalate_to", self.escalate_to or "")]
+        wanted += [(f"disposition {one.code}", one.queue or "") for one in self.dispositions]
+        for what, name in wanted:
+            if name and name not in names:
+                raise ValueError(f"{what}: there is no queue {name}{close(name, names)}")
+        return self
+
+    @model_validator(mode="after")
     def _paced(self) -> CampaignFile:
-        if self.mode is Mode.PROGRESSIVE:
+        if self.mode is not Mode.PREDICTIVE:
             if self.pacer not in ("", "progressive"):
-                raise ValueError("mode: progressive has a pacer of its own: leave pacer out")
+                raise ValueError(f"mode: {self.mode.value} has a pacer of its own: leave pacer out")
             object.__setattr__(self, "pacer", "progressive")
         elif not self.pacer:
             object.__setattr__(self, "pacer", "forward")
@@ -211,6 +166,10 @@ class CampaignFile(Part):
             wrap_up_limit_s=self.wrap_up_limit_s,
             amd=self.amd,
             record=self.record,
+            mode=self.mode,
+            offer_after_s=self.preview.after_idle if self.mode.automatic else 0.0,
+            preview_limit_s=self.preview.limit,
+            preview_dials=self.preview.on_timeout == "dial",
         )
 
     @cached_property
@@ -226,12 +185,26 @@ class CampaignFile(Part):
             ring_limit_s=self.ring_limit_s,
             default_region=self.default_region,
             override=None if override is None else Override(override.by, override.because),
+            wide_zones=self.wide_zones,
         )
 
     @cached_property
     def plan(self) -> Strategy | None:
         """The campaign's strategy. Raises `FileError` for one that cannot be read."""
         return None if self.strategy is None else load_strategy(self.strategy)
+
+    @cached_property
+    def wide_zones(self) -> str:
+        """Where somebody lives whose zone is not known: anywhere in the campaign's country."""
+        return zones_of_country(self.default_region)
+
+    @cached_property
+    def queue_rules(self) -> Mapping[str, Queue]:
+        return {part.name: part.queue() for part in self.queues}
+
+    @cached_property
+    def after_preview(self) -> AfterPreview:
+        return AfterPreview(self.preview.again, self.preview.skips_max, self.escalate_to or "")
 
     @cached_property
     def window(self) -> CallingWindow:
@@ -257,20 +230,7 @@ class CampaignFile(Part):
         chosen = self._by_code.get(code)
         if chosen is None:
             raise ValueError("the campaign has no such disposition")
-        match chosen.next:
-            case Next.OUTCOME:
-                return Verdict(chosen.category)
-            case Next.DONE:
-                return Verdict(chosen.category, NextStep(None, chosen.code))
-            case Next.DO_NOT_CALL:
-                return Verdict(chosen.category, NextStep(None, "do not call"), suppress=True)
-            case Next.CALLBACK:
-                if callback_at is None:
-                    raise ValueError("this disposition needs the time of the callback")
-                return Verdict(chosen.category, NextStep(max(now, callback_at)))
-            case Next.RETRY:
-                after = timedelta(seconds=chosen.after or 0.0)
-                return Verdict(chosen.category, NextStep(now + after))
+        return chosen.verdict(callback_at, now)
 
     def open_at(self, zones: str, moment: datetime) -> bool:
         return self.window.open_at(zones, moment)
@@ -356,6 +316,10 @@ def _fields_near(outer: list[Any]) -> list[str]:
         case "compliance":
             part = OverridePart if "override" in outer else CompliancePart
             return list(part.model_fields)
+        case "queues":
+            return list(QueuePart.model_fields)
+        case "preview":
+            return list(PreviewPart.model_fields)
         case _:
             return list(Disposition.model_fields)
 
@@ -365,4 +329,12 @@ def json_schema() -> dict[str, Any]:
     return CampaignFile.model_json_schema(mode="validation")
 
 
-__all__ = ["CampaignFile", "FileError", "json_schema", "load_campaign"]
+__all__ = [
+    "CampaignFile",
+    "Disposition",
+    "FileError",
+    "Mode",
+    "Next",
+    "json_schema",
+    "load_campaign",
+]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
+from importlib.resources import files
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 from phonenumbers import timezone
 
 _UNKNOWN = "Etc/Unknown"
+_ALIKE_IN = 2026  # the year in which zones are compared
 _EASTERN, _CENTRAL = "America/New_York", "America/Chicago"
 _MOUNTAIN, _PACIFIC = "America/Denver", "America/Los_Angeles"
 
@@ -45,3 +48,20 @@ def is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+@lru_cache(maxsize=256)
+def zones_of_country(region: str) -> str:
+    """Zones of a whole country (two letters) as the zone data has them, one of each that keep the
+    same time now; joined by spaces, empty for a country it does not know."""
+    table = files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    names = sorted(row[2] for row in rows if row[0] == region and is_zone(row[2]))
+    alike: dict[tuple[object, ...], str] = {}
+    for name in names:
+        zone = ZoneInfo(name)
+        offsets = tuple(
+            datetime(_ALIKE_IN, month, 15, tzinfo=zone).utcoffset() for month in range(1, 13)
+        )
+        alike.setdefault(offsets, name)
+    return " ".join(sorted(alike.values()))

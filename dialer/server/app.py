@@ -8,13 +8,12 @@ import secrets
 import ssl
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 import structlog
 
 import crm_bridge.config
@@ -38,7 +37,9 @@ from dialer.server.collector import spare_the_collector
 from dialer.server.engine import Engine
 from dialer.server.face import EndpointView, LinkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
+from dialer.server.handcalls import StoreHandCalls
 from dialer.server.histogram import Histogram
+from dialer.server.hopper import NO_DATABASE, SWEEP_EVERY_S, Hopper
 from dialer.server.inbound import Intake
 from dialer.server.learned import LEARNED_EVERY_S, Learned
 from dialer.server.listing import Listing
@@ -64,9 +65,7 @@ log = structlog.get_logger()
 
 LEADS_EVERY_S = 5.0  # between counts of the leads left
 USERS_EVERY_S = 10.0  # between looks whether users were changed elsewhere
-FETCH_AGAIN_S = 5.0  # after the database did not answer
 END_LIMIT_S = 15.0  # for the last records, at the end
-NO_DATABASE = (sa.exc.OperationalError, sa.exc.InterfaceError, OSError)  # it may come back
 HISTORY_DAYS = 60  # of the abandon account, read at the start: two 30-day blocks
 
 
@@ -138,6 +137,7 @@ class Server:
         self.gate = Gate(self.store, self.clock)
         self.engine = Engine(Floor(boot, self.gate.denied), self.clock, self, Changes(), self)
         self.learned = Learned(self.store, self.engine.pacing)
+        self._hopper = Hopper(self.store, self.engine, self.clock, self._tasks, self._claims)
         self.store.start_writer(
             self._committed,
             on_failure=self._task_failed,
@@ -155,10 +155,12 @@ class Server:
             self.accounts.seats,
             {name: desk_of(campaign) for name, campaign in self._campaigns.items()},
             self._watched,
+            StoreHandCalls(self.store, self._campaigns, self._claims),
+            self.store.callable_at,
+            phones=browser_phones(self.site),
         )
         self.intake = Intake(self.store, self.engine, self._campaigns, self._claims)
         self._listing = Listing(self.store, self.engine, self._campaigns, self._claims, self._tasks)
-            phones=browser_phones(self.site),
         self._watch()
         if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):
             with outside_work():  # before anybody is on the line: compiling takes a while, once
@@ -194,6 +196,9 @@ class Server:
             if why := self.store.not_dialling(campaign.name, self.clock.utc()):
                 self.engine.post(self.gate.hold(campaign.name, why))
         for agent in agents:
+            seat = self.accounts.seats.get(agent.agent)
+            if seat is not None:
+                agent = replace(agent, skills=seat.skills, queues=seat.queues)
             self.engine.post(agent)
         for attempt in attempts:
             self.engine.post(attempt)
@@ -349,6 +354,7 @@ class Server:
         self._tasks.start(
             "do-not-call lists", every(LISTS_EVERY_S, partial(self.gate.watch, self.engine))
         )
+        self._tasks.start("claims and promises", every(SWEEP_EVERY_S, self._hopper.sweep))
         if self.site.trace is not None:
             trace = TraceFile(self.site.trace, self._drain_traces)
             self._tasks.start("pacing trace", every(TRACE_EVERY_S, trace.write))
@@ -438,22 +444,10 @@ class Server:
         return self.store.writer_depth
 
     def fetch(self, command: cmd.FetchLeads) -> None:
-        self._tasks.start("fetch leads", self._fetch_or_later(command))
+        self._hopper.fetch(command)
 
-    async def _fetch_or_later(self, command: cmd.FetchLeads) -> None:
-        try:
-            await self._fetch(command)
-        except NO_DATABASE as error:
-            log.warning("leads cannot be fetched just now", error=type(error).__name__)
-            self.engine.post(
-                ev.LeadsOffered(command.campaign, (), exhausted=True, next_ready_s=FETCH_AGAIN_S)
-            )
-
-    async def _fetch(self, command: cmd.FetchLeads) -> None:
-        async with self._claims:
-            self.engine.post(
-                await self.store.claim_leads(command.campaign, command.count, self.clock.utc())
-            )
+    def fetch_for(self, command: cmd.FetchLeadFor) -> None:
+        self._hopper.fetch_for(command)
 
     def pop(self, command: cmd.PopScreen) -> None:
         if self.bridge is not None:

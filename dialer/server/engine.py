@@ -52,6 +52,8 @@ class StorePort(Protocol):
 
     def fetch(self, command: cmd.FetchLeads) -> None: ...
 
+    def fetch_for(self, command: cmd.FetchLeadFor) -> None: ...
+
 
 class PopPort(Protocol):
     """The CRM's fast path: never waits."""
@@ -88,6 +90,8 @@ class Engine:
         self._executors: Mapping[type, Callable[[Any], None]] = {
             **dict.fromkeys(PbxCommand.__args__, self._to_pbx),
             cmd.FetchLeads: store.fetch,
+            cmd.FetchLeadFor: store.fetch_for,
+            cmd.RecordPreview: self._record,
             cmd.ReturnLeads: self._record,
             cmd.RecordAttempt: self._record,
             cmd.RecordProgress: self._record,
@@ -117,6 +121,8 @@ class Engine:
         """The database would not have `command`."""
         if isinstance(command, cmd.RecordAttempt):
             self.post(AttemptRefused(command.attempt, why))
+            # Whatever refused it may have left the lead in our claim; one that is not stays put.
+            self._record(cmd.ReturnLeads(command.lead.campaign, (command.lead.lead_id,)))
         else:
             log.warning("the store refused a record", kind=type(command).__name__, why=why)
 

@@ -327,7 +327,6 @@ class MetricsView:
     answer_to_bridge: HistogramView  # s; PersonDetected until both legs are in the bridge
     store_commit: HistogramView  # s; length of one commit
     pacing_decision: HistogramView  # s; of one decision, the picture of the floor included
-    pacing_decision: HistogramView  # s; of one decision, the picture of the floor included
     endpoints: Mapping[str, EndpointView] = field(default_factory=dict)  # of the CRM bridge
 
 

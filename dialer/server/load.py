@@ -46,13 +46,25 @@ def desk_of(campaign: CampaignFile) -> CampaignDesk:
     free = iter(key for key in "123456789" if key not in taken)
     offers = tuple(
         DispositionOffer(
-            one.code, one.label, one.hot_key or next(free, ""), one.requires, one.confirm
+            one.code,
+            one.label,
+            one.hot_key or next(free, ""),
+            one.requires,
+            one.confirm,
+            one.category,
+            one.next.value,
         )
         for one in campaign.dispositions
     )
     title = campaign.title or campaign.name
     return CampaignDesk(
-        campaign.rules(), campaign.mode.value, title, offers, campaign.wrap_up_limit_s
+        campaign.rules(),
+        campaign.mode.value,
+        title,
+        offers,
+        campaign.wrap_up_limit_s,
+        campaign.preview.skip_reasons,
+        bool(campaign.escalate_to),
     )
 
 

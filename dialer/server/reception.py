@@ -472,7 +472,6 @@ class Reception:
             answer_to_bridge=self._engine.answer_to_bridge.view(),
             store_commit=self._watched.store_commit(),
             pacing_decision=self._engine.pacing.decide_s.view(),
-            pacing_decision=self._engine.pacing.decide_s.view(),
             endpoints=self._watched.endpoints(),
         )
 

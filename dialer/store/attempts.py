@@ -15,6 +15,7 @@ from crm_bridge import events as crm
 from dialer.campaigns.compliance.decide import SUPPRESSED
 from dialer.core.commands import Progress, RecordAttempt, RecordProgress
 from dialer.core.events import Lead
+from dialer.core.modes import Mode
 from dialer.store.context import Context, from_ms, insert_for
 from dialer.store.decisions import ATTEMPT, Judged, judge, keep, put_back
 from dialer.store.schema import LeadState, attempts, campaigns, leads, phones, suppression
@@ -84,19 +85,22 @@ def open_attempts(
     fresh = {i: one for i, one in fresh.items() if i not in refused}
     if not fresh:
         return refused, []
-    taken = set(
-        connection.scalars(
-            _CLAIMED_TO_DIALLING,
-            {
-                "ids": [one.command.lead.lead_id for one in fresh.values()],
-                "boot": context.boot,
-            },
+    claimed = [one.command.lead.lead_id for one in fresh.values() if not _manual(one.command)]
+    taken: set[int] = set()
+    if claimed:
+        taken.update(
+            connection.scalars(_CLAIMED_TO_DIALLING, {"ids": claimed, "boot": context.boot})
         )
-    )
     rows: dict[int, dict[str, Any]] = {}
     for i, one in fresh.items():
         lead: Lead = one.command.lead
-        if lead.lead_id in taken:
+        if _manual(one.command):
+            was, why = _take_by_hand(connection, lead)
+            if why:
+                refused[i] = why
+            else:
+                rows[i] = _row(context, one) | {"lead_was": was}
+        elif lead.lead_id in taken:
             taken.discard(lead.lead_id)  # the second attempt for it in here is refused
             rows[i] = _row(context, one)
         else:
@@ -108,7 +112,7 @@ def open_attempts(
                 if row["id"] in written:
                     written.remove(row["id"])  # a second one of this id was not written
                 else:
-                    refused[i] = _give_back(connection, fresh[i])
+                    refused[i] = _give_back(connection, fresh[i], row["lead_was"])
                     del rows[i]
         _mark_started(connection, context, list(rows.values()))
     keep(connection, context, ATTEMPT, [allowed[i] for i in rows if i in allowed])
@@ -129,14 +133,17 @@ def _ask_the_gate(
     """The gate's verdict on each; a denied one is refused and its lead put back until it may be
     called. What is allowed is returned, to be written down if the attempt is."""
     those = [(one.command.lead, from_ms(one.at_ms), one.command.attempt) for one in fresh.values()]
+    bookings = [one.command.booking for one in fresh.values()]
     allowed: dict[int, Judged] = {}
     denied: list[Judged] = []
-    for i, one in zip(fresh, judge(connection, context, those, reserve=True), strict=True):
+    for i, one in zip(
+        fresh, judge(connection, context, those, bookings, reserve=True), strict=True
+    ):
         if one is None:
             continue
         if (deny := one.deny) is None:
             allowed[i] = one
-        elif put_back(connection, context, one.lead.lead_id, deny):
+        elif _manual(fresh[i].command) or put_back(connection, context, one.lead.lead_id, deny):
             denied.append(one)
             refused[i] = deny.reason
         else:
@@ -147,6 +154,7 @@ def _ask_the_gate(
 
 def _row(context: Context, one: Told) -> dict[str, Any]:
     command: RecordAttempt = one.command
+    booking, policy = command.booking, context.campaigns[command.lead.campaign].policy
     return {
         "id": command.attempt,
         "campaign_id": context.campaigns[command.lead.campaign].id,
@@ -158,7 +166,42 @@ def _row(context: Context, one: Told) -> dict[str, Any]:
         "boot": context.boot,
         "opened_ms": one.at_ms,
         "stage_ms": one.at_ms,
+        "mode": (booking.mode if booking is not None else policy.mode).value,
+        "booked_for": "" if booking is None else booking.agent,
+        "lead_was": None,
     }
+
+
+def _manual(command: RecordAttempt) -> bool:
+    return command.booking is not None and command.booking.mode is Mode.MANUAL
+
+
+_STANDS = sa.select(leads.c.state, leads.c.why).where(leads.c.id == bindparam("lead"))
+_BY_HAND = (
+    sa.update(leads)
+    .where(leads.c.id == bindparam("lead"), leads.c.state != LeadState.DIALLING.value)
+    .values(state=LeadState.DIALLING.value, claimed_by=None, attempts=leads.c.attempts + 1)
+)
+
+
+def _take_by_hand(connection: Connection, lead: Lead) -> tuple[str | None, str]:
+    """Take a lead wherever it is, for a call somebody asked for: the state it shall go back to
+    (None: as after any call), and why it cannot be called, if so."""
+    row = connection.execute(_STANDS.with_for_update(), {"lead": lead.lead_id}).first()
+    if row is None:
+        return None, "the lead is not there any more"
+    if row.state == LeadState.DIALLING.value:
+        return None, NUMBER_OPEN
+    if row.why.startswith("crm: "):
+        return None, f"the CRM stopped the account: {row.why[5:]}"
+    stopped = connection.scalar(
+        sa.select(suppression.c.phone).where(suppression.c.phone == lead.phone)
+    )
+    if stopped is not None:
+        return None, SUPPRESSED
+    connection.execute(_BY_HAND, {"lead": lead.lead_id})
+    stays = (LeadState.HELD.value, LeadState.DONE.value)
+    return (row.state if row.state in stays else None), ""
 
 
 def _why_not(connection: Connection, context: Context, lead: Lead) -> str:
@@ -178,7 +221,7 @@ def _why_not(connection: Connection, context: Context, lead: Lead) -> str:
     return SUPPRESSED
 
 
-def _give_back(connection: Connection, one: Told) -> str:
+def _give_back(connection: Connection, one: Told, was: str | None) -> str:
     """The unique indexes would not have it: the lead waits as if nothing had been tried."""
     command: RecordAttempt = one.command
     used = connection.scalar(sa.select(attempts.c.id).where(attempts.c.id == command.attempt))
@@ -186,9 +229,9 @@ def _give_back(connection: Connection, one: Told) -> str:
         sa.update(leads)
         .where(leads.c.id == command.lead.lead_id, leads.c.state == LeadState.DIALLING.value)
         .values(
-            state=LeadState.WAITING.value,
+            state=was or LeadState.WAITING.value,
             attempts=leads.c.attempts - 1,
-            next_at_ms=one.at_ms + int(NUMBER_BUSY_S * 1000),
+            next_at_ms=leads.c.next_at_ms if was else one.at_ms + int(NUMBER_BUSY_S * 1000),
         )
     )
     return NUMBER_OPEN if used is None else ID_USED

@@ -13,6 +13,7 @@ from dialer.core.commands import (
     RecordAttempt,
     RecordDisposition,
     RecordOutcome,
+    RecordPreview,
     RecordProgress,
     RecordSession,
     ReturnLeads,
@@ -22,6 +23,7 @@ from dialer.store.context import Context
 from dialer.store.decisions import RecordDecision, lock, record_decisions
 from dialer.store.dispositions import record_dispositions
 from dialer.store.outcomes import close_attempts
+from dialer.store.previews import record_previews
 from dialer.store.schema import LeadState, leads
 from dialer.store.sessions import record_sessions
 
@@ -32,12 +34,14 @@ StoreCommand = (
     | RecordDisposition
     | RecordSession
     | RecordDecision
+    | RecordPreview
     | ReturnLeads
 )
 
 # Within a round the kinds are written in this order, which is that of a call's life.
 _ORDER = (
     ReturnLeads,
+    RecordPreview,
     RecordAttempt,
     RecordProgress,
     RecordOutcome,
@@ -116,6 +120,8 @@ def _write(
         return {}, follow_attempts(connection, context, told)
     if kind is RecordDecision:
         record_decisions(connection, context, told)
+    elif kind is RecordPreview:
+        record_previews(connection, context, told)
     elif kind is RecordSession:
         record_sessions(connection, context, told)
     else:

@@ -1,25 +1,34 @@
-"""Leads claimed for the hopper, and counted for the screens.
+"""Leads claimed: for the hopper, and for one agent.
 
 A claim looks only at the ends of an index, so that it costs the same on a thousand leads and on a
-million: the waiting leads of a campaign are ordered by zone, priority and due time; the pairs
-(zone, priority) are few, each gives its earliest leads, and zones whose window is closed are left
-out whole.
+million: the waiting leads of a campaign are ordered by lane, zone, priority and due time; of the
+first three there are few, each gives its earliest leads, and lanes nobody may take and zones whose
+window is closed are left out whole.
+
+Order: callbacks, the queue's priority, the lead's priority; among these, zones whose window closes
+soon, then zones in whose present hour more people answer; then who is due longest.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
-from dialer.campaigns.lead import PRIORITY_MAX
-from dialer.core.events import Lead, LeadsOffered
+from dialer.campaigns.window import zones_of
+from dialer.core.commands import FetchLeadFor
+from dialer.core.events import Lead, LeadForAgent, LeadsOffered
+from dialer.core.modes import Booking
 from dialer.store.attempts import lead_columns, lead_of
-from dialer.store.context import Context, from_ms, to_ms
+from dialer.store.context import Context, KnownCampaign, from_ms, to_ms
 from dialer.store.decisions import CLAIM, judge, keep, put_back
+from dialer.store.lanes import Way, lane_id, lane_of, way_of
 from dialer.store.schema import (
     LEADS_APART,
     LeadState,
@@ -33,55 +42,90 @@ from dialer.store.schema import (
 from dialer.store.stepping import obeyed
 
 CLAIM_MAX = 1_000
-_ROUNDS = 10  # claims found suppressed or denied are replaced, at most so often
+_ROUNDS = 10  # claims found suppressed, denied or gone astray are replaced, at most so often
+_CLOSES_SOON = timedelta(hours=1)
+_HOUR_STEP = 0.25  # rates of answers closer than this are alike
+_TERMS_MAX = 200  # selects in one statement; SQLite takes 500
+
+# Leaps along the index from lane to lane, from zone to zone and from priority to priority: one
+# probe each. (Row values would say it shorter, but SQLite walks through all leads of a pair.)
+_LANES = sa.text(
+    """
+    WITH RECURSIVE lane(id) AS (
+      SELECT (SELECT min(lane_id) FROM leads WHERE campaign_id = :campaign AND state = 'waiting')
+      UNION ALL
+      SELECT (SELECT min(l.lane_id) FROM leads l
+              WHERE l.campaign_id = :campaign AND l.state = 'waiting' AND l.lane_id > lane.id)
+      FROM lane WHERE lane.id IS NOT NULL
+    )
+    SELECT id FROM lane WHERE id IS NOT NULL
+    """
+).columns(id=sa.BigInteger)
+_GROUPS = (
+    sa.text(
+        """
+    WITH RECURSIVE zone(lane_id, id) AS (
+      SELECT lanes.id, (SELECT min(zone_id) FROM leads WHERE campaign_id = :campaign
+                        AND state = 'waiting' AND lane_id = lanes.id)
+      FROM lanes WHERE lanes.id IN :lanes
+      UNION ALL
+      SELECT zone.lane_id, (SELECT min(l.zone_id) FROM leads l WHERE l.campaign_id = :campaign
+                            AND l.state = 'waiting' AND l.lane_id = zone.lane_id
+                            AND l.zone_id > zone.id)
+      FROM zone WHERE zone.id IS NOT NULL
+    ),
+    level(lane_id, zone_id, priority) AS (
+      SELECT zone.lane_id, zone.id,
+             (SELECT max(priority) FROM leads WHERE campaign_id = :campaign
+              AND state = 'waiting' AND lane_id = zone.lane_id AND zone_id = zone.id)
+      FROM zone WHERE zone.id IS NOT NULL
+      UNION ALL
+      SELECT level.lane_id, level.zone_id,
+             (SELECT max(l.priority) FROM leads l WHERE l.campaign_id = :campaign
+              AND l.state = 'waiting' AND l.lane_id = level.lane_id
+              AND l.zone_id = level.zone_id AND l.priority < level.priority)
+      FROM level WHERE level.priority IS NOT NULL
+    )
+    SELECT lane_id, zone_id, priority,
+           (SELECT min(l.next_at_ms) FROM leads l WHERE l.campaign_id = :campaign
+            AND l.state = 'waiting' AND l.lane_id = level.lane_id
+            AND l.zone_id = level.zone_id AND l.priority = level.priority) AS earliest_ms
+    FROM level WHERE priority IS NOT NULL
+    """
+    )
+    .bindparams(bindparam("lanes", expanding=True))
+    .columns(
+        lane_id=sa.BigInteger,
+        zone_id=sa.BigInteger,
+        priority=sa.Integer,
+        earliest_ms=sa.BigInteger,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """Waiting leads of one zone and priority: when the first of them is due."""
+class _Group:
+    """Waiting leads of one lane, zone and priority: when the first of them is due."""
 
+    lane_id: int
     zone_id: int
     priority: int
     earliest_ms: int
 
 
-# Leaps along the index from zone to zone, and looks at each priority there: one probe each.
-# (Row values would say it shorter, but SQLite walks through all leads of a pair for them.)
-_PAIRS = sa.text(
-    f"""
-    WITH RECURSIVE zone(id) AS (
-      SELECT (SELECT min(zone_id) FROM leads WHERE campaign_id = :campaign AND state = 'waiting')
-      UNION ALL
-      SELECT (SELECT min(l.zone_id) FROM leads l
-              WHERE l.campaign_id = :campaign AND l.state = 'waiting' AND l.zone_id > zone.id)
-      FROM zone WHERE zone.id IS NOT NULL
-    ),
-    level(priority) AS (
-      SELECT 0 UNION ALL SELECT priority + 1 FROM level WHERE priority < {PRIORITY_MAX}
-    ),
-    pair AS (
-      SELECT zone.id AS zone_id, level.priority,
-        (SELECT min(l.next_at_ms) FROM leads l
-         WHERE l.campaign_id = :campaign AND l.state = 'waiting'
-           AND l.zone_id = zone.id AND l.priority = level.priority) AS earliest_ms
-      FROM zone, level WHERE zone.id IS NOT NULL
+@lru_cache(maxsize=_TERMS_MAX)
+def _firsts(terms: int) -> sa.TextClause:
+    """The earliest due leads of so many groups, in one statement."""
+    each = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT id, next_at_ms, {n} AS term FROM leads"  # noqa: S608 - a number
+        f" WHERE campaign_id = :campaign AND state = 'waiting' AND lane_id = :lane{n}"
+        f" AND zone_id = :zone{n} AND priority = :level{n} AND next_at_ms <= :now"
+        f" ORDER BY next_at_ms LIMIT :most) AS of{n}"
+        for n in range(terms)
     )
-    SELECT zone_id, priority, earliest_ms FROM pair WHERE earliest_ms IS NOT NULL
-    """  # noqa: S608 - a constant of ours
-).columns(zone_id=sa.Integer, priority=sa.Integer, earliest_ms=sa.BigInteger)
+    return sa.text(each)
 
-_FIRST = (
-    sa.select(leads.c.id, leads.c.next_at_ms)
-    .where(
-        leads.c.campaign_id == bindparam("campaign"),
-        sa.text("state = 'waiting'"),  # as the partial index says it
-        leads.c.zone_id == bindparam("zone"),
-        leads.c.priority == bindparam("level"),
-        leads.c.next_at_ms <= bindparam("now"),
-    )
-    .order_by(leads.c.next_at_ms)
-    .limit(bindparam("most"))
-)
+
 _FREE = (
     sa.select(leads.c.id)
     .where(leads.c.id.in_(bindparam("ids", expanding=True)), sa.text("state = 'waiting'"))
@@ -94,7 +138,13 @@ _CLAIM = (
     .returning(leads.c.id)
 )
 _SHOW = (
-    sa.select(*lead_columns, leads.c.zone_id, suppression.c.phone.is_not(None).label("suppressed"))
+    sa.select(
+        *lead_columns,
+        leads.c.zone_id,
+        leads.c.lane_id,
+        phones.c.automatic,
+        suppression.c.phone.is_not(None).label("suppressed"),
+    )
     .join(
         phones,
         (phones.c.lead_id == leads.c.id) & (phones.c.position == leads.c.position),
@@ -105,35 +155,215 @@ _SHOW = (
 )
 
 
-def claim(
-    connection: Connection, context: Context, campaign: str, count: int, now: datetime
-) -> LeadsOffered:
-    """Claim up to `count` leads that may be called now: higher priority first, then longest due."""
-    known = context.campaigns[campaign]
-    count = min(count, CLAIM_MAX)
-    offered: list[Lead] = []
-    for _ in range(_ROUNDS):
-        ids = _candidates(connection, context, campaign, count - len(offered), now)
-        if not ids:
-            break
-        taken = connection.scalars(_CLAIM, {"ids": ids, "boot": context.boot}).all()
-        rows = {row.id: row for row in connection.execute(_SHOW, {"ids": list(taken)})}
+@dataclass(slots=True)
+class _Search:
+    """One claim: the lanes it may take from, and in which order their leads go."""
+
+    connection: Connection
+    context: Context
+    campaign: str
+    known: KnownCampaign
+    now: datetime
+    ways: dict[int, Way]  # by lane
+    rank: Callable[[Way], tuple[int, ...]]
+
+    def groups(self) -> list[_Group]:
+        if not self.ways:
+            return []
+        rows = self.connection.execute(
+            _GROUPS, {"campaign": self.known.id, "lanes": list(self.ways)}
+        )
+        found = [_Group(*row) for row in rows]
+        if any(group.zone_id not in self.context.zone_names for group in found):
+            self.context.load_zones(self.connection)
+        return found
+
+    def zones(self, group: _Group) -> str:
+        """The zones it must be time in; where nobody knows them, those of a whole country, when a
+        person decides."""
+        return self.context.zone_names[group.zone_id] or self.known.policy.wide_zones
+
+    def candidates(self, count: int) -> list[int]:
+        """The next leads, in the order in which they are to be called."""
+        policy, now_ms = self.known.policy, to_ms(self.now)
+        chances: dict[str, tuple[bool, int] | None] = {}
+        due: dict[tuple[Any, ...], list[_Group]] = {}
+        for group in self.groups():
+            if group.earliest_ms > now_ms:
+                continue
+            zones = self.zones(group)
+            if zones not in chances:
+                chances[zones] = None
+                if policy.open_at(zones, self.now):
+                    closes = not policy.open_at(zones, self.now + _CLOSES_SOON)
+                    chances[zones] = (closes, self._hour(zones))
+            chance = chances[zones]
+            if chance is None:
+                continue
+            way = self.ways[group.lane_id]
+            key = (way.callback, *self.rank(way), group.priority, *chance)
+            due.setdefault(key, []).append(group)
+        ids: list[int] = []
+        for key in sorted(due, reverse=True):
+            most = count - len(ids)
+            first = sorted(self._firsts(due[key], now_ms, most))
+            ids.extend(lead_id for _, lead_id in first[:most])
+            if len(ids) >= count:
+                break
+        return ids
+
+    def _firsts(
+        self, groups: Sequence[_Group], now_ms: int, most: int
+    ) -> Iterable[tuple[int, int]]:
+        for at in range(0, len(groups), _TERMS_MAX):
+            some = groups[at : at + _TERMS_MAX]
+            params = {"campaign": self.known.id, "now": now_ms, "most": most}
+            for n, group in enumerate(some):
+                params[f"lane{n}"] = group.lane_id
+                params[f"zone{n}"] = group.zone_id
+                params[f"level{n}"] = group.priority
+            for lead_id, next_at_ms, _ in self.connection.execute(_firsts(len(some)), params):
+                yield next_at_ms, lead_id
+
+    def _hour(self, zones: str) -> int:
+        """How good this hour is to reach somebody in these zones, in steps; 0: as others."""
+        rates = self.known.rates
+        if not rates:
+            return 0
+        rate = min(rates.get(self.now.astimezone(zone).hour, 1.0) for zone in zones_of(zones))
+        return round((rate - 1.0) / _HOUR_STEP)
+
+    def claim(self, count: int) -> list[Lead]:
+        """Claim up to `count` leads that may be called now."""
+        offered: list[Lead] = []
+        for _ in range(_ROUNDS):
+            ids = self.candidates(count - len(offered))
+            if not ids:
+                break
+            offered.extend(self._take(ids))
+            if len(offered) >= count:
+                break
+        return offered
+
+    def _take(self, ids: list[int]) -> list[Lead]:
+        params = {"ids": ids, "boot": self.context.boot}
+        taken = self.connection.scalars(_CLAIM, params).all()
+        if not taken:
+            return []
+        rows = {row.id: row for row in self.connection.execute(_SHOW, {"ids": list(taken)})}
         found: list[Lead] = []
+        gate = self.known.policy.gate
         for lead_id in ids:
             row = rows.get(lead_id)
             if row is None:
                 continue  # somebody else has it
-            if row.phone is None or (row.suppressed and known.policy.gate is None):
-                _end(connection, lead_id, "do not call" if row.suppressed else "no number")
+            if row.phone is None or (row.suppressed and gate is None):
+                _end(self.connection, lead_id, "do not call" if row.suppressed else "no number")
+            elif (lane := self._right_lane(row)) != row.lane_id:
+                _other_lane(self.connection, lead_id, lane)
             else:
-                zones = context.zone_names[row.zone_id]
-                found.append(lead_of(row, campaign, row.attempts + 1, zones))
-        offered.extend(_allowed(connection, context, found, now))
-        if len(offered) >= count:
-            break
+                found.append(self._lead(row))
+        return self._allowed(found)
+
+    def _right_lane(self, row: Any) -> int:
+        """The lane for the phone the lead is to be called on: one that may not be dialled
+        automatically goes to an agent, who decides; the next one may be dialled again."""
+        lane = lane_of(self.connection, self.context, row.lane_id)
+        by_hand = not row.automatic or not self.context.zone_names[row.zone_id]
+        if lane.by_hand is by_hand:
+            return int(row.lane_id)
+        return lane_id(self.connection, self.context, replace(lane, by_hand=by_hand))
+
+    def _lead(self, row: Any) -> Lead:
+        way = self.ways[row.lane_id]
+        lead = lead_of(row, self.campaign, row.attempts + 1, self.context.zone_names[row.zone_id])
+        return replace(
+            lead,
+            mode=None if way.mode is self.known.policy.mode else way.mode,
+            queue=way.queue,
+            skills=tuple(sorted(way.skills)),
+            agent=way.agent,
+            callback=way.callback,
+            automatic=bool(row.automatic),
+        )
+
+    def _allowed(self, found: list[Lead]) -> list[Lead]:
+        """Those the gate lets pass; the others wait until their rule does."""
+        found = obeyed(self.connection, self.context, found, self.now)
+        bookings = [self._booking(lead) for lead in found]
+        asked = [(lead, self.now, "") for lead in found]
+        judged = judge(self.connection, self.context, asked, bookings)
+        told = [one for one in judged if one is not None]
+        for one in told:
+            if (deny := one.deny) is not None:
+                put_back(self.connection, self.context, one.lead.lead_id, deny)
+        keep(self.connection, self.context, CLAIM, told)
+        return [
+            lead for lead, one in zip(found, judged, strict=True) if one is None or one.deny is None
+        ]
+
+    def _booking(self, lead: Lead) -> Booking | None:
+        mode = lead.mode or self.known.policy.mode
+        return None if mode.automatic else Booking(lead.agent, mode)
+
+    def next_ready(self) -> datetime | None:
+        """When the next lead may be called; None when none waits, or none has a window to come."""
+        policy = self.known.policy
+        earliest: dict[str, int] = {}
+        for group in self.groups():
+            zones = self.zones(group)
+            earliest[zones] = min(group.earliest_ms, earliest.get(zones, group.earliest_ms))
+        moments = [
+            moment
+            for zones, ms in earliest.items()
+            if (moment := policy.next_open(zones, max(self.now, from_ms(ms)))) is not None
+        ]
+        return min(moments, default=None)
+
+
+def _search(
+    connection: Connection,
+    context: Context,
+    campaign: str,
+    now: datetime,
+    wanted: Callable[[Way], bool],
+    rank: Callable[[Way], tuple[int, ...]],
+) -> _Search:
+    known = context.campaigns[campaign]
+    there = connection.scalars(_LANES, {"campaign": known.id}).all()
+    ways = {
+        number: way
+        for number in there
+        if wanted(way := way_of(lane_of(connection, context, number), known.policy))
+    }
+    return _Search(connection, context, campaign, known, now, ways, rank)
+
+
+def _by_queue(way: Way) -> tuple[int, ...]:
+    return (way.rank,)
+
+
+def claim(
+    connection: Connection,
+    context: Context,
+    campaign: str,
+    count: int,
+    now: datetime,
+    queues: Collection[str] | None = None,
+    skills: Collection[str] = frozenset(),
+) -> LeadsOffered:
+    """Claim up to `count` leads for the pacer: dialled automatically, and for whoever is free."""
+
+    def wanted(way: Way) -> bool:
+        return way.mode is mode and way.shared(queues, skills)
+
+    mode = context.campaigns[campaign].policy.mode
+    search = _search(connection, context, campaign, now, wanted, _by_queue)
+    count = min(count, CLAIM_MAX)
+    offered = search.claim(count)
     if len(offered) >= count:
         return LeadsOffered(campaign, tuple(offered))
-    ready = _next_ready(connection, context, campaign, known.id, now)
+    ready = search.next_ready()
     return LeadsOffered(
         campaign,
         tuple(offered),
@@ -142,80 +372,55 @@ def claim(
     )
 
 
-def _allowed(
-    connection: Connection, context: Context, found: list[Lead], now: datetime
-) -> list[Lead]:
-    """Those the gate lets pass; the others wait until their rule does."""
-    found = obeyed(connection, context, found, now)
-    judged = judge(connection, context, [(lead, now, "") for lead in found])
-    told = [one for one in judged if one is not None]
-    for one in told:
-        if (deny := one.deny) is not None:
-            put_back(connection, context, one.lead.lead_id, deny)
-    keep(connection, context, CLAIM, told)
-    return [
-        lead for lead, one in zip(found, judged, strict=True) if one is None or one.deny is None
-    ]
+def claim_for(
+    connection: Connection, context: Context, asked: FetchLeadFor, now: datetime
+) -> LeadForAgent:
+    """Claim the best lead for one agent that is not the pacer's."""
+    ready: list[datetime] = []
+    for campaign, (queues, skills) in zip(asked.campaigns, asked.shared, strict=True):
+        mode = context.campaigns[campaign].policy.mode
+
+        def wanted(
+            way: Way,
+            mode: object = mode,
+            queues: Collection[str] | None = queues,
+            skills: Collection[str] = skills,
+        ) -> bool:
+            if asked.own and way.agent != asked.agent:
+                return False
+            pacers = way.mode is mode and way.shared(queues, skills)
+            return not pacers and way.taken_by(asked.agent, asked.queues, asked.skills)
+
+        def rank(way: Way) -> tuple[int, ...]:
+            mine = way.agent == asked.agent
+            if asked.queues and way.queue in asked.queues:
+                return (mine, len(asked.queues) - asked.queues.index(way.queue), way.rank)
+            return (mine, 0, way.rank)
+
+        search = _search(connection, context, campaign, now, wanted, rank)
+        if found := search.claim(1):
+            return LeadForAgent(asked.agent, found[0])
+        if (moment := search.next_ready()) is not None:
+            ready.append(moment)
+    soonest = min(ready, default=None)
+    return LeadForAgent(
+        asked.agent,
+        None,
+        None if soonest is None else max(0.0, (soonest - now).total_seconds()),
+    )
 
 
-def _pairs(connection: Connection, context: Context, campaign_id: int) -> list[_Pair]:
-    found = [_Pair(*row) for row in connection.execute(_PAIRS, {"campaign": campaign_id})]
-    if any(pair.zone_id not in context.zone_names for pair in found):
-        context.load_zones(connection)
-    return found
-
-
-def _candidates(
-    connection: Connection, context: Context, campaign: str, count: int, now: datetime
-) -> list[int]:
-    known = context.campaigns[campaign]
-    now_ms = to_ms(now)
-    is_open: dict[int, bool] = {}
-    due: dict[int, list[_Pair]] = {}
-    for pair in _pairs(connection, context, known.id):
-        if pair.earliest_ms > now_ms:
-            continue
-        if pair.zone_id not in is_open:
-            names = context.zone_names[pair.zone_id]
-            is_open[pair.zone_id] = known.policy.open_at(names, now)
-        if is_open[pair.zone_id]:
-            due.setdefault(pair.priority, []).append(pair)
-    ids: list[int] = []
-    for priority in sorted(due, reverse=True):
-        first: list[tuple[int, int]] = []
-        for pair in due[priority]:
-            first.extend(
-                (next_at_ms, lead_id)
-                for lead_id, next_at_ms in connection.execute(
-                    _FIRST,
-                    {
-                        "campaign": known.id,
-                        "zone": pair.zone_id,
-                        "level": priority,
-                        "now": now_ms,
-                        "most": count - len(ids),
-                    },
-                )
+def claimed(connection: Connection, boot: str) -> set[int]:
+    """Leads in the claim of this boot."""
+    return set(
+        connection.scalars(
+            sa.select(leads.c.id).where(
+                sa.text(LEADS_APART),
+                leads.c.state == LeadState.CLAIMED.value,
+                leads.c.claimed_by == boot,
             )
-        first.sort()
-        ids.extend(lead_id for _, lead_id in first[: count - len(ids)])
-        if len(ids) >= count:
-            break
-    return ids
-
-
-def _next_ready(
-    connection: Connection, context: Context, campaign: str, campaign_id: int, now: datetime
-) -> datetime | None:
-    """When the next lead may be called; None when none waits, or none has a window to come."""
-    policy = context.campaigns[campaign].policy
-    moments = []
-    for pair in _pairs(connection, context, campaign_id):
-        names = context.zone_names[pair.zone_id]
-        moment = policy.next_open(names, max(now, from_ms(pair.earliest_ms)))
-        if moment is not None:
-            moments.append(moment)
-    return min(moments, default=None)
+        )
+    )
 
 
 def _end(connection: Connection, lead_id: int, why: str) -> None:
@@ -223,6 +428,14 @@ def _end(connection: Connection, lead_id: int, why: str) -> None:
         sa.update(leads)
         .where(leads.c.id == lead_id)
         .values(state=LeadState.DONE.value, why=why, claimed_by=None)
+    )
+
+
+def _other_lane(connection: Connection, lead_id: int, lane: int) -> None:
+    connection.execute(
+        sa.update(leads)
+        .where(leads.c.id == lead_id)
+        .values(state=LeadState.WAITING.value, lane_id=lane, claimed_by=None)
     )
 
 

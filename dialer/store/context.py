@@ -15,7 +15,7 @@ from crm_bridge import outbox
 from crm_bridge.events import Event, Type
 from dialer.campaigns.strategy.place import Strategy
 from dialer.store import schema
-from dialer.store.policy import Policy
+from dialer.store.policy import Lane, Policy
 
 # What the CRM hears unless told otherwise. Not by default: call.started and call.answered, two
 # rows for every attempt that few CRMs want; the completed call has both moments in it.
@@ -30,6 +30,10 @@ CRM_TYPES: frozenset[str] = frozenset(
         Type.LIST_IMPORT_FINISHED,
         Type.LEAD_EXHAUSTED,
         Type.STRATEGY_STEP,
+        Type.PROMISE_CREATED,
+        Type.PROMISE_KEPT,
+        Type.PROMISE_BROKEN,
+        Type.DISPUTE_OPENED,
         Type.CAMPAIGN_STARTED,
         Type.CAMPAIGN_STOPPED,
     }
@@ -61,6 +65,9 @@ class KnownCampaign:
     policy: Policy
     started: bool  # `started_ms` is set
     strategy_id: int | None = None  # the version by which new leads are placed
+    # Hour of the day where the lead lives -> calls, answered by a person.
+    hours: dict[int, tuple[int, int]] = field(default_factory=dict)
+    rates: dict[int, float] = field(default_factory=dict)  # from `hours`: 1.0 is average
 
 
 STOPPED_KEPT_S = 3600.0  # longer than any attempt waits for its slot on the trunk
@@ -81,6 +88,8 @@ class Context:
     zone_ids: dict[str, int] = field(default_factory=dict)  # names -> id
     zone_names: dict[int, str] = field(default_factory=dict)
     plans: dict[int, Strategy] = field(default_factory=dict)  # versions of strategies -> by id
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    lane_ids: dict[Lane, int] = field(default_factory=dict)
     lists_fetched: Mapping[str, datetime] = field(default_factory=dict)  # do-not-call lists
     # Numbers stopped of late, known *before* the commit that stops them: the gate looks here in
     # the step in which an Originate leaves. Number -> when, UTC ms.

@@ -157,7 +157,12 @@ _PAST_OF = sa.union_all(
     ),
 )
 _SAID = (
-    sa.select(dispositions.c.attempt_id, dispositions.c.category, dispositions.c.callback_ms)
+    sa.select(
+        dispositions.c.attempt_id,
+        dispositions.c.category,
+        dispositions.c.callback_ms,
+        dispositions.c.counts,
+    )
     .where(dispositions.c.attempt_id.in_(bindparam("ids", expanding=True)))
     .order_by(dispositions.c.id)
 )
@@ -204,13 +209,24 @@ def histories(connection: Connection, those: Sequence[Lead], since: datetime | N
                 from_ms(row.opened_ms),
                 row.phone,
                 outcome=row.outcome or "",
-                conversation=connected and (word is None or word.category not in _NO_TALK),
+                conversation=connected and _conversation(word),
+                attempt=word is None or word.counts is None or "attempt" in word.counts.split(),
+                contact=None if word is None or word.counts is None else "contact" in word.counts,
                 callback_at=None if callback is None else from_ms(callback),
             ),
             of_lead.get(row.lead_id) or "",
             row.lead_id,
         )
     return found
+
+
+def _conversation(word: Any) -> bool:
+    """Whether a bridged call was a conversation, by the agent's word if there is one."""
+    if word is None:
+        return True
+    if word.counts is not None:
+        return "conversation" in word.counts.split()
+    return word.category not in _NO_TALK
 
 
 def _learn_accounts(connection: Connection, of_lead: dict[int, str], ids: set[int]) -> None:
@@ -289,12 +305,14 @@ def judge(
     connection: Connection,
     context: Context,
     those: Sequence[tuple[Lead, datetime, str]],
+    bookings: Sequence[Booking | None] = (),
     *,
     reserve: bool = False,
 ) -> list[Judged | None]:
     """The gate's verdict on each (lead, moment, attempt), in order; None: a campaign without law.
 
-    `reserve`: each that is allowed counts for those after it.
+    `bookings`, one for each if any: the agents they are for. `reserve`: each that is allowed counts
+    for those after it.
     """
     gates = {lead.campaign: facts_of(context, lead.campaign) for lead, _, _ in those}
     bound = [(lead, at) for lead, at, _ in those if gates[lead.campaign] is not None]
@@ -308,18 +326,22 @@ def judge(
     past = histories(connection, some, since)
     numbers = phone_facts(connection, some)
     judged: list[Judged | None] = []
-    for lead, at, attempt in those:
-        facts = gates[lead.campaign]
-        if facts is None:
+    for n, (lead, at, attempt) in enumerate(those):
+        law = gates[lead.campaign]
+        if law is None:
             judged.append(None)
             continue
+        facts = booked(law, bookings[n] if bookings else None)
         one = lead_facts(lead, past.of(lead.lead_id))
-        verdict = decide(one, numbers[lead.phone], facts, at)
+        number = numbers[lead.phone]
+        if not lead.automatic:
+            number = replace(number, automatic=False)
+        verdict = decide(one, number, facts, at)
         if reserve and isinstance(verdict, Allow):
             past.reserve(lead.lead_id, lead.phone, at)
         inputs = ""
         if verdict != Allow():  # a plain yes is counted, and has no row to stand in
-            inputs = _hash(one, numbers[lead.phone], facts, lead.phone_id, at)
+            inputs = _hash(one, number, facts, lead.phone_id, at)
         judged.append(Judged(lead, at, verdict, facts, inputs, attempt))
     return judged
 
@@ -339,6 +361,8 @@ def _hash(
             history,
             phone.suppressed,
             sorted(phone.lists),
+            phone.automatic,
+            facts.by_hand,
             facts.version,
             facts.purpose,
             facts.ring_limit_s,

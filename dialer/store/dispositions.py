@@ -14,10 +14,13 @@ from crm_bridge import events as crm
 from dialer.campaigns.strategy.steps import Disposed
 from dialer.core.commands import RecordDisposition
 from dialer.store.attempts import Refusals, Told, call_part
+from dialer.store.callbacks import Agreed, agree, forget
 from dialer.store.context import Context, from_ms, to_ms
+from dialer.store.lanes import hand_over
 from dialer.store.outcomes import UNKNOWN, move
-from dialer.store.policy import Verdict
-from dialer.store.schema import LeadState, attempts, dispositions, leads, suppression
+from dialer.store.policy import Emit, Suppress, Verdict
+from dialer.store.promises import promise
+from dialer.store.schema import LeadState, attempts, dispositions, leads, phones, suppression
 from dialer.store.stepping import after_words
 
 # A lead in the hopper or on the line meanwhile stays there; its own outcome decides then.
@@ -60,7 +63,6 @@ def record_dispositions(
         }
     rows: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
-    stopped: list[dict[str, Any]] = []
     happened: list[crm.Event] = []
     words: list[tuple[int, Disposed, int]] = []
     for i, one in enumerate(told):
@@ -87,33 +89,17 @@ def record_dispositions(
                 "category": verdict.category,
                 "callback_ms": None if callback is None else to_ms(callback),
                 "note": command.note,
+                "amount": command.amount,
+                "due_on": command.due_on,
+                "reason": command.reason,
+                "counts": verdict.counts,
                 "set_ms": one.at_ms,
             }
         )
         if verdict.step is not None:
             moves.append(move(command.lead.lead_id, verdict.step))
         words.append((command.lead.lead_id, _word(command, verdict), one.at_ms))
-        if verdict.suppress:
-            stopped.append(
-                {
-                    "phone": command.lead.phone,
-                    "source": "agent",
-                    "campaign": command.campaign,
-                    "added_ms": one.at_ms,
-                }
-            )
-        part = call_part(command.attempt, command.campaign, command.lead, command.agent)
-        happened.append(
-            crm.disposition_set(
-                part, now, code=command.code, note=command.note, callback_at=command.callback_at
-            )
-        )
-        if callback is not None:
-            happened.append(crm.callback_scheduled(part, now, callback_at=command.callback_at))
-        if verdict.suppress:
-            happened.append(
-                crm.dnc_added(command.lead.phone, now, source="agent", campaign=command.campaign)
-            )
+        happened += _carry_out(connection, context, command, verdict, callback, now)
     if rows:
         connection.execute(sa.insert(dispositions), rows)
     planned, told_by_plans = after_words(connection, context, words)
@@ -121,9 +107,6 @@ def record_dispositions(
     moves = [one for one in moves if one["lead"] not in planned]
     if moves:
         connection.execute(_MOVE, moves)
-    if stopped:
-        context.stop((row["phone"] for row in stopped), max(one.at_ms for one in told))
-        connection.execute(context.insert(suppression).on_conflict_do_nothing(), stopped)
     return refused, happened
 
 
@@ -136,7 +119,110 @@ def _word(command: RecordDisposition, verdict: Verdict) -> Disposed:
     if command.due_on:
         day = date.fromisoformat(command.due_on)
         promised = to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC))
-    return Disposed(command.code, verdict.category, call_at, done, verdict.suppress, promised)
+    return Disposed(command.code, verdict.category, call_at, done, bool(verdict.suppress), promised)
+
+
+def _carry_out(
+    connection: Connection,
+    context: Context,
+    command: RecordDisposition,
+    verdict: Verdict,
+    callback: datetime | None,
+    now: datetime,
+) -> list[crm.Event]:
+    """Everything a word means besides the lead's next step; what the CRM must hear of it."""
+    lead = command.lead
+    part = call_part(command.attempt, command.campaign, lead, command.agent)
+    happened = [
+        crm.disposition_set(
+            part, now, code=command.code, note=command.note, callback_at=command.callback_at
+        )
+    ]
+    if verdict.callback and callback is not None:
+        agree(
+            connection,
+            context,
+            Agreed(
+                lead.lead_id,
+                command.campaign,
+                command.attempt,
+                command.agent if command.mine else "",
+                max(now, callback),
+                verdict.anyone_after_s,
+                now,
+            ),
+        )
+    elif verdict.step is not None:
+        forget(connection, [lead.lead_id], now)
+    if callback is not None:
+        only = command.agent if command.mine else ""
+        happened.append(
+            crm.callback_scheduled(part, now, callback_at=command.callback_at, only_agent=only)
+        )
+    if verdict.queue:
+        hand_over(connection, context, lead.lead_id, verdict.queue)
+    if verdict.emit is Emit.PROMISE:
+        promise(connection, context, command, verdict.grace_s, now)
+        happened.append(
+            crm.promise_created(part, now, amount=command.amount, due_on=command.due_on)
+        )
+    elif verdict.emit is Emit.DISPUTE:
+        reason = command.reason or command.code
+        happened.append(crm.dispute_opened(part, now, reason=reason, note=command.note))
+    if verdict.suppress is not Suppress.NONE:
+        happened += _suppress(connection, context, command, verdict.suppress, now)
+    return happened
+
+
+def _suppress(
+    connection: Connection,
+    context: Context,
+    command: RecordDisposition,
+    whom: Suppress,
+    now: datetime,
+) -> list[crm.Event]:
+    """Stop the number, or all numbers of the lead, or besides all leads that share one of them."""
+    numbers = {command.lead.phone}
+    if whom is not Suppress.NUMBER:
+        of_lead = sa.select(phones.c.phone).where(phones.c.lead_id == command.lead.lead_id)
+        numbers.update(connection.scalars(of_lead))
+    if whom is Suppress.PERSON:
+        sharing = sa.select(phones.c.lead_id).where(phones.c.phone.in_(sorted(numbers)))
+        kin = set(connection.scalars(sharing))
+        if command.lead.external_id:
+            kin.update(
+                connection.scalars(
+                    sa.select(leads.c.id).where(leads.c.external_id == command.lead.external_id)
+                )
+            )
+        numbers.update(
+            connection.scalars(sa.select(phones.c.phone).where(phones.c.lead_id.in_(sorted(kin))))
+        )
+        connection.execute(
+            sa.update(leads)
+            .where(
+                leads.c.id.in_(sorted(kin)), leads.c.state.not_in([*_STAYS, LeadState.DONE.value])
+            )
+            .values(state=LeadState.DONE.value, why="do not call", claimed_by=None)
+        )
+    at_ms = to_ms(now)
+    context.stop(sorted(numbers), at_ms)
+    connection.execute(
+        context.insert(suppression).on_conflict_do_nothing(),
+        [
+            {
+                "phone": phone,
+                "source": "agent",
+                "campaign": command.campaign,
+                "added_ms": at_ms,
+            }
+            for phone in sorted(numbers)
+        ],
+    )
+    return [
+        crm.dnc_added(phone, now, source="agent", campaign=command.campaign)
+        for phone in sorted(numbers)
+    ]
 
 
 def parse_callback(text: str) -> datetime | None:

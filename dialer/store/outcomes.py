@@ -18,6 +18,7 @@ from crm_bridge import events as crm
 from dialer.core.commands import RecordOutcome
 from dialer.core.outcomes import Outcome
 from dialer.store.attempts import Refusals, Told, call_part, lead_part
+from dialer.store.callbacks import called_back
 from dialer.store.context import Context, from_ms, insert_for, to_ms
 from dialer.store.policy import NextStep
 from dialer.store.schema import (
@@ -34,7 +35,7 @@ UNKNOWN = "this attempt was never recorded"
 CLOSED = "this attempt has its outcome already"
 
 _STANDING = (
-    sa.select(attempts.c.id, attempts.c.outcome)
+    sa.select(attempts.c.id, attempts.c.outcome, attempts.c.lead_was)
     .where(attempts.c.id.in_(bindparam("ids", expanding=True)))
     .with_for_update()  # nobody else closes one of them meanwhile; SQLite has one writer anyway
 )
@@ -76,7 +77,7 @@ _MOVE = (
     .where(leads.c.id == bindparam("lead"), leads.c.state == LeadState.DIALLING.value)
     .values(
         state=bindparam("to"),
-        why=bindparam("because"),
+        why=sa.func.coalesce(bindparam("because", type_=sa.Text), leads.c.why),
         next_at_ms=sa.func.coalesce(bindparam("due_ms", type_=sa.BigInteger), leads.c.next_at_ms),
     )
 )
@@ -90,10 +91,9 @@ def close_attempts(
     `again`: the answer of a commit of these was lost; one that is closed was closed by it.
     """
     refused: Refusals = {}
-    standing: dict[str, str | None] = {
-        row.id: row.outcome
-        for row in connection.execute(_STANDING, {"ids": [one.command.attempt for one in told]})
-    }
+    rows = connection.execute(_STANDING, {"ids": [one.command.attempt for one in told]}).all()
+    standing: dict[str, str | None] = {row.id: row.outcome for row in rows}
+    lead_was = {row.id: row.lead_was for row in rows if row.lead_was is not None}
     closing: list[Told] = []
     for i, one in enumerate(told):
         attempt, outcome = one.command.attempt, one.command.outcome.value
@@ -117,8 +117,14 @@ def close_attempts(
     _turn_phones(connection, closing, steps)
     connection.execute(
         _MOVE,
-        [move(one.command.lead.lead_id, step) for one, step in zip(closing, steps, strict=True)],
+        [
+            _as_it_was(one, lead_was[one.command.attempt])
+            if one.command.attempt in lead_was
+            else move(one.command.lead.lead_id, step)
+            for one, step in zip(closing, steps, strict=True)
+        ],
     )
+    called_back(connection, closing)
     _count(connection, context, closing)
     return refused, [*_events(context, closing, steps, ended), *told_by_plans]
 
@@ -152,6 +158,11 @@ def move(lead_id: int, step: NextStep) -> dict[str, Any]:
         "because": "",
         "due_ms": to_ms(step.at),
     }
+
+
+def _as_it_was(one: Told, state: str) -> dict[str, Any]:
+    """A call by hand to a lead that nothing calls by itself leaves it so."""
+    return {"lead": one.command.lead.lead_id, "to": state, "because": None, "due_ms": None}
 
 
 def _closing_row(context: Context, one: Told) -> dict[str, Any]:

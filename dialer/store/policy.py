@@ -8,13 +8,55 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dialer.campaigns.compliance.facts import CampaignFacts
+from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
 
 if TYPE_CHECKING:  # strategies are made of retry rules, and those of what is below
     from dialer.campaigns.strategy.place import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How a lead goes. What is empty is as the queue or the campaign says.
+
+    `mode`: no more automatic than this `Mode`. `agent`: for this one alone. `callback`: agreed on,
+    before all others when it is due. `by_hand`: its phone may not be dialled automatically.
+    """
+
+    mode: str = ""
+    queue: str = ""
+    skills: tuple[str, ...] = ()
+    agent: str = ""
+    callback: bool = False
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What a queue asks of its leads and its agents. The higher its priority, the sooner."""
+
+    name: str
+    priority: int = 0
+    mode: str = ""  # a Mode
+    skills: tuple[str, ...] = ()
+
+
+NO_QUEUE = Queue("")
+ONE_FOR_ALL: Mapping[str, Queue] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class AfterPreview:
+    """What becomes of a lead that was skipped, or not looked at. `skips_max` skips on end send it
+    to `escalate_to`, or without such a queue have it held for a person."""
+
+    again_s: float = 900.0
+    skips_max: int = 5
+    escalate_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +77,39 @@ class NextStep:
     held: str = ""
 
 
+class Suppress(StrEnum):
+    """Whom an agent's word stops."""
+
+    NONE = ""
+    NUMBER = "number"  # the number called, in every campaign
+    ACCOUNT = "account"  # every number of the lead, in every campaign
+    PERSON = "person"  # besides, all other leads of these numbers and of the account
+
+
+class Emit(StrEnum):
+    """What the CRM hears besides the disposition."""
+
+    NONE = ""
+    PROMISE = "promise"
+    DISPUTE = "dispute"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a disposition means. `step` None: the outcome's own next step stands.
-
-    `suppress`: the number goes on the list of numbers nobody may call.
+    """What a disposition means. `step` None: the outcome's own next step stands. `queue`: the lead goes there, as the word hands it over. `counts`: what
+    the call is for the caps (of attempt, contact, conversation, joined by a space); None: as the
+    outcome and the category say.
     """
 
     category: str
     step: NextStep | None = None
-    suppress: bool = False
+    suppress: Suppress = Suppress.NONE
+    emit: Emit = Emit.NONE
+    queue: str = ""
+    counts: str | None = None
+    callback: bool = False
+    anyone_after_s: float | None = None  # an agent's own callback: anyone calls after so long
+    grace_s: float = 0.0  # after a promise's day
 
 
 class Policy(Protocol):
@@ -66,6 +131,23 @@ class Policy(Protocol):
     @property
     def plan(self) -> Strategy | None:
         """The campaign's strategy; None: every lead is called as the retry rules say."""
+        ...
+
+    @property
+    def mode(self) -> Mode:
+        """No lead is dialled more automatically than this."""
+        ...
+
+    @property
+    def queue_rules(self) -> Mapping[str, Queue]: ...
+
+    @property
+    def after_preview(self) -> AfterPreview: ...
+
+    @property
+    def wide_zones(self) -> str:
+        """Zones in all of which it must be time where a lead's own is not known and a person
+        decides on the call; empty: such a lead is not called at all."""
         ...
 
     def definition(self) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def _open_attempts(connection: Connection, context: Context, now_ms: int) -> lis
             attempts.c.id.label("attempt"),
             attempts.c.pbx,
             attempts.c.agent,
+            attempts.c.booked_for,
             attempts.c.stage,
             attempts.c.opened_ms,
             attempts.c.attempt_no,
@@ -99,6 +100,7 @@ def _open_attempts(connection: Connection, context: Context, now_ms: int) -> lis
                 live=stage in _LIVE,
                 connected=stage is Progress.CONNECTED,
                 age_s=max(0, now_ms - row.opened_ms) / 1000,
+                booked_for=row.booked_for,
             )
         )
     return found

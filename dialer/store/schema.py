@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from crm_bridge.tables import metadata as outbox_metadata
 from dialer.campaigns.lead import PRIORITY_MAX
 from dialer.core.commands import Progress
+from dialer.core.modes import PreviewEnd
 from dialer.core.outcomes import Outcome
 
 metadata = sa.MetaData(
@@ -74,6 +75,20 @@ class Phase(StrEnum):
     TASK = "task"  # somebody has something to do, until `due_ms`
     HELD = "held"  # by a trigger: until `due_ms`, or until an event
     ENDED = "ended"
+
+
+class CallbackState(StrEnum):
+    OPEN = "open"
+    KEPT = "kept"  # called, and somebody answered
+    TRIED = "tried"  # called, and nobody did
+    DROPPED = "dropped"  # the lead was stopped, or another word came in between
+
+
+class PromiseState(StrEnum):
+    ACTIVE = "active"
+    KEPT = "kept"
+    BROKEN = "broken"
+    REPLACED = "replaced"  # by another promise
 
 
 class ListState(StrEnum):
@@ -194,6 +209,21 @@ list_mappings = sa.Table(
     sa.Column("saved_ms", Moment, nullable=False),
 )
 
+# How a lead goes: the few kinds of ways there are, told once each. What is empty is as its queue or
+# its campaign says. Lane 1 is the plain one.
+lanes = sa.Table(
+    "lanes",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("mode", sa.Text, nullable=False),  # a Mode: no more automatic than this
+    sa.Column("queue", sa.Text, nullable=False),
+    sa.Column("skills", sa.Text, nullable=False),  # sorted, joined by a space: all are needed
+    sa.Column("agent", sa.Text, nullable=False),  # for this one alone
+    sa.Column("callback", sa.Boolean, nullable=False),  # before all others when it is due
+    sa.Column("by_hand", sa.Boolean, nullable=False),  # this phone is not dialled automatically
+    sa.UniqueConstraint("mode", "queue", "skills", "agent", "callback", "by_hand"),
+)
+
 leads = sa.Table(
     "leads",
     metadata,
@@ -212,6 +242,7 @@ leads = sa.Table(
     sa.Column("position", sa.SmallInteger, nullable=False, default=0),  # of the phone to call next
     sa.Column("attempts", sa.Integer, nullable=False, default=0),  # all, also those of no account
     sa.Column("claimed_by", sa.Text),
+    sa.Column("lane_id", BigId, nullable=False, server_default="1"),
     _one_of("state", LeadState, "state"),
     sa.CheckConstraint(f"priority BETWEEN 0 AND {PRIORITY_MAX}", name="priority"),
     sa.CheckConstraint("(claimed_by IS NOT NULL) = (state = 'claimed')", name="claim"),
@@ -220,6 +251,7 @@ leads = sa.Table(
     _partial(
         "ix_leads_waiting",
         "campaign_id",
+        "lane_id",
         "zone_id",
         "priority",
         "next_at_ms",
@@ -240,6 +272,8 @@ phones = sa.Table(
     sa.Column("position", sa.SmallInteger, nullable=False),
     sa.Column("label", sa.Text, nullable=False, default=""),
     sa.Column("bad", sa.Boolean, nullable=False, default=False),  # the network said: no such number
+    # May be dialled without a person deciding on the very call, as far as consent goes.
+    sa.Column("automatic", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.CheckConstraint("phone LIKE '+%'", name="e164"),
     sa.UniqueConstraint("lead_id", "position"),
     sa.UniqueConstraint("campaign_id", "phone"),  # nobody is called twice by one campaign
@@ -290,6 +324,10 @@ attempts = sa.Table(
     sa.Column("connected_ms", Moment),
     sa.Column("harbour_ms", Moment),
     sa.Column("ended_ms", Moment),
+    sa.Column("mode", sa.Text, nullable=False, server_default=""),  # a Mode
+    sa.Column("booked_for", sa.Text, nullable=False, server_default=""),  # the agent it is made for
+    # Of a call by hand: the state its lead goes back to, unless the agent's word says otherwise.
+    sa.Column("lead_was", sa.Text),
     _one_of("stage", Progress, "stage"),
     _one_of("outcome", Outcome, "outcome"),
     sa.CheckConstraint("(outcome IS NULL) = (closed_ms IS NULL)", name="closed"),
@@ -325,7 +363,80 @@ dispositions = sa.Table(
     sa.Column("callback_ms", Moment),
     sa.Column("note", sa.Text, nullable=False, default=""),
     sa.Column("set_ms", Moment, nullable=False),
+    sa.Column("amount", sa.Text, nullable=False, server_default=""),  # of a promise: 120.50
+    sa.Column("due_on", sa.Text, nullable=False, server_default=""),  # of a promise, ISO 8601
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    # What the call counts as for the caps: of attempt, contact, conversation, joined by a space.
+    # Null: as the outcome and the category say.
+    sa.Column("counts", sa.Text),
     sa.Index("ix_dispositions_attempt_id", "attempt_id"),
+)
+
+# Calls agreed on. The lead goes in a lane of callbacks meanwhile, and back to `lane_id` after.
+callbacks = sa.Table(
+    "callbacks",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("lead_id", BigId, sa.ForeignKey("leads.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("attempt_id", sa.Text, nullable=False),  # in which it was agreed
+    sa.Column("agent", sa.Text, nullable=False),  # who calls; empty: anyone
+    sa.Column("due_ms", Moment, nullable=False),
+    sa.Column("anyone_ms", Moment),  # from then on anyone calls, whoever promised it
+    sa.Column("lane_id", BigId, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("made_ms", Moment, nullable=False),
+    sa.Column("closed_ms", Moment),
+    _one_of("state", CallbackState, "state"),
+    _partial("ux_callbacks_open", "lead_id", where="state = 'open'", unique=True),
+    _partial("ix_callbacks_due", "campaign_id", "due_ms", where="state = 'open'"),
+    _partial("ix_callbacks_anyone", "anyone_ms", where="state = 'open' AND anyone_ms IS NOT NULL"),
+)
+
+# Promises to pay. `due_ms` is when it is broken: the end of its day there, and the grace.
+promises = sa.Table(
+    "promises",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("lead_id", BigId, sa.ForeignKey("leads.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("attempt_id", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("amount", sa.Text, nullable=False),
+    sa.Column("due_on", sa.Text, nullable=False),
+    sa.Column("due_ms", Moment, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("made_ms", Moment, nullable=False),
+    sa.Column("closed_ms", Moment),
+    _one_of("state", PromiseState, "state"),
+    _partial("ux_promises_active", "lead_id", where="state = 'active'", unique=True),
+    _partial("ix_promises_due", "due_ms", where="state = 'active'"),
+    sa.Index("ix_promises_campaign_id_made_ms", "campaign_id", "made_ms"),
+)
+
+# Leads shown to agents, and what they made of them.
+previews = sa.Table(
+    "previews",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("lead_id", BigId, sa.ForeignKey("leads.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("ended", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at_ms", Moment, nullable=False),
+    _one_of("ended", PreviewEnd, "ended"),
+    sa.Index("ix_previews_lead_id", "lead_id"),
+)
+
+# How often somebody answers, by the hour of the day where the lead lives: when to call the others.
+answer_hours = sa.Table(
+    "answer_hours",
+    metadata,
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("hour", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("calls", BigId, nullable=False),
+    sa.Column("live", BigId, nullable=False),
 )
 
 agent_sessions = sa.Table(

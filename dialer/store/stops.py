@@ -19,8 +19,10 @@ from crm_bridge import events as crm
 from dialer.campaigns.strategy.model import Trigger
 from dialer.campaigns.strategy.steps import Happened
 from dialer.store.bulk import rows_among
+from dialer.store.callbacks import forget
 from dialer.store.context import Context, to_ms
 from dialer.store.decisions import lock_keys
+from dialer.store.promises import keep_promises
 from dialer.store.schema import (
     RESTED,
     STOPPED,
@@ -138,6 +140,9 @@ def put_stop(connection: Connection, context: Context, stop: Stop, now: datetime
         if values is not None:
             connection.execute(sa.update(leads).where(leads.c.id == lead.id).values(**values))
             concerned.add(lead.id)
+    if stop.kind in (StopKind.PAYMENT, StopKind.PAID) and not stop.lifted:
+        keep_promises(connection, context, sorted(concerned), now)
+    forget(connection, concerned, now)
     numbers: Sequence[str] = ()
     if stop.kind is StopKind.CEASE and not stop.lifted and concerned:
         numbers = connection.scalars(

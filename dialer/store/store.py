@@ -13,16 +13,33 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dialer.campaigns.compliance.decide import decide, not_dialling
+from dialer.campaigns.compliance.decide import decide, next_legal, not_dialling
 from dialer.campaigns.compliance.facts import Deny, PhoneFacts
 from dialer.clock import Clock
-from dialer.core.events import AgentRecovered, AttemptRecovered, Lead, LeadsOffered
+from dialer.core.commands import FetchLeadFor
+from dialer.core.events import (
+    AgentRecovered,
+    AttemptRecovered,
+    Lead,
+    LeadForAgent,
+    LeadsOffered,
+)
 from dialer.core.modes import Booking
-from dialer.store import claims, decisions, recovery, stepping, stops, strategies
+from dialer.store import (
+    callbacks,
+    claims,
+    decisions,
+    promises,
+    recovery,
+    stepping,
+    stops,
+    strategies,
+)
 from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
 from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
 from dialer.store.database import Database, connect
+from dialer.store.lanes import load_lanes
 from dialer.store.learned import LearnedState, keep_learned, read_learned
 from dialer.store.liststore import Incoming, ListStore
 from dialer.store.migrate import upgrade_database
@@ -34,6 +51,7 @@ from dialer.store.users import UserBook
 from dialer.store.writer import QUEUE_MAX, Commit, StoreClosed, Writer
 from dialer.tasks import Tasks
 
+_TURNS_MAX = 50  # between the law's hours and the campaign's, until both are open
 _COUNT_REST = 20  # counting a list may take one part in so many of the time
 
 
@@ -82,6 +100,7 @@ class Store:
         try:
             await upgrade_database(database)
             await database.read(context.load_zones)
+            await database.read(partial(load_lanes, context=context))
         except BaseException:
             await database.close()
             raise
@@ -239,11 +258,66 @@ class Store:
 
     # --- leads --------------------------------------------------------------------------------
 
-    async def claim_leads(self, campaign: str, count: int, now: datetime) -> LeadsOffered:
-        """Claim up to `count` leads that are due, with an open window, and not suppressed."""
+    async def claim_leads(
+        self,
+        campaign: str,
+        count: int,
+        now: datetime,
+        queues: frozenset[str] | None = None,
+        skills: frozenset[str] = frozenset(),
+    ) -> LeadsOffered:
+        """Claim up to `count` leads that are due, with an open window, and not suppressed; dialled
+        automatically, of these queues (None: all), wanting no more than these skills."""
         return await self.database.write(
-            partial(claims.claim, context=self.context, campaign=campaign, count=count, now=now)
+            partial(
+                claims.claim,
+                context=self.context,
+                campaign=campaign,
+                count=count,
+                now=now,
+                queues=queues,
+                skills=skills,
+            )
         )
+
+    async def claim_lead_for(self, command: FetchLeadFor, now: datetime) -> LeadForAgent:
+        """Claim the best lead for one agent that is not the pacer's."""
+        return await self.database.write(
+            partial(claims.claim_for, context=self.context, asked=command, now=now)
+        )
+
+    async def claimed(self) -> set[int]:
+        """The leads this boot has claimed and not recorded an attempt for."""
+        return await self.database.read(partial(claims.claimed, boot=self.boot))
+
+    async def late_callbacks(self, now: datetime) -> int:
+        """Callbacks whose agent did not come in time are anyone's now; how many there were."""
+        return await self.database.write(
+            partial(callbacks.open_to_anyone, context=self.context, now=now)
+        )
+
+    async def late_promises(self, now: datetime) -> int:
+        """Promises that were not kept are broken now; how many there were."""
+        return await self.database.write(
+            partial(promises.break_promises, context=self.context, now=now)
+        )
+
+    def callable_at(self, campaign: str, lead: Lead, at: datetime) -> datetime | None:
+        """The first moment from `at` on at which the law's hours and the campaign's let somebody
+        call the lead; None when there is none soon. No I/O."""
+        policy = self.context.campaigns[campaign].policy
+        zones = lead.zones or policy.wide_zones
+        facts = decisions.facts_of(self.context, campaign)
+        moment: datetime | None = at
+        for _ in range(_TURNS_MAX):
+            moment = policy.next_open(zones, moment) if moment is not None else None
+            if moment is None or facts is None:
+                return moment
+            legal = next_legal(decisions.lead_facts(lead), PhoneFacts(lead.phone), facts, moment)
+            if legal is None or legal == moment:
+                return legal
+            moment = legal
+        return None
 
     async def list_counts(self, campaign: str, now: datetime) -> ListCounts:
         """Leads by where they stand. Counted anew at most so often that counting a long list

@@ -98,6 +98,7 @@ class FullDay:
         self._executors: Mapping[type, Callable[[Any], None]] = {
             **dict.fromkeys(PbxCommand.__args__, self.exchange.send),
             cmd.FetchLeads: self._fetch,
+            cmd.FetchLeadFor: lambda c: None,  # no list here has a lead for an agent alone
             cmd.ReturnLeads: self._record,
             cmd.RecordAttempt: self._record,
             cmd.RecordProgress: self._record,

@@ -17,7 +17,14 @@ from dialer.core.states import AgentState
 from dialer.snapshot import Decision
 
 RULES = ev.CampaignRules("spring", "main", "trunk", "+493012345")
-QUIET = (cmd.ShowCampaign, cmd.Observe, cmd.RecordProgress, cmd.ShowAgent, cmd.FetchLeads, cmd.FetchLeadFor)
+QUIET = (
+    cmd.ShowCampaign,
+    cmd.Observe,
+    cmd.RecordProgress,
+    cmd.ShowAgent,
+    cmd.FetchLeads,
+    cmd.FetchLeadFor,
+)
 
 
 def lead(n: int, campaign: str = "spring") -> ev.Lead:

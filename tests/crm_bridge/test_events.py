@@ -52,6 +52,14 @@ EXAMPLES = {
     Type.LIST_IMPORT_FINISHED: events.list_import_finished(
         "b1", AT, campaign="spring", accepted=2000, rejected=3
     ),
+    Type.PROMISE_CREATED: events.promise_created(CALL, AT, amount="120.50", due_on="2026-12-01"),
+    **{
+        kind: events.promise_ended(
+            kind, "spring", 7, "A7", AT, call_id="c1", amount="120.50", due_on="2026-12-01"
+        )
+        for kind in (Type.PROMISE_KEPT, Type.PROMISE_BROKEN)
+    },
+    Type.DISPUTE_OPENED: events.dispute_opened(CALL, AT, reason="not mine"),
     Type.LEAD_EXHAUSTED: events.lead_exhausted("spring", LEAD, AT, attempts=6),
     Type.STRATEGY_STEP: events.strategy_step(
         "spring",

@@ -49,8 +49,21 @@ def picture(connection: sa.Connection) -> dict[str, Any]:
 
 
 def words(sql: str) -> list[str]:
-    """A statement's lines, one a part of the table; the order of the parts does not count."""
-    return sorted(line.strip().rstrip(",").replace('"', "") for line in sql.splitlines())
+    """A statement's parts, one for each column and constraint; their order does not count. (A
+    column added later stands behind the constraints.)"""
+    parts, depth = [""], 0
+    for sign in " ".join(sql.replace('"', "").split()):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth == 1:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    head, opened, first = parts[0].partition("(")
+    last = parts[-1].rstrip()
+    if opened and last.endswith(")"):
+        rest = [first, *parts[1:-1], last[:-1]] if len(parts) > 1 else [first[:-1]]
+        return [head.strip(), *sorted(" ".join(part.split()) for part in rest)]
+    return [" ".join(sql.split())]
 
 
 async def clear(database: Database) -> None:

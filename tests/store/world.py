@@ -22,8 +22,10 @@ from dialer.core.commands import (
     Timings,
 )
 from dialer.core.events import Lead, Status
+from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
 from dialer.store import NextStep, StagedLead, StagedPhone, Store, Verdict
+from dialer.store.policy import AfterPreview, Queue, Suppress
 
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)
 
@@ -40,6 +42,10 @@ class Script:
     attempts_max: int = 3
     gate: CampaignFacts | None = None
     plan: Strategy | None = None
+    mode: Mode = Mode.PREDICTIVE
+    queue_rules: dict[str, Queue] = field(default_factory=dict)
+    after_preview: AfterPreview = field(default_factory=AfterPreview)
+    wide_zones: str = ""
 
     def definition(self) -> dict[str, Any]:
         return {"name": self.name}
@@ -58,7 +64,7 @@ class Script:
             case "sold":
                 return Verdict("right_party", NextStep(None, "sold"))
             case "never":
-                return Verdict("refused", NextStep(None, "do not call"), suppress=True)
+                return Verdict("refused", NextStep(None, "do not call"), suppress=Suppress.NUMBER)
             case "callback":
                 return Verdict("right_party", NextStep(callback_at))
             case "later":

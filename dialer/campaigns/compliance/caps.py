@@ -66,13 +66,13 @@ def _counts(rule: CapRule, call: PastCall, phone: PhoneFacts) -> bool:
         return False
     if call.is_open:
         return rule.unit not in (Unit.ABANDONED, Unit.MACHINE)
-    if call.outcome in _NEVER or call.outcome in rule.excludes:
+    if call.outcome in _NEVER or call.outcome in rule.excludes or not call.attempt:
         return False
     match rule.unit:
         case Unit.ATTEMPT:
             return True
         case Unit.CONTACT:
-            return call.outcome in _CONTACT
+            return call.outcome in _CONTACT if call.contact is None else call.contact
         case Unit.CONVERSATION:
             return call.conversation
         case Unit.ABANDONED:

@@ -62,6 +62,18 @@ def decide(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: dat
     return Deny(longest.rule, longest.reason, opens)
 
 
+def next_legal(
+    lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, at: datetime
+) -> datetime | None:
+    """The first moment from `at` on that is within the law's calling hours; None: not soon."""
+    lead = with_address(_somewhere(lead, campaign), phone)
+    if not lead.zones:
+        return None
+    bound = _bound(campaign, places_of(phone.number, lead.fields), at)
+    hours = [rule for _, rule in bound.windows]
+    return windows.next_open(hours, lead.zones, at) if hours else at
+
+
 def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: datetime) -> list[Deny]:
     """Every denial there is, for those who want to know why not."""
     found: list[Deny] = []

@@ -17,7 +17,8 @@ class PastCall:
 
     `outcome` is an `Outcome`'s value, empty while the attempt is open: an open attempt counts as
     whatever it may still become. `conversation`: talked with the person, as far as anybody knows.
-    `callback_at`: the person asked in it to be called at that time.
+    `callback_at`: the person asked in it to be called at that time. `attempt` False: the agent's
+    word was that it came to nothing, for a fault of ours. `contact` None: as the outcome says.
     """
 
     at: datetime
@@ -26,6 +27,8 @@ class PastCall:
     outcome: str = ""
     conversation: bool = False
     callback_at: datetime | None = None
+    attempt: bool = True
+    contact: bool | None = None
 
     @property
     def is_open(self) -> bool:
