@@ -57,6 +57,8 @@ class Site:
     crm_url: str = ""
     crm_secret: str = field(default_factory=signing.new_secret)
     wrap_up_limit_s: float = 30.0
+    phone_socket: str = ""  # phones in browsers: the PBX's WebSocket, ...
+    phone_passwords: dict[str, str] = field(default_factory=dict)  # ... and what they register with
 
     def write(self, web_port: int) -> Path:
         self._yaml(
@@ -107,6 +109,11 @@ class Site:
                 for phone in self.phones
             ],
         }
+        if self.phone_socket:
+            site["pbxes"][0]["browser"] = {
+                "url": self.phone_socket,
+                "passwords": self.phone_passwords,
+            }
         if self.crm_url:
             endpoint = {
                 "name": "crm",

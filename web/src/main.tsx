@@ -22,6 +22,7 @@ const SCREENS: Screen[] = [
   { path: "/agent", name: "Calls", right: "work", load: () => import("./agent/Agent") },
   { path: "/wallboard", name: "Floor", right: "watch", load: () => import("./floor/Floor") },
   { path: "/campaigns", name: "Campaigns", right: "manage", load: () => import("./manager/Campaigns") },
+  { path: "/lists", name: "Lists", right: "manage", load: () => import("./manager/Lists") },
   { path: "/reports", name: "Reports", right: "manage", load: () => import("./manager/Reports") },
   { path: "/pacing", name: "Pacing", right: "engineer", load: () => import("./engineer/Pacing") },
   { path: "/deliveries", name: "Deliveries", right: "engineer", load: () => import("./admin/Deliveries") },

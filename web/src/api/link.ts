@@ -43,14 +43,16 @@ export class Link {
     private readonly token = "",
   ) {
     this.watch = window.setInterval(() => {
-      if (this.ws && performance.now() - this.heard > LOST_MS) this.ws.close();
+      if (this.ws && performance.now() - this.heard > LOST_MS) this.cut();
     }, 1000);
     window.addEventListener("online", this.again);
+    window.addEventListener("offline", this.cut);
     this.connect();
   }
 
   close(): void {
     window.removeEventListener("online", this.again);
+    window.removeEventListener("offline", this.cut);
     window.clearInterval(this.watch);
     window.clearTimeout(this.timer);
     const ws = this.ws;
@@ -64,6 +66,16 @@ export class Link {
     if (this.ws) return;
     window.clearTimeout(this.timer);
     this.connect();
+  };
+
+  /** Given up: the machine has lost its network, or nothing was heard. A closing handshake would
+   * wait for the very peer that cannot be reached. */
+  private readonly cut = (): void => {
+    const ws = this.ws;
+    if (!ws) return;
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    ws.close();
+    this.closed(ws, 1006);
   };
 
   /** Send a command; resolves when the server took it, rejects with its Problem. */
@@ -95,7 +107,8 @@ export class Link {
       return;
     }
     this.state.value = this.epoch ? "lost" : "connecting";
-    this.timer = window.setTimeout(this.again, RETRY_MS[Math.min(this.tries++, RETRY_MS.length - 1)]);
+    const step = navigator.onLine ? this.tries++ : RETRY_MS.length; // without a network slowly: it tells when it is back
+    this.timer = window.setTimeout(this.again, RETRY_MS[Math.min(step, RETRY_MS.length - 1)]);
   }
 
   private take(message: Picture): void {

@@ -1,0 +1,239 @@
+"""A browser agent with a microphone takes calls of SIPp customers through a real Asterisk."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from crm_bridge import signing
+from crm_bridge.receiver import Receiver
+from dialer.clock import Clock
+from tests.asterisk.harness import AsteriskBench, free_port, missing
+from tests.asterisk.rawami import RawAmi
+from tests.asterisk.sipp import number_for
+from tests.browser.tab import Tab, tab_of
+from tests.e2e.dialer import PASSWORD, Dialer, Site, is_customer
+
+pytestmark = pytest.mark.asterisk
+
+PHONE = "web1"
+PHONE_PASSWORD = "a secret of the phone in the page"
+CALLS = 10
+POP_P95_MS = 250.0
+
+# What a page does is told from outside it: its connections, and when a name came onto the screen.
+WATCH = """
+window.connections = [];
+window.RTCPeerConnection = class extends window.RTCPeerConnection {
+  constructor(...given) { super(...given); window.connections.push(this); }
+};
+window.pops = [];
+let shown = "";
+new MutationObserver(() => {
+  const name = document.querySelector("#lead-name")?.textContent ?? "";
+  if (name !== shown && name) window.pops.push([name, performance.timeOrigin + performance.now()]);
+  shown = name;
+}).observe(document, {subtree: true, childList: true, characterData: true});
+"""
+HEARS = """async () => {
+  const live = window.connections.filter((one) => one.connectionState === "connected").at(-1);
+  for (const each of live ? (await live.getStats()).values() : [])
+    if (each.type === "inbound-rtp") return each.totalAudioEnergy ?? 0;
+  return 0;
+}"""
+
+
+@dataclass
+class Stage:
+    """Asterisk, the dialer, a CRM, and one agent's browser."""
+
+    bench: AsteriskBench
+    dialer: Dialer
+    crm: Receiver
+    listener: RawAmi
+    tab: Tab
+    numbers: list[str]
+
+    def sound_to_customer(self, number: str) -> int:
+        """Frames with sound (the microphone's beeps) that this customer has heard."""
+        return sum(one.leg.sound.frames for one in self.bench.heard() if one.number == number)
+
+    async def hears(self) -> float:
+        return float(await self.tab.page.evaluate(HEARS))
+
+    async def until(self, what: str, done: Callable[[], Awaitable[bool]], limit_s: float) -> None:
+        await self.dialer.until(what, done, limit_s)
+
+    async def both_ways(self, number: str) -> None:
+        """The customer's voice reaches the page, and the page's microphone the customer."""
+        before, sound = await self.hears(), self.sound_to_customer(number)
+
+        async def both() -> bool:
+            return await self.hears() > before and self.sound_to_customer(number) > sound
+
+        await self.until("audio both ways", both, 15.0)
+
+
+@asynccontextmanager
+async def stage(browser: Browser, folder: Path, leads: int) -> AsyncIterator[Stage]:
+    socket_port = free_port(socket.SOCK_STREAM)
+    settings = (
+        f'[browser]\nbind = "127.0.0.1"\nport = {socket_port}\n'
+        f'[[phones]]\nname = "{PHONE}"\npassword = "{PHONE_PASSWORD}"\nbrowser = true\n'
+    )
+    async with AsyncExitStack() as stack:
+        bench = await stack.enter_async_context(
+            AsteriskBench(phones_wanted=0, more_settings=settings)
+        )
+        secret = signing.new_secret()
+        crm = Receiver([signing.decode_secret(secret)], Clock(), keep=True)
+        crm_url = await crm.start()
+        stack.push_async_callback(crm.close)
+        site = Site(
+            folder,
+            bench.ami_port,
+            bench.cmd_secret,
+            bench.evt_secret,
+            [PHONE],
+            lines_per_agent=1.0,
+            crm_url=crm_url,
+            crm_secret=secret,
+            wrap_up_limit_s=120.0,
+            phone_socket=f"ws://127.0.0.1:{socket_port}/ws",
+            phone_passwords={PHONE: PHONE_PASSWORD},
+        )
+        dialer = Dialer(site, free_port(socket.SOCK_STREAM))
+        numbers = [number_for("talk", n) for n in range(leads)]
+        await dialer.load(numbers)
+        await dialer.start()
+        stack.push_async_callback(dialer.end)
+        await dialer.act("pause")
+        listener = await stack.enter_async_context(
+            RawAmi(bench.ami_port, bench.evt_user, bench.evt_secret)
+        )
+        tab = await tab_of(browser)
+        stack.push_async_callback(tab.page.context.close)
+        await tab.page.add_init_script(WATCH)
+        await tab.sign_in(dialer.url + "/agent", PHONE, PASSWORD)
+        await tab.sees("#phone-state", "ready to be rung")
+        await tab.page.click("#begin-shift")
+        await expect(tab.page.locator("#phone-state")).to_have_attribute("data-phone", "up")
+        await tab.page.keyboard.press("r")
+        await tab.sees("#state-text", "Ready")
+        await dialer.act("resume")
+        yield Stage(bench, dialer, crm, listener, tab, numbers)
+
+
+def bridged_at(events: list[dict[str, str]]) -> list[float]:
+    """When each customer was bridged with the agent, by Asterisk's clock (ms since 1970)."""
+    return [
+        1000 * float(event["Timestamp"])
+        for event in events
+        if event.get("Event") == "BridgeEnter"
+        and event.get("BridgeCreator") != "BridgeWait"
+        and is_customer(event.get("Uniqueid", ""))
+    ]
+
+
+async def test_ten_calls_in_a_row(browser: Browser, tmp_path: Path) -> None:
+    if why := missing():
+        pytest.skip(why)
+    async with stage(browser, tmp_path, CALLS) as now:
+        page = now.tab.page
+        for n, number in enumerate(now.numbers):
+            await now.tab.sees("#lead-name", f"Customer {n}")
+            await now.tab.sees("#lead-phone", number)
+            await now.both_ways(number)
+            if n == 0:
+                await now.tab.keep("agent-real-call")
+                assert await now.tab.serious() == []
+            await page.keyboard.press("h")
+            await now.tab.sees("#call-label", "Wrap-up")
+            await page.keyboard.press("1")  # "Done", which requires nothing
+            await expect(page.locator("#call")).to_be_hidden()
+        pops: list[tuple[str, float]] = await page.evaluate("window.pops")
+        bridges = bridged_at(list(now.listener.messages))
+        assert [name for name, _ in pops] == [f"Customer {n}" for n in range(CALLS)]
+        assert len(bridges) == CALLS
+        late = sorted(shown - at for (_, shown), at in zip(pops, bridges, strict=True))
+        p95 = late[max(0, round(0.95 * CALLS) - 1)]
+
+        async def stored() -> bool:
+            rows = now.dialer.rows("SELECT code FROM dispositions")
+            return [row[0] for row in rows] == ["done"] * CALLS
+
+        await now.until("every disposition stored", stored, 10.0)
+
+        async def told() -> bool:
+            return now.crm.tally.by_type["disposition.set"] == CALLS
+
+        await now.until("every disposition told to the CRM", told, 20.0)
+        assert now.crm.tally.by_type["call.completed"] == CALLS
+        assert not now.tab.complaints
+        print(
+            f"\nbridge to name on the screen, {CALLS} calls: p50 {late[CALLS // 2]:.0f} ms, "
+            f"p95 {p95:.0f} ms, worst {late[-1]:.0f} ms"
+        )
+        assert p95 <= POP_P95_MS
+
+
+async def test_the_call_outlives_reload_network_server_and_a_second_tab(
+    browser: Browser, tmp_path: Path
+) -> None:
+    if why := missing():
+        pytest.skip(why)
+    async with stage(browser, tmp_path, 1) as now:
+        page, number = now.tab.page, now.numbers[0]
+        await now.tab.sees("#lead-name", "Customer 0")
+        await now.both_ways(number)
+
+        await page.reload()
+        await now.tab.sees("#lead-name", "Customer 0")
+        await now.both_ways(number)
+
+        await page.reload()  # once more: the leg is as good as new
+        await now.tab.sees("#lead-name", "Customer 0")
+        await now.both_ways(number)
+
+        await page.context.set_offline(True)
+        await now.tab.sees("#lost", "Your call goes on")
+        await page.context.set_offline(False)
+        await expect(page.locator("#lost")).to_be_hidden()
+        await now.both_ways(number)
+
+        await now.dialer.end(signal.SIGKILL)
+        await now.tab.sees("#lost", "Your call goes on")
+        await now.dialer.start()
+        await expect(page.locator("#lost")).to_be_hidden()
+        await now.tab.sees("#call-label", "Talking")
+        await now.both_ways(number)
+
+        other = Tab(await page.context.new_page())
+        await other.page.add_init_script(WATCH)
+        await other.page.goto(now.dialer.url + "/agent")
+        await other.sees("#lead-name", "Customer 0")
+        await now.tab.sees("#taken", "another tab")
+        now.tab = other
+        await expect(other.page.locator("#phone-state")).to_have_attribute("data-phone", "up")
+        await now.both_ways(number)
+
+        await other.page.keyboard.press("m")
+        await asyncio.sleep(0.3)  # what is under way still arrives
+        sound = now.sound_to_customer(number)
+        await asyncio.sleep(2.2)  # the fake microphone beeps every second
+        assert now.sound_to_customer(number) == sound, "a muted agent is not heard"
+        await other.page.keyboard.press("m")
+        await now.both_ways(number)
+        await other.page.keyboard.press("h")
+        await other.sees("#call-label", "Wrap-up")
+        attempts: list[Any] = now.dialer.attempts()
+        assert [row["outcome"] for row in attempts] == ["connected"]
