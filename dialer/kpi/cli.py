@@ -81,7 +81,10 @@ def table_of(report: KpiReport) -> Table:
     table = Table(title=f"{report.campaign}{split}")
     table.add_column("figure")
     for group in report.groups:
-        table.add_column(group.key or ("(none)" if split else report.campaign), justify="right")
+        table.add_column(
+            group.key or ("(no strategy or excluded)" if split else report.campaign),
+            justify="right",
+        )
     for row in zip(*(group.kpis for group in report.groups), strict=True):
         table.add_row(row[0].name, *(shown(one) for one in row))
     return table

@@ -61,14 +61,17 @@ from dialer.store.schema import (
     zones,
 )
 from dialer.store.strategies import (
+    NewLead,
     in_order,
     opening,
+    placing_of,
     plan_of,
     position_of,
     step_event,
     task_row,
 )
 
+STEPS_AT_ONCE = 200  # leads in one transaction: attempts wait for it
 _BUSY = (LeadState.CLAIMED.value, LeadState.DIALLING.value)
 _PAYMENT = f"{STOPPED}{StopKind.PAYMENT.value}"
 
@@ -390,7 +393,9 @@ def fields_changed(
             context.tell_crm(connection, told)
 
 
-def run_due(connection: Connection, context: Context, now: datetime, limit: int = 200) -> int:
+def run_due(
+    connection: Connection, context: Context, now: datetime, limit: int = STEPS_AT_ONCE
+) -> int:
     """Move up to `limit` leads whose time has come, the longest due first; how many there were.
 
     Those on the line are left to their outcomes.
@@ -439,6 +444,86 @@ def migrate(
         context.tell_crm(connection, told)
         moved += 1
     return moved
+
+
+def migrate_some(
+    connection: Connection,
+    context: Context,
+    campaign: str,
+    after: int,
+    now: datetime,
+    limit: int = STEPS_AT_ONCE,
+) -> tuple[int, int]:
+    """Move leads of older versions, and place those that have no strategy, beyond the lead `after`:
+    how many, and the last one looked at; 0: there are no more."""
+    known = context.campaigns[campaign]
+    assert known.strategy_id is not None
+    rows = connection.execute(
+        sa.select(leads.c.id, lead_steps.c.strategy_id, lead_steps.c.phase)
+        .join(lead_steps, lead_steps.c.lead_id == leads.c.id, isouter=True)
+        .where(
+            leads.c.campaign_id == known.id,
+            leads.c.id > after,
+            leads.c.state != LeadState.DONE.value,
+        )
+        .order_by(leads.c.id)
+        .limit(limit)
+    ).all()
+    if not rows:
+        return 0, 0
+    older = [
+        row.id
+        for row in rows
+        if row.strategy_id not in (None, known.strategy_id) and row.phase != Phase.ENDED.value
+    ]
+    moved = migrate(connection, context, older, known.strategy_id, now)
+    moved += _place_late(
+        connection, context, known.id, [row.id for row in rows if row.strategy_id is None], now
+    )
+    return moved, rows[-1].id
+
+
+def _place_late(
+    connection: Connection,
+    context: Context,
+    campaign_id: int,
+    lead_ids: Sequence[int],
+    now: datetime,
+) -> int:
+    """Begin the strategy of leads that came before their campaign had one."""
+    placing = placing_of(context, campaign_id, now)
+    if placing is None or not lead_ids:
+        return 0
+    numbers: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for row in connection.execute(
+        sa.select(phones.c.lead_id, phones.c.phone, phones.c.label)
+        .where(phones.c.lead_id.in_(lead_ids))
+        .order_by(phones.c.position)
+    ):
+        numbers[row.lead_id].append((row.phone, row.label))
+    placed = 0
+    for row in connection.execute(
+        sa.select(leads, zones.c.names.label("zones"))
+        .join(zones, zones.c.id == leads.c.zone_id)
+        .where(leads.c.id.in_(lead_ids), leads.c.state == LeadState.WAITING.value)
+    ).all():
+        if not numbers[row.id]:
+            continue
+        begins = placing.begin(
+            NewLead(row.id, row.external_id or "", row.name, row.zones, row.fields, numbers[row.id])
+        )
+        values: dict[str, Any] = {
+            "state": begins.state.value,
+            "why": begins.why,
+            "next_at_ms": max(row.next_at_ms, begins.next_at_ms),
+            "position": begins.position,
+        }
+        if begins.priority is not None:
+            values["priority"] = begins.priority
+        _set_lead(connection, row.id, **values)
+        placed += 1
+    placing.write(connection, context)
+    return placed
 
 
 # --- carrying out ---------------------------------------------------------------------------------

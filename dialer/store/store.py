@@ -51,6 +51,7 @@ from dialer.store.users import UserBook
 from dialer.store.writer import QUEUE_MAX, Commit, StoreClosed, Writer
 from dialer.tasks import Tasks
 
+_STEP_ROUNDS = 50  # transactions of one look; what is left comes with the next
 _TURNS_MAX = 50  # between the law's hours and the campaign's, until both are open
 _COUNT_REST = 20  # counting a list may take one part in so many of the time
 
@@ -334,8 +335,15 @@ class Store:
         return counts
 
     async def run_steps(self, now: datetime) -> int:
-        """Move leads whose strategy's time has come; how many were due."""
-        return await self.database.write(partial(stepping.run_due, context=self.context, now=now))
+        """Move leads whose strategy's time has come, some in a transaction; how many were due."""
+        total = 0
+        for _ in range(_STEP_ROUNDS):
+            work = partial(stepping.run_due, context=self.context, now=now)
+            done = await self.database.write(work)
+            total += done
+            if done < stepping.STEPS_AT_ONCE:
+                break
+        return total
 
     # --- the start ----------------------------------------------------------------------------
 

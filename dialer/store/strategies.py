@@ -35,7 +35,15 @@ from dialer.campaigns.strategy.steps import (
 from dialer.campaigns.strategy.values import Values, today_of
 from dialer.store.bulk import insert_rows
 from dialer.store.context import Context, from_ms, to_ms
-from dialer.store.schema import RESTED, LeadState, Phase, lead_steps, strategies, strategy_tasks
+from dialer.store.schema import (
+    RESTED,
+    LeadState,
+    Phase,
+    lead_steps,
+    leads,
+    strategies,
+    strategy_tasks,
+)
 
 STEP_COLUMNS = (
     *("lead_id", "campaign_id", "strategy_id", "phase", "segment", "arm", "treatment", "step"),
@@ -294,6 +302,7 @@ class Change:
     """What a new version would move: leads of older versions by segment, old and new."""
 
     leads: int
+    unplaced: int  # leads that came before the campaign had a strategy
     moved: Mapping[tuple[str, str], int]  # (segment, segment of the new version) -> leads
 
     @property
@@ -326,7 +335,16 @@ def preview(
         .group_by(sa.text("1, 2"))
     ):
         moved[old, to] += count
-    return Change(sum(moved.values()), moved)
+    unplaced = connection.scalar(
+        sa.select(sa.func.count())
+        .select_from(leads.join(lead_steps, lead_steps.c.lead_id == leads.c.id, isouter=True))
+        .where(
+            leads.c.campaign_id == campaign_id,
+            leads.c.state == LeadState.WAITING.value,
+            lead_steps.c.lead_id.is_(None),
+        )
+    )
+    return Change(sum(moved.values()), int(unplaced or 0), moved)
 
 
 __all__ = [

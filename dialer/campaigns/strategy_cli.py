@@ -1,0 +1,360 @@
+"""The commands `dialer strategy ...`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dialer.campaigns.cli import DEFAULT_DATABASE, Database
+from dialer.campaigns.compliance_cli import in_words as why_not_in_words
+from dialer.campaigns.forecast import Forecast, forecast, leads_of
+from dialer.campaigns.model import CampaignFile, load_campaign
+from dialer.campaigns.strategy.load import campaign_faults, load_strategy, notes, read_strategy
+from dialer.campaigns.strategy.model import strategy_schema
+from dialer.campaigns.strategy.place import Strategy
+from dialer.campaigns.strategy.predicate import Facts, Predicate, holds, in_words, leaves
+from dialer.campaigns.strategy.score import level, points
+from dialer.campaigns.strategy.split import MILLION, place_of
+from dialer.campaigns.strategy.values import shown, today_of
+from dialer.campaigns.yamlfile import FileError, YamlFile
+from dialer.clock import Clock
+from dialer.core.modes import Mode
+from dialer.store.context import from_ms
+from dialer.store.explaining import Explained, explained, leads_here
+from dialer.store.stepping import migrate_some
+from dialer.store.store import Store
+from dialer.store.strategies import Change, preview
+
+strategy_app = typer.Typer(help="Strategies: who is called in which steps.", no_args_is_help=True)
+_out = Console()
+_SAYS = {True: "yes", False: "no", None: "not known"}
+
+CampaignOption = Annotated[Path, typer.Option("--campaign", help="The campaign's YAML file.")]
+
+
+@strategy_app.callback()
+def _strategy() -> None:
+    """Strategies: who is called in which steps."""
+
+
+@strategy_app.command("lint")
+def lint_command(
+    files: Annotated[list[Path], typer.Argument(help="Strategies' YAML files.")],
+    campaign: Annotated[
+        Path | None, typer.Option(help="Also check that it fits this campaign.")
+    ] = None,
+    site: Annotated[
+        Path | None, typer.Option(help="Also check that agents of this dialer.yaml serve it.")
+    ] = None,
+) -> None:
+    """Check strategies; every fault is named with file, line, field and mend."""
+    faults: list[str] = []
+    serving = _serving(campaign, site)
+    for path in files:
+        try:
+            file = YamlFile(path)
+            strategy = read_strategy(file)
+            found = [fault for one in serving for fault in campaign_faults(file, strategy, one)]
+            if found:
+                raise FileError(found)
+        except FileError as error:
+            faults.extend(error.faults)
+            continue
+        inside = strategy.file
+        _say(
+            f"{path}: strategy {strategy.name} is right ({len(inside.segments)} segments,"
+            f" {len(inside.treatments)} treatments; version {strategy.version})"
+        )
+        for note in notes(strategy):
+            _say(f"  note: {note}")
+    if faults:
+        raise FileError(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """A campaign as a strategy sees it. `queues` by agent: which each of them takes (none: all);
+    None: nobody knows the agents."""
+
+    campaign: CampaignFile
+    queues: Sequence[tuple[str, ...]] | None
+
+    @property
+    def name(self) -> str:
+        return self.campaign.name
+
+    @property
+    def most_automatic(self) -> Mode:
+        return Mode(self.campaign.mode.value)
+
+    def serves(self, queue: str) -> bool:
+        return self.queues is None or any(not one or queue in one for one in self.queues)
+
+    def has_disposition(self, code: str) -> bool:
+        return any(one.code == code for one in self.campaign.dispositions)
+
+
+def _serving(campaign: Path | None, site: Path | None) -> list[_Serving]:
+    if site is None:
+        return [] if campaign is None else [_Serving(load_campaign(campaign), None)]
+    from dialer.server.load import load_site
+
+    settings, campaigns, _ = load_site(site)
+    wanted = None if campaign is None else load_campaign(campaign).name
+    return [
+        _Serving(one, [who.queues for who in settings.agents if one.name in who.campaigns])
+        for one in campaigns
+        if wanted in (None, one.name)
+    ]
+
+
+@strategy_app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of a strategy's file, for editors."""
+    typer.echo(json.dumps(strategy_schema(), indent=2))
+
+
+# --- explain --------------------------------------------------------------------------------------
+
+
+@strategy_app.command("explain")
+def explain_command(
+    lead: Annotated[str, typer.Option(help="The account's id in the list, or the lead's own.")],
+    campaign: CampaignOption,
+    database: Database = DEFAULT_DATABASE,
+) -> None:
+    """Say why a lead is where it is: predicates with their values, arm, step, and why not now."""
+    loaded = _with_plan(campaign)
+    found, now = asyncio.run(_explain(loaded, database, lead))
+    if found is None:
+        raise FileError([f"campaign {loaded.name} has no lead {lead}: give its id in the list"])
+    for line in _explained(found, loaded, now):
+        _say(line)
+
+
+async def _explain(
+    campaign: CampaignFile, database: str, lead: str
+) -> tuple[Explained | None, datetime]:
+    store = await Store.open(database)
+    try:
+        await store.add_campaign(campaign)
+        now = store.clock.utc()
+        found = await store.database.read(
+            lambda c: explained(c, store.context, campaign.name, lead, now)
+        )
+        return found, now
+    finally:
+        await store.close()
+
+
+def _explained(found: Explained, campaign: CampaignFile, now: datetime) -> Iterator[str]:
+    """Lines for people. Values of the account's columns are shown, names and numbers are not."""
+    if found.plan is None:
+        yield f"lead {found.why_not.lead_id} has no strategy: it came before the campaign had one"
+    else:
+        yield from _placement(found, found.plan, now)
+    yield from why_not_in_words(found.why_not, campaign, now)
+
+
+def _placement(found: Explained, plan: Strategy, now: datetime) -> Iterator[str]:
+    at = found.position
+    assert at is not None
+    newer = "" if found.current else ", older than the campaign's file"
+    yield f"strategy {plan.name}, version {plan.version}{newer}"
+    facts = plan.facts(at.inputs, today_of(now.date()))
+    for name, of in plan.file.inputs.items():
+        said = shown(of, at.inputs.get(name), facts.today)
+        yield f"  {name} = {said} ({of.type.value} of column {of.column or name})"
+    for name, of in plan.file.inputs.items():
+        if of.required and at.inputs.get(name) is None:
+            yield f"  excluded: {name} is required"
+    for one in plan.file.exclude:
+        yield from _asked(f"exclusion {one.id} ({one.reason})", one.when, facts)
+        if holds(one.when, facts) is True:
+            break
+    else:
+        for segment in plan.file.segments:
+            yield from _asked(f"segment {segment.id}", segment.when, facts)
+            if holds(segment.when, facts) is True:
+                break
+    if at.segment:
+        yield f"placed in segment {at.segment}, treatment {at.treatment}"
+    if at.arm:
+        named = next((one for one in plan.file.segments if one.id == at.segment), None)
+        if named is not None:
+            experiment = named.treatment.experiment
+            stands = place_of(experiment, at.account) / MILLION
+            yield f"  arm {at.arm}: stands at {stands:.6f} in experiment {experiment}"
+    if plan.file.priority is not None:
+        terms = points(plan.file.priority, facts)
+        summed = " + ".join(f"{one / 1_000_000:g}" for one in terms)
+        total = level(plan.file.priority, facts)
+        more = f", and {at.boost:+d} by events" if at.boost else ""
+        yield f"  priority: {summed} points are level {total} of 9{more}"
+    due = "" if at.due_ms is None else f", until {from_ms(at.due_ms):%Y-%m-%d %H:%M} UTC"
+    step = f" of step {at.step}" if at.step else ""
+    because = f": {at.why}" if at.why else ""
+    since = f"{from_ms(at.entered_ms):%Y-%m-%d %H:%M} UTC"
+    yield f"phase {at.phase.value}{step} since {since}{due}{because}"
+    yield f"  {at.tries} attempts in the step, {at.attempts} in the treatment, round {at.round}"
+    for moment, event, what in found.log:
+        yield f"  {moment:%Y-%m-%d %H:%M} UTC, {event}: {what}"
+
+
+def _asked(label: str, when: Predicate, facts: Facts) -> Iterator[str]:
+    yield f"  {label}: {in_words(when)}: {_SAYS[holds(when, facts)]}"
+    for leaf in leaves(when):
+        assert leaf.f is not None
+        value = shown(facts.inputs[leaf.f], facts.values.get(leaf.f), facts.today)
+        yield f"      {in_words(leaf)}: {_SAYS[holds(leaf, facts)]} ({leaf.f} is {value})"
+
+
+# --- simulate -------------------------------------------------------------------------------------
+
+
+@strategy_app.command("simulate")
+def simulate_command(
+    campaign: CampaignOption,
+    list_: Annotated[
+        Path | None,
+        typer.Option("--list", help="A list's file; otherwise the campaign's leads."),
+    ] = None,
+    strategy: Annotated[
+        Path | None, typer.Option(help="Another strategy than the campaign's: to try an edit.")
+    ] = None,
+    days: Annotated[int, typer.Option(help="To look ahead.", min=1, max=60)] = 7,
+    answer_rate: Annotated[float, typer.Option(help="Of calls, live.", min=0, max=1)] = 0.2,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    database: Database = DEFAULT_DATABASE,
+) -> None:
+    """Show what a strategy makes of a list: segments, arms, priorities, calls of the next days."""
+    loaded = load_campaign(campaign)
+    plan = loaded.plan if strategy is None else load_strategy(strategy)
+    if plan is None:
+        raise FileError([f"{campaign}: names no strategy: add strategy: FILE, or give --strategy"])
+    found = asyncio.run(_forecast(loaded, plan, list_, database, days, answer_rate))
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        for table in _tables(found):
+            _out.print(table)
+
+
+async def _forecast(
+    campaign: CampaignFile,
+    plan: Strategy,
+    path: Path | None,
+    database: str,
+    days: int,
+    answer_rate: float,
+) -> Forecast:
+    if path is not None:
+        now = Clock().utc()
+        return forecast(
+            plan, campaign, leads_of(path, campaign, now.date()), now, days, answer_rate
+        )
+    store = await Store.open(database)
+    try:
+        await store.add_campaign(campaign)
+        now = store.clock.utc()
+        here = await store.database.read(lambda c: leads_here(c, store.context, campaign.name))
+    finally:
+        await store.close()
+    return forecast(plan, campaign, here, now, days, answer_rate)
+
+
+def _tables(found: Forecast) -> Iterator[Table | str]:
+    yield f"{found.leads:,} leads, {found.excluded:,} of them excluded"
+    reasons = Table("excluded because", "leads")
+    for reason, count in found.reasons.most_common():
+        reasons.add_row(reason, f"{count:,}")
+    if found.reasons:
+        yield reasons
+    segments = Table("segment", "arm", "leads", "share")
+    for (segment, arm), count in sorted(found.segments.items()):
+        segments.add_row(segment, arm, f"{count:,}", f"{count / max(1, found.leads):.1%}")
+    yield segments
+    levels = Table("priority", "leads", "")
+    most = max(found.levels.values(), default=1)
+    for one in range(9, -1, -1):
+        count = found.levels[one]
+        levels.add_row(str(one), f"{count:,}", "#" * round(40 * count / most))
+    yield levels
+    calls = Table("day", "calls", "messages", "tasks", title=found.assumption)
+    for day in found.days:
+        calls.add_row(
+            f"{day.date:%a %Y-%m-%d}", f"{day.calls:,}", f"{day.tells:,}", f"{day.tasks:,}"
+        )
+    yield calls
+
+
+# --- apply ----------------------------------------------------------------------------------------
+
+
+@strategy_app.command("apply")
+def apply_command(
+    campaign: CampaignOption,
+    migrate: Annotated[
+        bool, typer.Option("--migrate", help="Also move the leads that are under way.")
+    ] = False,
+    database: Database = DEFAULT_DATABASE,
+) -> None:
+    """Take the strategy as its file is now, for new leads; leads under way keep their version
+    unless --migrate moves them, and it is told how many that are."""
+    loaded = _with_plan(campaign)
+    change, moved = asyncio.run(_apply(loaded, database, migrate))
+    plan = loaded.plan
+    assert plan is not None
+    _say(f"strategy {plan.name}, version {plan.version}: new leads of {loaded.name} begin by it")
+    _say(f"{change.leads:,} leads are under way in other versions, {change.unplaced:,} in none")
+    for (old, new), count in sorted(change.moved.items()):
+        if old != new:
+            _say(f"  {count:,} would move from {old or '(no segment)'} to {new or '(excluded)'}")
+    if migrate:
+        _say(f"{moved:,} moved; each begins its treatment anew")
+    elif change.leads or change.unplaced:
+        _say("they stay as they are: --migrate moves them")
+
+
+async def _apply(campaign: CampaignFile, database: str, migrate: bool) -> tuple[Change, int]:
+    store = await Store.open(database)
+    try:
+        await store.add_campaign(campaign)
+        known = store.context.campaigns[campaign.name]
+        plan, strategy_id, now = campaign.plan, known.strategy_id, store.clock.utc()
+        assert plan is not None
+        assert strategy_id is not None
+        change = await store.database.read(lambda c: preview(c, plan, known.id, strategy_id, now))
+        moved, after = 0, 0
+        while migrate:
+            done, after = await store.database.write(
+                lambda c, after=after: migrate_some(  # type: ignore[misc]
+                    c, store.context, campaign.name, after, now
+                )
+            )
+            moved += done
+            if after == 0:
+                break
+        return change, moved
+    finally:
+        await store.close()
+
+
+def _with_plan(path: Path) -> CampaignFile:
+    loaded = load_campaign(path)
+    if loaded.plan is None:
+        raise FileError([f"{path}: names no strategy: add strategy: FILE"])
+    return loaded
+
+
+def _say(text: str) -> None:
+    _out.print(text, markup=False, highlight=False, soft_wrap=True)
