@@ -7,6 +7,7 @@ happened at, and asks it for lines; the answer is already lowered by the gate.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dialer.pacing.gate import gate
@@ -39,6 +40,15 @@ class Governor:
         self.pacer = make_pacer(pacer, options, account) if isinstance(pacer, str) else pacer
         self.patience_s = patience_s
         self.trace = trace if trace is not None else DecisionTrace()
+        self.lines_max = 0  # lines of this campaign at once; 0: what the trunk carries
+        self._pacers: dict[str, Pacer] = {pacer: self.pacer} if isinstance(pacer, str) else {}
+
+    def use_pacer(self, name: str, options: Mapping[str, Any] | None = None) -> None:
+        """Go on with the pacer of that name. One that paced before has not forgotten what it knew,
+        and has not learned meanwhile. Raises PacerError as `make_pacer` does."""
+        if name not in self._pacers:
+            self._pacers[name] = make_pacer(name, options, self.account)
+        self.pacer = self._pacers[name]
 
     def observe(self, fact: Observation, civil_s: float) -> None:
         """Count for the law, then let the pacer learn. A call served late counts as abandoned."""
@@ -56,6 +66,20 @@ class Governor:
     def decide(self, snapshot: FloorSnapshot, civil_s: float) -> Decision:
         """Lines to launch now, after the gate; recorded in the trace."""
         self.account.advance(civil_s)
+        if self.lines_max:
+            free = min(snapshot.lines_free, max(0, self.lines_max - _lines(snapshot)))
+            snapshot = replace(snapshot, lines_free=free)
         decision = gate(self.pacer.decide(snapshot), snapshot, self.account)
         self.trace.record(snapshot, decision, self.account.binding(), civil_s)
         return decision
+
+
+def _lines(snapshot: FloorSnapshot) -> int:
+    """Lines the campaign has under way."""
+    return (
+        len(snapshot.setting_up)
+        + len(snapshot.ringing)
+        + len(snapshot.detecting)
+        + len(snapshot.waiting)
+        + len(snapshot.talking)
+    )

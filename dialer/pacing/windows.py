@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 DAY_S = 86_400
@@ -217,6 +217,12 @@ class Account:
         """Add rows (civil seconds, live, abandoned) in order of time."""
         for civil_s, live, abandoned in history:
             self.add(civil_s, live, abandoned)
+
+    def relimit(self, limit: float) -> None:
+        """From now on every window has this limit; what was counted stays."""
+        for counts in self._counts:
+            counts.window = replace(counts.window, limit=limit)
+        self.windows = tuple(counts.window for counts in self._counts)
 
     def standings(self) -> tuple[Standing, ...]:
         ahead, pace = self.answers_ahead(), self.pace()

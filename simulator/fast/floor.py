@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialer.pacing.compiled import compiled
-from dialer.pacing.forward import count_abandon, decide_lines, lent
+from dialer.pacing.decision import decide_lines
 from dialer.pacing.hazards import (
     State,
     learn_line,
@@ -22,6 +22,7 @@ from dialer.pacing.hazards import (
     learn_talk,
     learn_wrap,
 )
+from dialer.pacing.price import count_abandon, lent
 from dialer.pacing.windows import LAST_S, PACE_S
 
 Array = NDArray[np.float64]

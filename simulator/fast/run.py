@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dialer.pacing.forward import prepare
 from dialer.pacing.gate import gate
 from dialer.pacing.hazards import State, new_state
 from dialer.pacing.pacer import Pacer
+from dialer.pacing.price import prepare
 from dialer.pacing.windows import Account, Span, Window
 from dialer.snapshot import (
     CallAbandoned,

@@ -1,0 +1,283 @@
+"""One decision: how many lines to launch on this floor, now.
+
+For the line that would be launched next, the look-ahead says how likely its answer would find
+nobody: the mean, over the moments it would be answered at, of the chance that the callers there
+before it take every agent free by then. The line is launched while that risk is at most theta
+(`dialer.pacing.price`). On floors whose exact optimum is known this rule, with the best constant
+theta, comes within 0.1 % of it; what is left is to know the floor (`hazards`) and to find theta.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialer.pacing.compiled import compiled
+from dialer.pacing.hazards import (
+    INSTANTS,
+    S_ALLOWED,
+    S_ANSWER_DUE,
+    S_ANSWER_SEEN,
+    S_ANSWERS,
+    S_BUILT,
+    S_CALLERS,
+    S_FACTS,
+    S_FREE,
+    S_LAST,
+    S_LAUNCHED,
+    S_MODE,
+    S_PENDING,
+    S_RATE,
+    S_RISK,
+    S_TALK_DUE,
+    S_TALK_SEEN,
+    S_WRAPS,
+    Array,
+    State,
+    line_bin,
+    talk_bin,
+    wrap_bin,
+)
+from dialer.pacing.lookahead import (
+    EXACT_MAX,
+    convolve,
+    exact_risk,
+    fast_memory,
+    normal_risk,
+    rebuild,
+)
+from dialer.pacing.price import (
+    P_PATIENCE,
+    P_STARTED,
+    calibration,
+    limit_of,
+    risk_allowed,
+    spending,
+    steer,
+)
+
+Bins = NDArray[np.int64]
+
+UNWATCHED_S = 10.0  # s without a decision after which the fast corrections begin anew
+PENDING_S = 12.0  # a forecast abandon is pending for about so long
+REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
+REBUILD_AGE = 0.05  # of the time since the first decision
+# The normal law is asked first, because it costs next to nothing: a risk of so much by it is
+# above theta by any reckoning. It is least exact on the smallest floors.
+SURE_TIMES, SURE_TIMES_SMALL, SURE_ABOVE = 4.0, 100.0, 0.05
+
+
+@compiled
+def pass_time(state: State, now: float, agents: int, talks: Bins, rings: Bins) -> None:
+    """Let the expected events of the time since the last decision fall due."""
+    scalar = state.scalar
+    passed = now - scalar[S_LAST]
+    if scalar[S_LAST] < -1e17:
+        state.setting[P_STARTED] = now
+    if passed < 0.0 or passed > UNWATCHED_S:  # what fell due meanwhile was not counted
+        scalar[S_ANSWER_SEEN] = scalar[S_ANSWER_DUE] = 0.0
+        scalar[S_TALK_SEEN] = scalar[S_TALK_DUE] = 0.0
+        passed = 0.0
+    scalar[S_LAST] = now
+    if passed > 0.0:
+        due = 0.0
+        for i in range(rings.size):
+            due += state.ring_hazard[rings[i]]
+        scalar[S_ANSWER_DUE] += due * passed
+        due = 0.0
+        for i in range(talks.size):
+            due += state.talk_hazard[talks[i]]
+        scalar[S_TALK_DUE] += due * passed
+        memory = fast_memory(agents)
+        if scalar[S_ANSWER_DUE] > memory:
+            keep = memory / scalar[S_ANSWER_DUE]
+            scalar[S_ANSWER_DUE] *= keep
+            scalar[S_ANSWER_SEEN] *= keep
+        if scalar[S_TALK_DUE] > memory:
+            keep = memory / scalar[S_TALK_DUE]
+            scalar[S_TALK_DUE] *= keep
+            scalar[S_TALK_SEEN] *= keep
+        scalar[S_PENDING] *= math.exp(-passed / PENDING_S)
+
+
+@compiled
+def add_moments(mean: Array, var: Array, table: Array, bins: Bins, share: float) -> None:
+    """Add yes-or-no events, one per bin, with the chances in `table`'s rows."""
+    for i in range(bins.size):
+        row = table[bins[i]]
+        for j in range(INSTANTS):
+            p = row[j] * share
+            mean[j] += p
+            var[j] += p * (1.0 - p)
+
+
+@compiled
+def add_exactly(pmf: Array, top: int, table: Array, bins: Bins, share: float) -> int:
+    """The same for exact sums."""
+    for i in range(bins.size):
+        top = convolve(pmf, top, table[bins[i]], share)
+    return int(top)
+
+
+@compiled
+def many_lines(
+    state: State,
+    mean_a: Array,
+    var_a: Array,
+    mean_f: Array,
+    var_f: Array,
+    unsure: float,
+    theta: float,
+    sure: int,
+    most: int,
+) -> tuple[int, float, float]:
+    """(lines to launch, sum of their risks, risk of the last one asked about) by the normal law.
+
+    Risk rises with every line: double the step, then quarter it.
+    """
+    new = state.setup_asks[0]
+    lines = 0
+    risks = 0.0
+    risk = normal_risk(mean_a, var_a, mean_f, var_f, new, 0.0, state.weight, unsure)
+    if risk > theta and sure <= 0:
+        return lines, risks, risk
+    step = 1
+    while lines < most:
+        after = min(most, lines + step)
+        last = normal_risk(mean_a, var_a, mean_f, var_f, new, after - 1.0, state.weight, unsure)
+        if last <= theta or after <= sure:
+            middle = 0.5 * (lines + after - 1)
+            risks += (after - lines) * normal_risk(
+                mean_a, var_a, mean_f, var_f, new, middle, state.weight, unsure
+            )
+            lines = after
+            risk = last
+            step *= 2
+        elif step == 1:
+            risk = last
+            break
+        else:
+            step = max(1, step // 4)
+    return lines, risks, risk
+
+
+@compiled
+def decide_lines(
+    state: State,
+    now: float,
+    idle: int,
+    talking: Array,
+    wrapping: Array,
+    setting_up: Array,
+    ringing: Array,
+    detecting: Array,
+    waiting: int,
+    most: int,
+    share: float,
+) -> int:
+    """Lines to launch now, at most `most`. Ages in seconds; see `FloorSnapshot`."""
+    scalar = state.scalar
+    setting = state.setting
+    agents = idle + talking.size + wrapping.size
+    talks = np.empty(talking.size, np.int64)
+    for i in range(talking.size):
+        talks[i] = talk_bin(talking[i])
+    rings = np.empty(ringing.size, np.int64)
+    for i in range(ringing.size):
+        rings[i] = line_bin(ringing[i])
+    pass_time(state, now, agents, talks, rings)
+    patience = setting[P_PATIENCE]
+    pause = REBUILD_AGE * (now - setting[P_STARTED])
+    pause = min(REBUILD_MOST_S, max(REBUILD_LEAST_S, pause))
+    if scalar[S_BUILT] < -1e17 or (scalar[S_FACTS] > 0.0 and now - scalar[S_BUILT] >= pause):
+        rebuild(state, agents, talking, wrapping, setting_up, ringing, detecting, patience)
+        scalar[S_BUILT] = now
+        scalar[S_FACTS] = 0.0
+
+    # --- the price: what the account still bears
+    limit = limit_of(state)
+    spend = spending(state)[0]
+    theta = risk_allowed(state, agents, spend)
+    scalar[S_ALLOWED] = theta
+    scalar[S_RATE] = spend * limit
+    scalar[S_MODE] = 1.0 if spend <= 0.0 else 0.0
+
+    coming = setting_up.size + ringing.size + detecting.size + waiting
+    sure = max(0, min(most, int(idle * share) - coming))
+    if most <= 0:
+        scalar[S_LAUNCHED] = 0.0
+        return 0
+
+    # --- agents who will be free, callers who will hold one
+    wraps = np.empty(wrapping.size, np.int64)
+    for i in range(wrapping.size):
+        wraps[i] = wrap_bin(wrapping[i])
+    setups = np.empty(setting_up.size, np.int64)
+    for i in range(setting_up.size):
+        setups[i] = line_bin(setting_up[i])
+    detects = np.empty(detecting.size, np.int64)
+    for i in range(detecting.size):
+        detects[i] = line_bin(detecting[i])
+    mean_f = np.full(INSTANTS, idle * share)
+    var_f = np.full(INSTANTS, idle * share * (1.0 - share))
+    mean_a = np.full(INSTANTS, float(waiting))
+    var_a = np.zeros(INSTANTS)
+    add_moments(mean_f, var_f, state.talk_frees, talks, share)
+    add_moments(mean_f, var_f, state.wrap_frees, wraps, share)
+    add_moments(mean_a, var_a, state.setup_asks, setups, 1.0)
+    add_moments(mean_a, var_a, state.ring_asks, rings, 1.0)
+    add_moments(mean_a, var_a, state.detect_asks, detects, 1.0)
+    scalar[S_FREE] = mean_f[INSTANTS // 2]
+    scalar[S_CALLERS] = mean_a[INSTANTS // 2]
+
+    new = state.setup_asks[0]
+    lines = 0
+    risks = 0.0
+    if agents > EXACT_MAX:
+        # What is learned is itself uncertain, and errs for all lines and all agents alike: on a
+        # large floor that outweighs chance, above all when many lines leave at once.
+        unsure_answers = 1.0 / (scalar[S_ANSWERS] + 50.0)
+        unsure_ends = 1.0 / (scalar[S_WRAPS] + 50.0) + 0.001
+        for j in range(INSTANTS):
+            var_a[j] += unsure_answers * mean_a[j] ** 2
+            var_f[j] += unsure_ends * (mean_f[j] - idle * share) ** 2
+        lines, risks, risk = many_lines(
+            state, mean_a, var_a, mean_f, var_f, unsure_answers, theta, sure, most
+        )
+    else:
+        risk = normal_risk(mean_a, var_a, mean_f, var_f, new, 0.0, state.weight, 0.0)
+        times = SURE_TIMES + SURE_TIMES_SMALL / max(1, agents)
+        if sure > 0 or risk <= times * theta + SURE_ABOVE:
+            fpmf = np.zeros((agents + 1, INSTANTS))
+            f_top = 0
+            if share >= 1.0:
+                fpmf[idle] = 1.0
+                f_top = idle
+            else:
+                fpmf[0] = 1.0
+                certain = np.ones(INSTANTS)
+                for _ in range(idle):
+                    f_top = convolve(fpmf, f_top, certain, share)
+            f_top = add_exactly(fpmf, f_top, state.talk_frees, talks, share)
+            f_top = add_exactly(fpmf, f_top, state.wrap_frees, wraps, share)
+            # more callers than there are agents are as bad as just as many: the last row
+            apmf = np.zeros((agents + 2, INSTANTS))
+            apmf[0] = 1.0
+            a_top = add_exactly(apmf, 0, state.setup_asks, setups, 1.0)
+            a_top = add_exactly(apmf, a_top, state.ring_asks, rings, 1.0)
+            a_top = add_exactly(apmf, a_top, state.detect_asks, detects, 1.0)
+            while lines < most:
+                risk = exact_risk(apmf, a_top, fpmf, f_top, waiting, state.weight)
+                if risk > theta and lines >= sure:
+                    break
+                risks += risk
+                lines += 1
+                a_top = convolve(apmf, a_top, new, 1.0)
+
+    if lines > 0:
+        steer(state, agents, spend, calibration(state, agents), lines, risks, limit)
+    scalar[S_RISK] = risk
+    scalar[S_LAUNCHED] = lines
+    return lines

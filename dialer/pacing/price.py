@@ -1,0 +1,160 @@
+"""The price of an abandon: what the account still bears, and the risk that this allows a line.
+
+Theta, the highest risk at which a line is launched, has two factors. The *price* is where theta
+stands when the limit is to be met exactly; it is a matter of the floor, and is found slowly, by
+steering the mean risk of the lines launched, times the calibration K (abandons seen / forecast),
+to the rate that is to be spent. The *spending* is that rate over the limit's, by the account: the
+whole abandons that a window will bear by the close, less those it has had, spread evenly over the
+answers to come. Spending evenly is nearly the best that can be done with a handful of abandons
+(dynamic programming on the number left and the time to go, with the small floors' utilisation by
+rate, comes to left / to come); near the end of the account it brakes, and with the account spent
+nothing is left but one line per free agent.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dialer.pacing.compiled import compiled
+from dialer.pacing.hazards import (
+    S_K_DUE,
+    S_K_SEEN,
+    S_LOG_THETA,
+    S_P_NEW,
+    S_PENDING,
+    State,
+)
+from dialer.pacing.windows import LENT_LEAST, LENT_S
+
+# places in State.setting
+P_PATIENCE, P_STARTED = 0, 1  # s a caller may wait; time of the first decision
+
+GAIN = 0.01  # of the price, per expected answer, on a large floor: some two minutes
+GAIN_SMALL = 2.0  # higher by so many over the agents
+PRICE_START = 0.02  # what it comes to on floors of 50 and more
+PRICE_SMALL = 5.0  # and higher by so many over the agents
+PRICE_LEAST, PRICE_MOST = 2e-3, 0.6  # of a large floor
+PUSH_MOST = 0.5  # in one decision
+SPEND_MOST = 2.0  # times the limit's rate
+
+K_PRIOR = 15.0  # forecast abandons the first calibration is worth
+K_MEMORY = 60.0  # forecast abandons the calibration remembers
+K_MEMORY_AGENT = 0.5  # and so many more per agent
+K_LEAST, K_MOST = 0.2, 4.0
+
+# What is kept in hand for the last minutes, in which abandons can no longer be made good: a root
+# of those that five minutes bring, because they come by chance, and in bursts on large floors.
+RESERVE_S = 300.0
+RESERVE_ROOT, RESERVE_ROOT_PACE, RESERVE_ROOT_MOST = 0.5, 8.0, 1.5
+RESERVE_PACE, RESERVE_MOST = 8.0, 1.0
+SPREAD_ANSWERS, SPREAD_S = 10.0, 120.0  # a surplus is spent over so many answers at least
+HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
+BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.15  # braking begins above it
+
+
+@compiled
+def prepare(state: State, patience: float) -> None:
+    """Settings every floor shares; there is nothing to tune per site."""
+    state.setting[P_PATIENCE] = patience
+    state.setting[P_STARTED] = -1e18
+    state.scalar[S_LOG_THETA] = math.log(PRICE_START)
+
+
+@compiled
+def count_abandon(state: State) -> None:
+    """A caller found nobody: for the calibration. The account is kept elsewhere."""
+    state.scalar[S_K_SEEN] += 1.0
+
+
+@compiled
+def calibration(state: State, agents: int) -> float:
+    """Abandons seen over forecast.
+
+    It begins where known floors end: forecasts are low on large floors, where what the forecast
+    leaves out happens to many lines at once, and high on the smallest, because they count harm to
+    later callers who then seldom come.
+    """
+    first = 2.0 * (agents + 0.5) / (agents + 3.0)
+    scalar = state.scalar
+    k = (scalar[S_K_SEEN] + K_PRIOR * first) / (scalar[S_K_DUE] + K_PRIOR)
+    return float(min(K_MOST, max(K_LEAST, k)))
+
+
+@compiled
+def lent(limit: float, live: float, ahead: float, pace: float) -> float:
+    """Abandons lent to a window against the answers expected before it closes for the day: the
+    same as `dialer.pacing.windows.Standing.lent`."""
+    return min(limit * ahead, LENT_LEAST + math.sqrt(limit * live) + limit * pace * LENT_S)
+
+
+@compiled
+def reserve(limit: float, pace: float) -> float:
+    """Abandons kept in hand until the close, at `pace` answers per second."""
+    root = min(RESERVE_ROOT_MOST, RESERVE_ROOT + RESERVE_ROOT_PACE * pace)
+    return float(
+        min(RESERVE_MOST, RESERVE_PACE * pace) + root * math.sqrt(limit * pace * RESERVE_S)
+    )
+
+
+@compiled
+def spending(state: State) -> tuple[float, float]:
+    """(share of the limit's rate that may be spent now, abandons left) by the tightest window.
+
+    Whatever is expected, nothing is spent once more than the loan is gone.
+    """
+    spend = SPEND_MOST
+    least = 1e18
+    for w in range(state.account.shape[0]):
+        live = state.account[w, 0]
+        limit = state.account[w, 2]
+        ahead = state.account[w, 3]
+        pace = state.account[w, 4]
+        if limit > 0.0:
+            gone = state.account[w, 1] + state.scalar[S_PENDING]
+            slack = limit * live - gone
+            left = math.floor(limit * (live + ahead)) - gone - reserve(limit, pace)
+            even = left / (limit * (ahead + SPREAD_ANSWERS + SPREAD_S * pace))
+            loan = lent(limit, live, ahead, pace)
+            length = min(BRAKE_MOST, BRAKE_LEAST + BRAKE_PACE * pace) + BRAKE_LOAN * loan
+            spend = min(spend, even, (slack + loan - HOLD) / length)
+            least = min(least, slack)
+    return max(0.0, spend), least
+
+
+@compiled
+def limit_of(state: State) -> float:
+    """The tightest limit of the account's windows; 1 without any."""
+    least = 1.0
+    for w in range(state.account.shape[0]):
+        if state.account[w, 2] > 0.0:
+            least = min(least, state.account[w, 2])
+    return least
+
+
+@compiled
+def risk_allowed(state: State, agents: int, spend: float) -> float:
+    """Theta: the risk per answered call up to which a line is launched.
+
+    Small floors launch line by line, so that the rate rises faster than theta does.
+    """
+    price = math.exp(state.scalar[S_LOG_THETA]) * (1.0 + PRICE_SMALL / max(1, agents))
+    return float(price * spend ** (1.0 - 0.5 / max(1, agents)))
+
+
+@compiled
+def steer(
+    state: State, agents: int, spend: float, k: float, lines: int, risks: float, limit: float
+) -> None:
+    """Move the price by what was just risked: `lines` launched, the sum of their risks."""
+    scalar = state.scalar
+    answer = scalar[S_P_NEW]
+    scalar[S_K_DUE] += answer * risks
+    memory = K_MEMORY + K_MEMORY_AGENT * agents
+    if scalar[S_K_DUE] > memory:
+        keep = memory / scalar[S_K_DUE]
+        scalar[S_K_DUE] *= keep
+        scalar[S_K_SEEN] *= keep
+    scalar[S_PENDING] += answer * risks * k
+    push = GAIN * (1.0 + GAIN_SMALL / agents) * answer * (spend * lines - k * risks / limit)
+    steered = scalar[S_LOG_THETA] + min(PUSH_MOST, max(-PUSH_MOST, push))
+    scalar[S_LOG_THETA] = min(math.log(PRICE_MOST), max(math.log(PRICE_LEAST), steered))
