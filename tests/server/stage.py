@@ -118,7 +118,7 @@ class Stage:
     async def everybody_ready(self) -> None:
         face = self.server.reception
         for name in self.agents:
-            await face.log_in(name, PASSWORD)
+            await face.sit_down(name)
             await face.choose_status(name, ev.Status.READY, "")
 
     async def act(self, action: CampaignAction) -> None:

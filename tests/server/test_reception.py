@@ -8,38 +8,43 @@ import pytest
 
 from dialer.core import events as ev
 from dialer.server.face import Refused
+from dialer.server.people import Kind, Role
 from tests.ami.virtual import virtual
 from tests.server.stage import PASSWORD, stage
 
 
 @virtual
-async def test_the_session_is_open_when_log_in_returns(tmp_path: Path) -> None:
+async def test_the_shift_has_begun_when_sitting_down_returns(tmp_path: Path) -> None:
     async with stage(tmp_path, []) as it:
         face = it.server.reception
-        token = await face.log_in("anna", PASSWORD)
-        assert face.agent_of(token) == "anna"
+        assert await face.sit_down("anna")
         assert face.agent_view("anna") is not None
         await face.choose_status("anna", ev.Status.READY, "")
+        assert not await face.sit_down("anna"), "joined"
+        with pytest.raises(Refused, match="no agent"):
+            await face.sit_down("nobody")
 
 
 @virtual
-async def test_a_token_ends_with_its_session(tmp_path: Path) -> None:
+async def test_agents_of_the_file_are_users(tmp_path: Path) -> None:
     async with stage(tmp_path, []) as it:
-        face = it.server.reception
-        token = await face.log_in("anna", PASSWORD)
-        await it.log_everybody_out()
-        assert face.agent_of(token) is None
-        again = await face.log_in("anna", PASSWORD)
-        assert face.agent_of(token) is None
-        assert face.agent_of(again) == "anna"
+        people = it.server.accounts
+        token = await people.sign_in("anna", PASSWORD, "", "", Kind.SHIFT)
+        person = people.person_of(token)
+        assert person is not None
+        assert person.roles == {Role.AGENT}
+        await people.end_shift("anna")
+        assert people.person_of(token) is None
+        await people.refresh()  # as the database has it
+        assert {user.name for user in people.users()} >= {"anna"}
 
 
 @virtual
-async def test_a_log_in_that_the_closing_server_cannot_take_is_refused(tmp_path: Path) -> None:
+async def test_a_shift_that_the_closing_server_cannot_take_is_refused(tmp_path: Path) -> None:
     async with stage(tmp_path, []) as it:
         it.server.engine.door.close()
         with pytest.raises(Refused):
-            await it.server.reception.log_in("anna", PASSWORD)
+            await it.server.reception.sit_down("anna")
 
 
 @virtual
