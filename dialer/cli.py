@@ -154,6 +154,10 @@ def demo(
     data: Annotated[Path | None, typer.Option(help="Keep the database here.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave it up at the end.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON report, nothing else.")] = False,
+    strategy: Annotated[Path | None, typer.Option(help="Call by this strategy.")] = None,
+    list_: Annotated[
+        Path | None, typer.Option("--list", help="Call these accounts; made-up ones otherwise.")
+    ] = None,
 ) -> None:
     """Show the whole dialer at work: simulated PBX, people, agents and CRM, on this machine."""
     from dialer.demo import DemoOptions, run_demo
@@ -169,6 +173,8 @@ def demo(
                 data=data,
                 keep=keep,
                 json=json,
+                strategy=strategy,
+                accounts=list_,
             )
         )
     )

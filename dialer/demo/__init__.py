@@ -30,6 +30,8 @@ class DemoOptions:
     keep: bool = False
     json: bool = False
     leads: int = LEADS
+    strategy: Path | None = None  # a strategy's file
+    accounts: Path | None = None  # a list of accounts; made-up ones otherwise
 
 
 def run_demo(options: DemoOptions) -> int:
@@ -74,6 +76,8 @@ def _play(options: DemoOptions, directory: Path) -> int:
         leads=options.leads,
         directory=directory,
         keep=options.keep,
+        strategy=options.strategy,
+        accounts=options.accounts,
     )
 
     async def main() -> int:

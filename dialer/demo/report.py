@@ -6,6 +6,35 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from dialer.kpi.formulas import Kpi
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """Key figures of a part of the campaign. `by` is campaign, segment or arm; `key` names it."""
+
+    by: str
+    key: str
+    kpis: tuple[Kpi, ...]
+
+    @property
+    def in_words(self) -> str:
+        """In a line, what was counted beside each figure."""
+        return ", ".join(
+            f"{one.name.lower()} {_shown(one)}" for one in self.kpis if one.id in _IN_WORDS
+        )
+
+
+# Of a segment, in the order people ask; the others are in the JSON, the API and `dialer kpi`.
+_IN_WORDS = ("penetration", "intensity", "contact_rate", "right_party_rate", "promise_rate")
+
+
+def _shown(one: Kpi) -> str:
+    if one.value is None:
+        return "-"
+    value = f"{one.value:.1%}" if one.unit == "share" else f"{one.value:.2f}"
+    return f"{value} ({one.numerator:.0f}/{one.denominator:.0f})"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -31,6 +60,7 @@ class Report:
     duration_real_s: float
     seed: int
     problems: tuple[str, ...] = field(default=())  # empty: all is well
+    figures: tuple[GroupFigures, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -45,6 +75,11 @@ class Report:
         per_hour = self.connects / hours / self.agents if hours and self.agents else 0.0
         outcomes = ", ".join(f"{k} {v}" for k, v in sorted(self.outcomes.items(), key=_largest))
         codes = ", ".join(f"{k} {v}" for k, v in sorted(self.dispositions.items(), key=_largest))
+        parts = [
+            (f"{one.by} {one.key}", one.in_words)
+            for one in self.figures
+            if (one.by == "segment" and one.key) or (one.by == "arm" and "/" in one.key)
+        ]
         return [
             ("calls dialled", f"{self.calls:,}"),
             ("live answers", f"{self.live_answers:,}"),
@@ -69,6 +104,7 @@ class Report:
                 f"{self.duration_simulated_s / 60:.0f} simulated minutes in"
                 f" {self.duration_real_s:.0f} s, seed {self.seed}",
             ),
+            *parts,
         ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets as random_secrets
 from dataclasses import dataclass, field
 from datetime import date
@@ -65,10 +66,15 @@ def write_site(
     web_port: int,
     crm_url: str,
     today: date,
+    strategy: Path | None = None,
 ) -> Path:
-    """Write all files of the site into `directory`; the path of its settings."""
-    write_accounts(directory / "accounts.csv", leads, seed, today)
-    (directory / "campaign.yaml").write_text(_CAMPAIGN, encoding="utf-8")
+    """Write all files of the site into `directory` (no `leads`, no list); its settings' path."""
+    if leads:
+        write_accounts(directory / "accounts.csv", leads, seed, today)
+    campaign = _CAMPAIGN
+    if strategy is not None:
+        campaign += f"\nstrategy: {json.dumps(str(strategy.resolve()))}\n"
+    (directory / "campaign.yaml").write_text(campaign, encoding="utf-8")
     _write(directory / "crm.yaml", _crm(crm_url, secrets.webhook))
     return _write(
         directory / "dialer.yaml",

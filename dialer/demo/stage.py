@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +21,12 @@ from dialer.campaigns.lists import import_list
 from dialer.campaigns.model import CampaignFile
 from dialer.clock import Clock
 from dialer.core.events import Status
-from dialer.demo.report import Report
+from dialer.demo.report import GroupFigures, Report
 from dialer.demo.screen import Picture, Screen
 from dialer.demo.site import CAMPAIGN, GUEST, WEIGHTS, Secrets, write_site
+from dialer.kpi.counts import Span
+from dialer.kpi.formulas import GroupBy
+from dialer.kpi.report import kpi_report
 from dialer.server.app import Launch, Server
 from dialer.server.face import CampaignAction, CampaignView
 from dialer.server.load import load_site
@@ -57,6 +61,8 @@ class Play:
     leads: int
     directory: Path
     keep: bool
+    strategy: Path | None = None
+    accounts: Path | None = None
 
 
 class Stage:
@@ -111,12 +117,13 @@ class Stage:
             play.directory,
             secrets,
             agents=play.agents,
-            leads=play.leads,
+            leads=play.leads if play.accounts is None else 0,
             seed=play.seed,
             ami_port=self._pbx.port,
             web_port=play.web_port,
             crm_url=crm_url,
             today=self._clock.utc().date(),
+            strategy=play.strategy,
         )
         site, campaigns, crm = load_site(settings)
         await self._import_list(site.database, campaigns[0])
@@ -158,7 +165,12 @@ class Stage:
     async def _import_list(self, database: str, campaign: CampaignFile) -> None:
         store = await Store.open(database, clock=self._clock, durable=False)
         try:
-            report = await import_list(self._play.directory / "accounts.csv", campaign, store)
+            report = await import_list(
+                self._play.accounts or self._play.directory / "accounts.csv",
+                campaign,
+                store,
+                rejects=self._play.directory / "accounts.rejects.csv",
+            )
         finally:
             await store.close()
         self._imported = f"list: {report.accepted:,} accounts imported, {report.rejected} rejected"
@@ -205,7 +217,22 @@ class Stage:
         if not self._play.keep and not self._stopped.is_set():
             await self._wind_up()
             self._wound_up = True
-        return self._report(played, played_s, real_s)
+        figures = await self._figures()
+        return self._report(played, played_s, real_s, figures)
+
+    async def _figures(self) -> tuple[GroupFigures, ...]:
+        """The campaign's key figures, and with a strategy those of each segment and arm."""
+        store = _need(self._server).store
+        kinds = [GroupBy.CAMPAIGN]
+        if self._play.strategy is not None:
+            kinds += [GroupBy.SEGMENT, GroupBy.ARM]
+        found: list[GroupFigures] = []
+        for by in kinds:
+            work = partial(kpi_report, campaign=CAMPAIGN, by=by, span=Span(), now=self._clock.utc())
+            report = await store.database.read(work)
+            if report is not None:
+                found += [GroupFigures(by.value, one.key, one.kpis) for one in report.groups]
+        return tuple(found)
 
     async def _wind_up(self) -> None:
         server, agents = _need(self._server), _need(self._agents)
@@ -235,7 +262,13 @@ class Stage:
     def _campaign(self) -> CampaignView:
         return _need(self._server).reception.campaigns()[0]
 
-    def _report(self, played: CampaignView, played_s: float, real_s: float) -> Report:
+    def _report(
+        self,
+        played: CampaignView,
+        played_s: float,
+        real_s: float,
+        figures: tuple[GroupFigures, ...],
+    ) -> Report:
         server, receiver = _need(self._server), _need(self._receiver)
         pbx, agents = _need(self._pbx), _need(self._agents)
         delivered = 0
@@ -279,6 +312,7 @@ class Stage:
             duration_real_s=round(real_s, 3),
             seed=self._play.seed,
             problems=tuple(problems),
+            figures=figures,
         )
 
     # --- taking down ----------------------------------------------------------------------------
