@@ -1,4 +1,5 @@
-"""Credentials on a request: none, basic, bearer, OAuth2 and a keyed signature.
+"""Credentials on a request: none, basic, bearer, OAuth2 (also by a signed assertion) and a keyed
+signature.
 
 OAuth2 tokens are kept in memory until shortly before they expire and fetched by one request at a
 time. A refresh token that the server replaces is kept in memory only: after a restart the one in
@@ -17,6 +18,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
 from crm_bridge.mapping.context import MASK
 from crm_bridge.mapping.model import Auth
 from crm_bridge.mapping.prepare import Prepared
@@ -24,6 +29,8 @@ from crm_bridge.mapping.template import TemplateError
 from crm_bridge.ports import Clock
 
 _MARGIN_S = 60.0  # before a token expires; longer than any one request may take
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_ASSERTION_S = 180  # Salesforce takes none that lives longer than three minutes
 _LIFE_S = 1800.0  # of a token whose answer says nothing; most CRMs give half an hour or more
 _LIFE_MIN_S = 5.0  # so that a server that says 0 is not asked for a token at every request
 
@@ -149,20 +156,39 @@ class Credentials:
             self._expires_at = self._clock.now() + max(_LIFE_MIN_S, life_s - _MARGIN_S)
             return token
 
+    def _assertion(self) -> str:
+        """Who we are and for whom we act, signed with our key (RFC 7523)."""
+        texts = self._texts
+        now = int(self._clock.utc().timestamp())
+        claims = {
+            "iss": texts["client_id"],
+            "sub": texts["subject"],
+            "aud": texts.get("audience") or texts["token_url"],
+            "iat": now,
+            "exp": now + _ASSERTION_S,
+        }
+        try:
+            return jwt.encode({"alg": "RS256"}, claims, RSAKey.import_key(texts["private_key"]))
+        except (JoseError, ValueError):
+            raise AuthError("private_key is no RSA key in PEM: give that of the app") from None
+
     def _token_request(self) -> Prepared:
         texts, choices = self._texts, self._auth.choices
         form = {"grant_type": choices["grant"]}
         if choices["grant"] == "refresh_token":
             form["refresh_token"] = texts["refresh_token"]
-        form.update({name: texts[name] for name in ("scope", "audience") if texts.get(name)})
+        elif choices["grant"] == "jwt_bearer":
+            form = {"grant_type": _JWT_BEARER, "assertion": self._assertion()}
+        said = ("scope",) if choices["grant"] == "jwt_bearer" else ("scope", "audience")
+        form.update({name: texts[name] for name in said if texts.get(name)})
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         }
-        if choices["client_auth"] == "basic":
+        if choices["client_auth"] == "basic" and "client_secret" in texts:
             pair = f"{texts['client_id']}:{texts['client_secret']}".encode()
             headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
-        else:
+        elif "client_secret" in texts:
             form |= {"client_id": texts["client_id"], "client_secret": texts["client_secret"]}
         return Prepared("POST", texts["token_url"], headers, urlencode(form).encode())
 

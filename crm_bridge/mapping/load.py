@@ -26,14 +26,28 @@ _AUTHS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "basic": (("user", "password"), ()),
     "bearer": (("token",), ("scheme",)),
     "oauth2": (
-        ("token_url", "client_id", "client_secret"),
-        ("refresh_token", "scope", "scheme", "audience"),
+        ("token_url", "client_id"),
+        (
+            "client_secret",
+            "refresh_token",
+            "scope",
+            "scheme",
+            "audience",
+            "subject",
+            "private_key",
+        ),
     ),
     "hmac": (("secret",), ("header", "prefix", "timestamp_header")),
 }
+# OAuth2: grant -> what it needs besides
+_GRANTS: Mapping[str, tuple[str, ...]] = {
+    "client_credentials": ("client_secret",),
+    "refresh_token": ("client_secret", "refresh_token"),
+    "jwt_bearer": ("subject", "private_key"),  # RFC 7523
+}
 _AUTH_CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "oauth2": {
-        "grant": ("client_credentials", "refresh_token"),
+        "grant": tuple(_GRANTS),
         "client_auth": ("body", "basic"),
     },
     "hmac": {"algorithm": ("sha256", "sha512", "sha1"), "encoding": ("hex", "base64")},
@@ -160,8 +174,10 @@ def _auth(top: Table, shape: Mapping[str, object]) -> Auth:
     choices: dict[str, str] = {}
     for name, known in _AUTH_CHOICES.get(kind, {}).items():
         choices[name] = choice(table, name, {one: one for one in known}, known[0])
-    if choices.get("grant") == "refresh_token" and "refresh_token" not in texts:
-        table.complain("refresh_token", "is missing: grant: refresh_token needs it")
+    grant = choices.get("grant", "")
+    for name in _GRANTS.get(grant, ()):
+        if name not in texts:
+            table.complain(name, f"is missing: grant: {grant} needs it")
     table.finish()
     return Auth(kind, texts, choices)
 

@@ -34,6 +34,7 @@ from dialer.pacing.windows import Account, us_windows
 from dialer.server.accounts import Accounts
 from dialer.server.changes import Changes
 from dialer.server.collector import spare_the_collector
+from dialer.server.clickdial import ClickToDial
 from dialer.server.engine import Engine
 from dialer.server.face import EndpointView, LinkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
@@ -159,7 +160,13 @@ class Server:
             self.store.callable_at,
             phones=browser_phones(self.site),
         )
-        self.intake = Intake(self.store, self.engine, self._campaigns, self._claims)
+        self.intake = Intake(
+            self.store,
+            self.engine,
+            self._campaigns,
+            self._claims,
+            ClickToDial(self.store, self.engine, self.reception),
+        )
         self._listing = Listing(self.store, self.engine, self._campaigns, self._claims, self._tasks)
         self._watch()
         if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):

@@ -22,9 +22,11 @@ from dialer.campaigns.rows import UNKNOWN_ZONE
 from dialer.campaigns.zones import is_zone, zones_of_number
 from dialer.clock import outside_work
 from dialer.core.events import LeadSuppressed
+from dialer.server.clickdial import ClickToDial
 from dialer.server.engine import Engine
 from dialer.server.face import Refused
 from dialer.server.intake import (
+    DialWords,
     DncAnswer,
     FeedAnswer,
     Given,
@@ -65,7 +67,9 @@ class Intake:
         engine: Engine,
         campaigns: Mapping[str, CampaignFile],
         order: asyncio.Lock,
+        hand: ClickToDial,
     ) -> None:
+        self._hand = hand
         self._store = store
         self._engine = engine
         self._campaigns = campaigns
@@ -181,6 +185,9 @@ class Intake:
     async def erase(self, source: str, external_id: str, use: KeyUse | None) -> Given:
         context = self._store.context
         return await self._change(use, lambda c, now: erase(c, context, source, external_id, now))
+
+    async def dial(self, words: DialWords, use: KeyUse | None) -> Given:
+        return await self._hand.dial(words, use)
 
     # --- for CRMs that ask ------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ class Scope(StrEnum):
     LISTS = "lists"
     PRIVACY = "privacy"
     EVENTS = "events"
+    DIAL = "dial"  # click-to-dial
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,24 @@ class DncAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class DialWords:
+    """Whom to call for which agent: one of the three, or a lead with one of its numbers."""
+
+    agent: str
+    campaign: str
+    phone: str = ""
+    lead_id: int = 0
+    external_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """The call is on record and being placed; `attempt` is its id in every event."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
 class FeedAnswer:
     """Ask again with `after` = `next`; at once when there are `more`."""
 
@@ -128,12 +147,19 @@ class Inbound(Protocol):
         """An `Erased`. Refused with 409 while the account is being called."""
         ...
 
+    async def dial(self, words: DialWords, use: KeyUse | None) -> Given:
+        """A `Dialled`. Refused with 404 when there is no such lead or the campaign is not the
+        agent's, 409 when the agent is not free or a rule forbids the call."""
+        ...
+
     async def feed(self, after: int, limit: int) -> FeedAnswer:
         """What the CRM should hear, for one that asks."""
         ...
 
 
 __all__ = [
+    "DialWords",
+    "Dialled",
     "DncAnswer",
     "Erased",
     "FedEvent",

@@ -1,4 +1,4 @@
-"""For CRMs that ask: the outbox read in order, and answers that are given a second time."""
+"""For CRMs that ask: the outbox read in order, answers given a second time, the gate's no."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from crm_bridge.events import utc_text
 from crm_bridge.tables import events
 from dialer.store.context import from_ms, to_ms
-from dialer.store.schema import idempotency_keys
+from dialer.store.schema import decision_log, idempotency_keys
 
 # A number that is missing between two others may belong to a transaction that is still open (on
 # PostgreSQL numbers are given before the commit). After this time it was given in vain.
@@ -84,3 +84,41 @@ def keep_answer(connection: Connection, use: KeyUse, body: str, now: datetime) -
             token=use.token, key=use.key, digest=use.digest, body=body, at_ms=to_ms(now)
         )
     )
+
+
+def begin_answer(connection: Connection, use: KeyUse, now: datetime) -> None:
+    """Note that what this key asks for is begun: whoever sends it again must not begin it anew.
+    Until `finish_answer` the body that is known is empty."""
+    keep_answer(connection, use, "", now)
+
+
+def finish_answer(connection: Connection, use: KeyUse, body: str | None) -> None:
+    """The answer of what was begun; None: it was refused, and refusals are not kept."""
+    mine = (idempotency_keys.c.token == use.token, idempotency_keys.c.key == use.key)
+    if body is None:
+        connection.execute(sa.delete(idempotency_keys).where(*mine))
+    else:
+        connection.execute(sa.update(idempotency_keys).where(*mine).values(body=body))
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """What the gate said to an attempt. `retry_at` None: not by itself."""
+
+    rule: str
+    reason: str
+    retry_at: datetime | None
+
+
+def denial_of(connection: Connection, lead_id: int, attempt: str) -> Denied | None:
+    """Why the gate did not let this attempt go, if it did not."""
+    log = decision_log.c
+    row = connection.execute(
+        sa.select(log.rule, log.reason, log.retry_ms)
+        .where(log.lead_id == lead_id, log.attempt == attempt, log.verdict == "deny")
+        .order_by(log.id.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    return Denied(row.rule, row.reason, None if row.retry_ms is None else from_ms(row.retry_ms))

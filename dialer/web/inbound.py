@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from dialer.server.intake import (
+    Dialled,
+    DialWords,
     DncAnswer,
     Erased,
     FeedAnswer,
@@ -33,6 +35,7 @@ from dialer.web.inbound_models import (
     EXTERNAL_ID,
     CallbackRequest,
     CeaseRequest,
+    ClickRequest,
     DisputeRequest,
     DncRequest,
     ErasureRequest,
@@ -225,6 +228,12 @@ async def call_back(site: Site, call: Call) -> web.Response:
     )
 
 
+async def dial(site: Site, call: Call) -> web.Response:
+    body: ClickRequest = call.body
+    words = DialWords(body.agent, body.campaign, body.phone, body.lead_id, body.external_id)
+    return _answer(await _inbound(site).dial(words, await _use(call)))
+
+
 async def erase(site: Site, call: Call) -> web.Response:
     body: ErasureRequest = call.body
     use = await _use(call)
@@ -383,6 +392,15 @@ INBOUND: tuple[Route, ...] = (
         Scope.CALLBACKS,
         CallbackRequest,
         MatchAnswer,
+        problems=(404,),
+    ),
+    _taken(
+        "/v1/dial",
+        dial,
+        "Click-to-dial: call somebody for an agent who is free, by the same rules as every call",
+        Scope.DIAL,
+        ClickRequest,
+        Dialled,
         problems=(404,),
     ),
     _taken(

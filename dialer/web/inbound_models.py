@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, RootModel
+from pydantic import AwareDatetime, ConfigDict, Field, RootModel, model_validator
 
 from dialer.server.intake import LeadWords
 from dialer.web.models import Sent
@@ -174,3 +174,20 @@ class CallbackRequest(Sent):
     external_id: ExternalId
     campaign: Campaign = ""  # empty: every campaign that has the account
     at: AwareDatetime
+
+
+class ClickRequest(Sent):
+    """A call for an agent who is free. `phone`, `lead_id` or `external_id` says who is called;
+    `phone` beside an id is that number of the lead."""
+
+    agent: Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
+    campaign: Annotated[Campaign, Field(min_length=1)]
+    phone: Annotated[str, Field(max_length=40, pattern=_PRINTABLE)] = ""
+    lead_id: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    external_id: Annotated[str, Field(max_length=128, pattern=_PRINTABLE)] = ""
+
+    @model_validator(mode="after")
+    def _somebody(self) -> ClickRequest:
+        if not (self.phone or self.lead_id or self.external_id):
+            raise ValueError("names nobody: send phone, lead_id or external_id")
+        return self

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import aiohttp
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from crm_bridge.cli import main
@@ -222,6 +225,47 @@ async def test_many_requests_fetch_one_token_and_a_refused_one_is_fetched_anew()
     assert await credentials.apply(BARE, server) == again
     assert [b"refresh_token=r1" in fetched[0], b"refresh_token=r2" in fetched[1]] == [True, True]
     assert len(fetched) == 2
+
+
+async def test_a_signed_assertion_says_who_we_are_and_for_whom_we_act() -> None:
+    key = RSAKey.generate_key(2048)
+    fetched: list[bytes] = []
+
+    async def server(request: Prepared) -> Reply:
+        fetched.append(request.body or b"")
+        return Reply(200, body=b'{"access_token": "t1"}')
+
+    pem = key.as_pem(private=True).decode()
+    texts = {
+        "token_url": "https://h.example/token", "client_id": "app", "subject": "bot@acme.example",
+        "private_key": pem, "audience": "https://login.salesforce.com",
+    }  # fmt: skip
+    auth = Auth(
+        "oauth2",
+        {name: Template(text) for name, text in texts.items()},
+        {"grant": "jwt_bearer", "client_auth": "body"},
+    )
+    sent = await Credentials(auth, {}, LoopClock()).apply(BARE, server)
+    assert sent.headers["Authorization"] == "Bearer t1"
+    form = parse_qs(fetched[0].decode())
+    assert sorted(form) == ["assertion", "grant_type"]
+    assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+    claims = jwt.decode(form["assertion"][0], key).claims
+    assert (claims["iss"], claims["sub"]) == ("app", "bot@acme.example")
+    assert claims["aud"] == "https://login.salesforce.com"
+    assert 0 < claims["exp"] - claims["iat"] <= 180
+
+
+async def test_a_key_that_is_none_is_said_and_not_repeated() -> None:
+    texts = {"token_url": "u", "client_id": "app", "subject": "b", "private_key": "geheim"}
+    auth = Auth(
+        "oauth2",
+        {name: Template(text) for name, text in texts.items()},
+        {"grant": "jwt_bearer", "client_auth": "body"},
+    )
+    with pytest.raises(AuthError, match="no RSA key") as raised:
+        await Credentials(auth, {}, LoopClock()).apply(BARE, nobody)
+    assert "geheim" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from crm_bridge import config
 from crm_bridge.config import ConfigError
@@ -14,6 +15,7 @@ from crm_bridge.mapping.fields import Field, FieldError, IfNull
 from crm_bridge.mapping.load import example, load_connector, parse_connector, shipped
 from crm_bridge.mapping.pick import Pick, PickError
 from crm_bridge.mapping.template import OUTPUT_MAX, Template, TemplateError
+from dialer.server.site import WebSection
 
 GOOD = """\
 name: mine
@@ -214,6 +216,7 @@ def test_the_shipped_ones_are_whole() -> None:
 
 def test_the_examples_of_the_page_are_right() -> None:
     page = Path("docs/connectors.md").read_text(encoding="utf-8")
-    endpoint, connector = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    endpoint, panel, connector = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert config.parse(endpoint, "page", {"ZENDESK_TOKEN": "t"}).endpoints[0].connector
     assert parse_connector(connector, "page").captures
+    assert WebSection.model_validate(yaml.safe_load(panel)["web"]).panels
