@@ -22,6 +22,7 @@ from dialer.campaigns.compliance.facts import CampaignFacts, Override
 from dialer.campaigns.packs import load_packs, version_of
 from dialer.campaigns.queues import PreviewPart, QueuePart
 from dialer.campaigns.retry import RetryRule, next_step
+from dialer.campaigns.screen import Identifier, ScreenPart, VerifyPart
 from dialer.campaigns.strategy.load import load_strategy
 from dialer.campaigns.strategy.place import Strategy
 from dialer.campaigns.units import Name, Part, WindowPart
@@ -93,6 +94,7 @@ class CampaignFile(Part):
     amd: bool = False
     record: bool = False
     compliance: CompliancePart = CompliancePart()
+    screen: ScreenPart = ScreenPart()
     strategy: Path | None = None  # of its leads, from the campaign file's own folder
     duplicates: DuplicatesPart = DuplicatesPart()
     attempts_max: Annotated[int, Field(ge=1, le=100)] = 8
@@ -268,6 +270,16 @@ def _with_files(file: YamlFile, campaign: CampaignFile) -> CampaignFile:
             raise FileError([file.fault(("strategy",), "is no file: name the strategy's YAML")])
         campaign = campaign.model_copy(update={"strategy": plan})
         _ = campaign.plan
+    screen = campaign.screen
+    for field, kind in (("script", "file"), ("knowledge", "folder")):
+        path = getattr(screen, field)
+        if path is None:
+            continue
+        path = file.path.parent / path
+        if not (path.is_file() if kind == "file" else path.is_dir()):
+            raise FileError([file.fault(("screen", field), f"is no {kind}: correct the path")])
+        screen = screen.model_copy(update={field: path})
+    campaign = campaign.model_copy(update={"screen": screen})
     _ = campaign.gate  # faults of packs are told now, and not when somebody is to be called
     return campaign
 
@@ -313,6 +325,10 @@ def _fields_near(outer: list[Any]) -> list[str]:
             return ["days", "from", "to"]
         case "duplicates":
             return list(DuplicatesPart.model_fields)
+        case "screen":
+            if "identifiers" in outer:
+                return list(Identifier.model_fields)
+            return list((VerifyPart if outer[-1] == "verify" else ScreenPart).model_fields)
         case "compliance":
             part = OverridePart if "override" in outer else CompliancePart
             return list(part.model_fields)

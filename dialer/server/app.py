@@ -32,15 +32,19 @@ from dialer.pacing.forward import warm_up
 from dialer.pacing.governor import Governor
 from dialer.pacing.windows import Account, us_windows
 from dialer.server.accounts import Accounts
+from dialer.server.casework import Casework
 from dialer.server.changes import Changes
-from dialer.server.collector import spare_the_collector
+from dialer.server.charts import EVERY_S as CHARTS_EVERY_S
+from dialer.server.charts import Charts
 from dialer.server.clickdial import ClickToDial
+from dialer.server.collector import spare_the_collector
 from dialer.server.engine import Engine
-from dialer.server.face import EndpointView, LinkView, WebhooksView
+from dialer.server.face import EndpointView, LinkView, TrunkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
 from dialer.server.handcalls import StoreHandCalls
 from dialer.server.histogram import Histogram
 from dialer.server.hopper import NO_DATABASE, SWEEP_EVERY_S, Hopper
+from dialer.server.house import House
 from dialer.server.inbound import Intake
 from dialer.server.learned import LEARNED_EVERY_S, Learned
 from dialer.server.listing import Listing
@@ -55,7 +59,10 @@ from dialer.server.site import (
     browser_phones,
     phone_origins,
 )
+from dialer.server.supervision import Supervision
+from dialer.server.tracing import Tracing
 from dialer.server.watch import TRACE_EVERY_S, TraceFile, every, watch_lag
+from dialer.store.casebook import Casebook
 from dialer.store.store import Store
 from dialer.store.writer import Commit, StoreClosed
 from dialer.tasks import Tasks
@@ -64,6 +71,7 @@ from dialer.web.settings import ApiToken, Panel, Provider, WebSettings
 
 log = structlog.get_logger()
 
+STEPS_EVERY_S = 5.0  # between looks for leads whose strategy's time has come
 LEADS_EVERY_S = 5.0  # between counts of the leads left
 USERS_EVERY_S = 10.0  # between looks whether users were changed elsewhere
 END_LIMIT_S = 15.0  # for the last records, at the end
@@ -114,6 +122,7 @@ class Server:
         self.learned: Learned
         self.accounts: Accounts
         self.reception: Reception
+        self._house: House
         self.intake: Intake
 
     # --- life -------------------------------------------------------------------------------
@@ -168,6 +177,7 @@ class Server:
             ClickToDial(self.store, self.engine, self.reception),
         )
         self._listing = Listing(self.store, self.engine, self._campaigns, self._claims, self._tasks)
+        await self._furnish()
         self._watch()
         if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):
             with outside_work():  # before anybody is on the line: compiling takes a while, once
@@ -187,6 +197,41 @@ class Server:
             self._pbxes[settings.name] = self.engine.pbxes[settings.name] = pbx
             await pbx.start()
         self._tasks.start("pacing tick", every(TICK_S, self._tick))
+
+    async def _furnish(self) -> None:
+        """What people may ask and do beyond the floor itself."""
+        casebook = Casebook(self.store.database)
+        supervision = Supervision(
+            self.engine, self.clock, self._campaigns, self.accounts, self.store.users
+        )
+        await supervision.start()
+        casework = Casework(
+            self.engine,
+            self.clock,
+            self._campaigns,
+            casebook,
+            self.accounts,
+            self.store.callable_at,
+        )
+        charts = Charts(casebook, self._zone)
+        tracing = Tracing(
+            self.engine.pacing.governor,
+            casebook,
+            self.clock,
+            lambda moment: civil_seconds(moment, self._zone),
+            {name: campaign.patience_s for name, campaign in self._campaigns.items()},
+        )
+        self._house = House(supervision, casework, charts, tracing)
+        watched = self._watched
+        watched.messages = supervision.messages_of
+        watched.help = supervision.help_of
+        watched.escalations = supervision.escalations
+        watched.kept = casework.kept
+        watched.mode = lambda campaign: supervision.settings(campaign).mode
+        self._tasks.start("charts", every(CHARTS_EVERY_S, self._sample_charts))
+
+    async def _sample_charts(self) -> None:
+        self._house.charts.sample(self.reception.campaigns(), self.clock.utc().timestamp())
 
     def _set_the_floor(
         self, attempts: list[ev.AttemptRecovered], agents: list[ev.AgentRecovered]
@@ -336,6 +381,7 @@ class Server:
             people=self.accounts,
             lists=self._listing,
             bridge=self._desk,
+            house=self._house,
         )
         self.url = await self._web.start()
 
@@ -357,6 +403,8 @@ class Server:
         self._tasks.start("loop lag", watch_lag(self._lag))
         self._tasks.start("what pacers learned", every(LEARNED_EVERY_S, self.learned.keep))
         self._tasks.start("users", every(USERS_EVERY_S, self._learn_users))
+        if any(campaign.plan is not None for campaign in self._campaigns.values()):
+            self._tasks.start("strategies", every(STEPS_EVERY_S, self._run_steps))
         self._tasks.start("leads left", every(LEADS_EVERY_S, self._count_if_possible))
         self._tasks.start(
             "do-not-call lists", every(LISTS_EVERY_S, partial(self.gate.watch, self.engine))
@@ -376,6 +424,10 @@ class Server:
     async def _learn_users(self) -> None:
         with suppress(*NO_DATABASE):
             await self.accounts.refresh()
+
+    async def _run_steps(self) -> None:
+        with suppress(*NO_DATABASE):  # they are due still when it is back
+            await self.store.run_steps(self.clock.utc())
 
     async def _count_if_possible(self) -> None:
         with suppress(*NO_DATABASE):  # the writer says so, and goes on trying
@@ -408,6 +460,7 @@ class Server:
                     status.why or status.warning,
                     sum(t.in_use for t in trunks),
                     sum(t.channels_max for t in trunks),
+                    tuple(TrunkView(t.name, t.in_use, t.channels_max) for t in trunks),
                 )
             )
         return tuple(views)

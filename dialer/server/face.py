@@ -98,6 +98,9 @@ class CallView:
     disposition: str = ""  # chosen already, kept until the call's end
     dispositions: tuple[DispositionOffer, ...] = ()
     wrap_up_limit_s: float = 0.0  # after `ended_at` the call closes by itself; 0: never
+    masked: tuple[str, ...] = ()  # fields without a value until the right party is verified
+    verified: bool = False
+    recording: str = "off"  # off, on, paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,25 @@ class OfferView:
     callback: bool = False
     skip_reasons: tuple[str, ...] = ()  # to choose from; empty: in words
     may_escalate: bool = False  # the campaign has a queue for what is handed over
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """A supervisor's word to agents."""
+
+    id: int
+    at: float
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HelpView:
+    """The agent has asked for a supervisor."""
+
+    at: float
+    text: str
+    taken_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +154,8 @@ class AgentView:
     offer: OfferView | None = None
     skills: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()  # in order of priority; none: all
+    messages: tuple[MessageView, ...] = ()  # of the last half hour
+    help: HelpView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +257,15 @@ class CampaignAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkView:
+    """A trunk of a PBX."""
+
+    name: str
+    lines_in_use: int
+    lines_limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkView:
     """The links to one PBX."""
 
@@ -242,6 +275,7 @@ class LinkView:
     why: str = ""  # why it is not up: the state, the cause and the mend
     lines_in_use: int = 0
     lines_limit: int = 0  # 0: not limited
+    trunks: tuple[TrunkView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,12 @@ from dialer.server.face import (
     CampaignView,
     ClockView,
     EndpointView,
+    EscalationView,
     HealthView,
+    HelpView,
     LinesView,
     LinkView,
+    MessageView,
     MetricsView,
     OfferView,
     PacingView,
@@ -68,6 +71,12 @@ class Watched:
         self.ami_actions: Callable[[], Mapping[tuple[str, str], int]] = dict
         self.webhooks: Callable[[], WebhooksView] = WebhooksView
         self.endpoints: Callable[[], Mapping[str, EndpointView]] = dict
+        # Of an agent's screen: broadcasts, the call for help, and the call with its secrets kept.
+        self.messages: Callable[[str], tuple[MessageView, ...]] = lambda agent: ()
+        self.help: Callable[[str], HelpView | None] = lambda agent: None
+        self.kept: Callable[[str, CallView], CallView] = lambda agent, call: call
+        self.escalations: Callable[[], tuple[EscalationView, ...]] = tuple
+        self.mode: Callable[[str], str] = lambda campaign: ""  # a supervisor's choice
         self.loop_lag: Callable[[], HistogramView]
         self.store_commit: Callable[[], HistogramView]
 
@@ -293,6 +302,8 @@ class Reception:
             offer=self._offer_view(one),
             skills=tuple(sorted(one.skills)),
             queues=one.queues,
+            messages=self._watched.messages(agent),
+            help=self._watched.help(agent),
         )
 
     def _offer_view(self, agent: Agent) -> OfferView | None:
@@ -312,7 +323,7 @@ class Reception:
         word = self._chosen.get(agent.name)
         chosen = word.code if word is not None and word.attempt == agent.attempt else ""
         dialling = agent.state is AgentState.DIALLING
-        return CallView(
+        view = CallView(
             attempt=agent.attempt,
             campaign=agent.campaign,
             lead=card(lead),
@@ -326,6 +337,7 @@ class Reception:
             dispositions=desk.dispositions,
             wrap_up_limit_s=desk.wrap_up_limit_s,
         )
+        return self._watched.kept(agent.name, view)
 
     # --- supervisors ----------------------------------------------------------------------------
 
@@ -336,6 +348,7 @@ class Reception:
             tuple(self._row(agent) for agent in self._floor.agents.values()),
             self._watched.links(),
             self._watched.webhooks(),
+            self._watched.escalations(),
         )
 
     def _row(self, agent: Agent) -> AgentRow:
@@ -372,7 +385,7 @@ class Reception:
         return CampaignView(
             name=name,
             state=campaign.state.value if campaign else CampaignState.STOPPED.value,
-            mode=desk.mode,
+            mode=self._watched.mode(name) or desk.mode,
             lines=LinesView(**stages, limit=limit),
             abandon=_abandon(self._engine.pacing.governor(name).account.binding()),
             why_not_dialling=self._floor.not_dialling(campaign) if campaign else "not started",

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from dialer.store.context import insert_for
 from dialer.store.database import Database
-from dialer.store.user_tables import audit_log, user_sessions, users
+from dialer.store.schema import campaigns
+from dialer.store.user_tables import audit_log, campaign_settings, user_sessions, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,17 @@ class AuditRow:
     action: str
     object: str
     detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignSettingsRow:
+    """What supervisors set on a campaign; None: as its file says."""
+
+    mode: str | None = None
+    abandon_limit: float | None = None
+    lines_max: int | None = None
+    changed_by: str = ""
+    changed_ms: int = 0
 
 
 _FIELDS = (
@@ -166,6 +178,29 @@ class UserBook:
                         for row in rows
                     ],
                 )
+
+        await self._database.write(work)
+
+    async def campaign_settings(self) -> dict[str, CampaignSettingsRow]:
+        """By campaign."""
+        columns = [campaign_settings.c[n] for n in CampaignSettingsRow.__dataclass_fields__]
+        query = sa.select(campaigns.c.name, *columns).join(
+            campaigns, campaigns.c.id == campaign_settings.c.campaign_id
+        )
+        rows = await self._database.read(lambda c: c.execute(query).all())
+        return {row[0]: CampaignSettingsRow(*row[1:]) for row in rows}
+
+    async def keep_campaign_settings(self, campaign: str, row: CampaignSettingsRow) -> None:
+        def work(connection: Connection) -> None:
+            values = {name: getattr(row, name) for name in CampaignSettingsRow.__dataclass_fields__}
+            number = connection.scalar(
+                sa.select(campaigns.c.id).where(campaigns.c.name == campaign)
+            )
+            insert = insert_for(connection.dialect.name)(campaign_settings)
+            connection.execute(
+                insert.on_conflict_do_update(index_elements=["campaign_id"], set_=values),
+                {"campaign_id": number, **values},
+            )
 
         await self._database.write(work)
 

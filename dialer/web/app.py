@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler as AiohttpHandler
 from dialer.clock import wall_s
 from dialer.server.bridge import BridgeDesk
 from dialer.server.face import Face, HealthView, Refused, WallboardView
+from dialer.server.house import House
 from dialer.server.intake import Inbound, Scope
 from dialer.server.listdesk import ListDesk
 from dialer.server.people import People
@@ -28,8 +29,11 @@ from dialer.tasks import Tasks
 from dialer.web import agent_work, agents, problems, sockets, supervisors
 from dialer.web.auth import Access, Door, host_is_ours
 from dialer.web.bridge import BRIDGE
+from dialer.web.customers import CUSTOMERS
 from dialer.web.embedded import PANEL
 from dialer.web.encode import encode
+from dialer.web.engineering import ENGINEERING
+from dialer.web.floor import FLOOR
 from dialer.web.hub import Hub
 from dialer.web.inbound import INBOUND
 from dialer.web.lists import LISTS
@@ -100,6 +104,9 @@ ROUTES: tuple[Route, ...] = (
     *SESSION,
     *OIDC,
     *USERS,
+    *FLOOR,
+    *CUSTOMERS,
+    *ENGINEERING,
     *BRIDGE,
     Route(
         "POST",
@@ -248,6 +255,7 @@ def build_app(
     people: People | None = None,
     lists: ListDesk | None = None,
     bridge: BridgeDesk | None = None,
+    house: House | None = None,
 ) -> web.Application:
     """The application over `face`; its background work runs in `tasks`, whose owner closes it."""
     door = Door(face, settings, people)
@@ -273,6 +281,7 @@ def build_app(
         lists=lists,
         oidc=oidc,
         bridge=bridge,
+        house=house,
     )
     app = web.Application(client_max_size=BODY_MAX, middlewares=[_problems, _hosts])
     app[SITE] = site
@@ -397,12 +406,14 @@ class WebServer:
         people: People | None = None,
         lists: ListDesk | None = None,
         bridge: BridgeDesk | None = None,
+        house: House | None = None,
     ) -> None:
-        self._lists = lists
         self._inbound = inbound
+        self._lists = lists
         self._reports = reports
         self._people = people
         self._bridge = bridge
+        self._house = house
         self._face = face
         self._settings = settings
         self._tasks = Tasks(on_failure)
@@ -423,6 +434,7 @@ class WebServer:
             self._people,
             lists=self._lists,
             bridge=self._bridge,
+            house=self._house,
         )
         self._runner = web.AppRunner(
             app,

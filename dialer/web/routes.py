@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from dialer.server.bridge import BridgeDesk
 from dialer.server.face import Face
+from dialer.server.house import House
 from dialer.server.intake import Inbound, Scope
 from dialer.server.listdesk import ListDesk
 from dialer.server.people import People
@@ -38,9 +39,10 @@ class Site:
     inbound: Inbound | None = None
     reports: Reports | None = None
     people: People | None = None
+    oidc: Oidc | None = None
+    house: House | None = None
     lists: ListDesk | None = None
     bridge: BridgeDesk | None = None
-    oidc: Oidc | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,3 +29,7 @@ async def act_on_campaign(site: Site, call: Call) -> None:
             "Use one of " + ", ".join(CampaignAction) + ".",
         ) from None
     await site.face.act_on_campaign(call.param("campaign"), action, call.caller.name)
+    if site.people is not None:
+        await site.people.audit(
+            call.caller.name, f"campaign.{action.value}", call.param("campaign")
+        )

@@ -34,14 +34,23 @@ _NEVER = dict.fromkeys((*_AFTER, "lost", "machine", "abandoned", "caller_left"),
 class Stage:
     """One site in `folder`. `pbx` is the witness: its log outlives the server."""
 
-    def __init__(self, folder: Path, pbx: AmiServer, agents: Sequence[str], amd: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pbx: AmiServer,
+        agents: Sequence[str],
+        amd: bool,
+        more: Mapping[str, Any],
+        fields: Mapping[str, str],
+    ) -> None:
         self.folder = folder
         self.pbx = pbx
         self.agents = tuple(agents)
         self.server: Server
-        self._write(amd)
+        self.fields = fields
+        self._write(amd, more)
 
-    def _write(self, amd: bool) -> None:
+    def _write(self, amd: bool, more: Mapping[str, Any]) -> None:
         campaign = {
             "name": CAMPAIGN,
             "purpose": "service",
@@ -62,6 +71,7 @@ class Stage:
                 {"code": "done", "label": "Done"},
                 {"code": "stop", "label": "Do not call", "next": "do_not_call"},
             ],
+            **more,
         }
         site = {
             "database": "sqlite:///overdial.db",
@@ -101,6 +111,7 @@ class Stage:
                     name=f"Customer {n}",
                     external_id=f"A{n}",
                     zones="Europe/Berlin",
+                    fields=dict(self.fields),
                 )
                 for n, number in enumerate(numbers)
             ]
@@ -162,11 +173,14 @@ async def stage(
     amd: bool = False,
     exact: Mapping[str, CalledParty] | None = None,
     start: bool = True,
+    more: Mapping[str, Any] | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """A site with a list of `numbers` (what each does: `simulator.pbx.party.BEHAVIOURS`)."""
+    """A site with a list of `numbers` (what each does: `simulator.pbx.party.BEHAVIOURS`). `more`
+    goes into the campaign's file, `fields` are those of every lead."""
     pbx = AmiServer(Scripted(exact), contract_users("c", "e"), harbour_s=3.0)
     await pbx.start()
-    it = Stage(folder, pbx, agents, amd)
+    it = Stage(folder, pbx, agents, amd, more or {}, fields or {})
     try:
         await it.load(numbers)
         if start:

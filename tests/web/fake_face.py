@@ -291,7 +291,6 @@ class FakeFace:
             answer_to_bridge=Histogram().view(),
             store_commit=Histogram().view(),
             pacing_decision=Histogram().view(),
-            pacing_decision=Histogram().view(),
             endpoints={
                 "sales": EndpointView(120, 3, 1, 7, 12.5, 24.0, True, 40, 2, 0.004),
                 "old": EndpointView(taking=False),

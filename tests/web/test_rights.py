@@ -92,6 +92,7 @@ def test_every_route_that_changes_something_or_shows_data_asks_for_a_right() -> 
     }
     assert public == {
         "GET /static/{name}",
+        "GET /panel/files/{name}",
         "GET /v1/session",
         "POST /v1/session",
         "POST /v1/session/ticket",
