@@ -1,0 +1,18 @@
+"""What the web may ask of the server beyond the floor itself, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialer.server.casework import Casework
+from dialer.server.charts import Charts
+from dialer.server.supervision import Supervision
+from dialer.server.tracing import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    supervision: Supervision
+    casework: Casework
+    charts: Charts
+    tracing: Tracing
