@@ -6,13 +6,39 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint types bench asterisk lock clean
+# The pages come built (dialer/web/static is committed). They are built anew where Node is there and
+# their sources are newer; `make web` does it in any case, with the types of what the server sends.
+STATIC := dialer/web/static
+NODE := $(shell node -e 'const [a,b]=process.versions.node.split(".");if(+a>20||(+a===20&&+b>=19))console.log(1)' 2>/dev/null)
+PAGES := $(shell find web/src web/public web/index.html web/vite.config.ts web/package-lock.json -type f 2>/dev/null)
 
-run: $(VENV)/.run-ready
+.PHONY: run test web lint types bench asterisk lock clean
+
+run: $(VENV)/.run-ready pages
 	@$(BIN)/dialer demo $(ARGS)
 
-test: $(VENV)/.dev-ready
+test: $(VENV)/.dev-ready $(if $(NODE),web/node_modules/.package-lock.json)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run $(ARGS)
+
+.PHONY: pages
+ifeq ($(NODE),1)
+pages: $(STATIC)/index.html
+else
+pages:
+endif
+
+$(STATIC)/index.html: $(PAGES) | web/node_modules/.package-lock.json
+	@cd web && npm run --silent build -- --logLevel warn
+	@touch $@
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@echo "Installing what the pages are built with into web/node_modules (once)"
+	@cd web && npm ci --silent --no-progress
+	@touch $@
+
+web: $(VENV)/.dev-ready web/node_modules/.package-lock.json
+	@$(BIN)/python web/make_types.py
+	@cd web && npm run --silent check && npm run --silent build -- --logLevel warn
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check .
@@ -57,4 +83,4 @@ lock: $(VENV)/bin/pip
 	echo "setuptools>=77" | $(UV) - -o requirements-build.lock
 
 clean:
-	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) web/node_modules var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,7 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { post, Problem, session } from "./api/client";
-import type { Session } from "./api/types";
+import type { SessionAnswer } from "./api/types";
 import { Fault, Mark } from "./ui/parts";
 
 export const failedSignIn = signal("");
@@ -30,7 +30,7 @@ function Password(): JSX.Element {
     failedSignIn.value = "";
     busy.value = true;
     try {
-      session.value = await post<Session>("/v1/session", { name: name.value.trim(), password: password.value, code: code.value.trim() });
+      session.value = await post<SessionAnswer>("/v1/session", { name: name.value.trim(), password: password.value, code: code.value.trim() });
     } catch (error) {
       if (error instanceof Problem && error.errors.some((one) => one.field === "code")) {
         if (wantsCode.value) fault.value = error;
@@ -94,7 +94,7 @@ function NewPassword(): JSX.Element {
       onSubmit={(event) => {
         event.preventDefault();
         fault.value = null;
-        post<Session>("/v1/session/password", { old: old.value, new: next.value }).then(
+        post<SessionAnswer>("/v1/session/password", { old: old.value, new: next.value }).then(
           (answer) => (session.value = answer),
           (error: unknown) => (fault.value = error),
         );

@@ -6,7 +6,7 @@ import { type ComponentType, type JSX, render } from "preact";
 import { useEffect } from "preact/hooks";
 import { clock } from "./api/clock";
 import { may, post, refreshSession, remove, session, token, words } from "./api/client";
-import type { Session } from "./api/types";
+import type { SessionAnswer } from "./api/types";
 import { failedSignIn, SignIn } from "./SignIn";
 import { attempt, Mark, Toasts } from "./ui/parts";
 import "./ui/base.css";
@@ -157,7 +157,7 @@ async function begin(): Promise<void> {
   try {
     if (fragment.get("token")) token.value = fragment.get("token") as string;
     const ticket = fragment.get("ticket");
-    if (ticket) session.value = await post<Session>("/v1/session/ticket", { ticket });
+    if (ticket) session.value = await post<SessionAnswer>("/v1/session/ticket", { ticket });
     else await refreshSession();
     clock.set(session.value!.clock);
     if (fragment.get("signin")) failedSignIn.value = fragment.get("signin") as string;

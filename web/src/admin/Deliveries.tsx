@@ -4,44 +4,10 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { post } from "../api/client";
+import type { DeliveriesAnswer, DeliveryView, Detail, EndpointsAnswer } from "../api/types";
 import { count, duration, moment, seconds } from "../ui/format";
 import { useLoaded } from "../ui/loading";
 import { attempt, Do, Empty, Fault, Sheet } from "../ui/parts";
-
-interface Endpoint {
-  name: string;
-  url: string;
-  connector: string;
-  kinds: string[];
-  circuit: string;
-  why: string;
-  waiting: number;
-  oldest_s: number;
-  dead: number;
-  delivered: number;
-  failed_attempts: number;
-  latency_s: number | null;
-}
-
-interface Delivery {
-  endpoint: string;
-  seq: number;
-  id: string;
-  type: string;
-  happened_at: string;
-  state: string;
-  attempts: number;
-  next_at: string | null;
-  settled_at: string | null;
-  status: number | null;
-  error: string;
-}
-
-interface Detail {
-  delivery: Delivery;
-  requests: { step: string; method: string; url: string; headers: Record<string, string>; body: unknown }[];
-  attempts: { at: string; took_s: number; status: number | null; error: string; answer: string }[];
-}
 
 const TONE: Record<string, string> = { delivered: "good", pending: "warm", dead: "bad", closed: "good", open: "bad", "half open": "warm", disabled: "bad" };
 
@@ -53,9 +19,9 @@ export default function Deliveries(): JSX.Element {
   const state = useSignal("");
   const type = useSignal("");
   const before = useSignal<number[]>([]);
-  const chosen = useSignal<Delivery | null>(null);
-  const endpoints = useLoaded<{ endpoints: Endpoint[] }>("/v1/bridge/endpoints", {}, 5);
-  const list = useLoaded<{ deliveries: Delivery[]; next: number }>("/v1/bridge/deliveries", { endpoint: endpoint.value, state: state.value, type: type.value, before: before.value.at(-1), limit: 50 }, before.value.length ? 0 : 5);
+  const chosen = useSignal<DeliveryView | null>(null);
+  const endpoints = useLoaded<EndpointsAnswer>("/v1/bridge/endpoints", {}, 5);
+  const list = useLoaded<DeliveriesAnswer>("/v1/bridge/deliveries", { endpoint: endpoint.value, state: state.value, type: type.value, before: before.value.at(-1), limit: 50 }, before.value.length ? 0 : 5);
   const again = () => {
     list.again();
     endpoints.again();
@@ -221,7 +187,7 @@ export default function Deliveries(): JSX.Element {
   );
 }
 
-function DeliverySheet({ of, close, again }: { of: Delivery; close: () => void; again: () => void }): JSX.Element {
+function DeliverySheet({ of, close, again }: { of: DeliveryView; close: () => void; again: () => void }): JSX.Element {
   const { data, fault } = useLoaded<Detail>(`/v1/bridge/deliveries/${encodeURIComponent(of.endpoint)}/${of.seq}`);
   const now = data?.delivery ?? of;
   return (

@@ -4,22 +4,10 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { patch, post, remove } from "../api/client";
+import type { AuditAnswer, UsersAnswer, UserView } from "../api/types";
 import { moment } from "../ui/format";
 import { useLoaded } from "../ui/loading";
 import { Do, Fault, Sheet } from "../ui/parts";
-
-interface UserRow {
-  name: string;
-  title: string;
-  roles: string[];
-  campaigns: string[] | null;
-  phone: string;
-  pbx: string;
-  disabled: boolean;
-  totp: boolean;
-  from_file: boolean;
-  seen_at: string;
-}
 
 const ROLES = ["agent", "supervisor", "manager", "engineer", "administrator", "viewer"];
 
@@ -27,9 +15,9 @@ export default function Users(): JSX.Element {
   useEffect(() => {
     document.title = "Users · Overdial";
   }, []);
-  const { data, fault, again } = useLoaded<{ users: UserRow[] }>("/v1/users");
+  const { data, fault, again } = useLoaded<UsersAnswer>("/v1/users");
   const adding = useSignal(false);
-  const chosen = useSignal<UserRow | null>(null);
+  const chosen = useSignal<UserView | null>(null);
   return (
     <>
       <div class="page-head">
@@ -93,7 +81,7 @@ export default function Users(): JSX.Element {
   );
 }
 
-function UserSheet({ of, close }: { of: UserRow | null; close: () => void }): JSX.Element {
+function UserSheet({ of, close }: { of: UserView | null; close: () => void }): JSX.Element {
   const roles = useSignal<string[]>(of?.roles ?? ["agent"]);
   const fault = useSignal<unknown>(null);
   const password = useSignal("");
@@ -206,19 +194,10 @@ function UserSheet({ of, close }: { of: UserRow | null; close: () => void }): JS
   );
 }
 
-interface Entry {
-  id: number;
-  at: string;
-  who: string;
-  action: string;
-  object: string;
-  detail: Record<string, unknown>;
-}
-
 function Audit(): JSX.Element {
   const who = useSignal("");
   const action = useSignal("");
-  const { data, fault } = useLoaded<{ entries: Entry[]; more: boolean }>("/v1/audit", { who: who.value, action: action.value, limit: 100 });
+  const { data, fault } = useLoaded<AuditAnswer>("/v1/audit", { who: who.value, action: action.value, limit: 100 });
   return (
     <section class="card panel" aria-labelledby="audit-title">
       <div class="page-head">

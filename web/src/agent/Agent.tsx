@@ -131,7 +131,7 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
   useKeys(keys);
 
   const [title, more] = IDLE[now.state] ?? [sentence(now.state), ""];
-  const message = now.messages?.at(-1);
+  const message = now.messages.at(-1);
   return (
     <div class="desk">
       {linkState.value === "lost" && (

@@ -3,19 +3,18 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { post } from "../api/client";
-import { clock } from "../api/clock";
-import type { CallView, Customer as CustomerData } from "../api/types";
+import { beat, clock } from "../api/clock";
+import type { CallView, CustomerView } from "../api/types";
 import { duration, moment, sentence } from "../ui/format";
 import { Clock, Fault, Key } from "../ui/parts";
-import { call, customer, refreshCustomer } from "./desk";
-import { beat } from "../api/clock";
+import { call, customer, refreshCustomer, talking } from "./desk";
 
 export function Timer({ of }: { of: CallView }): JSX.Element {
   void beat.value;
   const now = clock.now();
   const over = of.ended_at != null;
   const limit = of.wrap_up_limit_s;
-  if (!over && of.connected_at == null)
+  if (!over && !talking.value)
     return (
       <div class="talk">
         <p id="call-label">{of.stage === "ringing" ? "Ringing" : of.mode === "manual" || of.mode === "preview" ? "Calling" : "Connecting"}</p>
@@ -26,7 +25,7 @@ export function Timer({ of }: { of: CallView }): JSX.Element {
     <div class="talk">
       <p id="call-label">{over ? (limit ? "Wrap-up ends in" : "Wrap-up") : "Talking"}</p>
       <p id="call-clock" class="clock" role="timer" aria-live="off">
-        {duration(over ? (limit ? left : now - of.ended_at!) : now - of.connected_at!)}
+        {over ? duration(limit ? left : now - of.ended_at!) : of.connected_at == null ? "" : duration(now - of.connected_at)}
       </p>
       {over && limit > 0 && <progress max={limit} value={Math.max(0, left)} aria-label="Time left for wrap-up" />}
     </div>
@@ -38,7 +37,7 @@ export function CustomerCard(): JSX.Element | null {
   if (!now) return null;
   const lead = now.lead;
   const more = customer.value;
-  const masked = new Set(now.masked ?? []);
+  const masked = new Set(now.masked);
   const fields = Object.entries({ ...(lead.external_id ? { account: lead.external_id } : {}), ...lead.fields });
   const zone = more?.zones[0] ?? "";
   void beat.value;
@@ -73,7 +72,7 @@ export function CustomerCard(): JSX.Element | null {
           </div>
         ))}
       </dl>
-      {more && <Verify of={more} verified={now.verified ?? more.verified} live={now.ended_at == null} />}
+      {more && <Verify of={more} verified={now.verified || more.verified} live={now.ended_at == null} />}
       {more && more.phones.length > 1 && (
         <details>
           <summary>Other numbers</summary>
@@ -92,7 +91,7 @@ export function CustomerCard(): JSX.Element | null {
 }
 
 /** Right-party verification: masked fields are shown once enough answers match. */
-function Verify({ of, verified, live }: { of: CustomerData; verified: boolean; live: boolean }): JSX.Element | null {
+function Verify({ of, verified, live }: { of: CustomerView; verified: boolean; live: boolean }): JSX.Element | null {
   const answers = useSignal<Record<string, string>>({});
   const fault = useSignal<unknown>(null);
   const said = useSignal("");
@@ -102,7 +101,7 @@ function Verify({ of, verified, live }: { of: CustomerData; verified: boolean; l
         ✓ Right party verified
       </p>
     );
-  if (!of.verify?.identifiers.length || !of.masked.length) return null;
+  if (!of.verify.identifiers.length || !of.masked.length) return null;
   return (
     <form
       class="verify"
@@ -144,7 +143,7 @@ function Verify({ of, verified, live }: { of: CustomerData; verified: boolean; l
   );
 }
 
-function History({ of }: { of: CustomerData }): JSX.Element {
+function History({ of }: { of: CustomerView }): JSX.Element {
   return (
     <section class="history" aria-labelledby="history-title">
       <h2 id="history-title">History</h2>

@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { words } from "../api/client";
 import { clock } from "../api/clock";
-import type { CallbackHours, DispositionOffer } from "../api/types";
+import type { HoursAnswer, DispositionOffer } from "../api/types";
 import { localValue, moment, windowAt, zoned } from "../ui/format";
 import { Key } from "../ui/parts";
 import { attempt, call, hours, send } from "./desk";
@@ -239,7 +239,7 @@ function Callback(): JSX.Element {
   );
 }
 
-function window_words(may: CallbackHours | null, after: Date, there: string): string {
+function window_words(may: HoursAnswer | null, after: Date, there: string): string {
   const next = may?.windows.find((one) => new Date(one.to) > after);
   if (!next) return may ? "No calling hours are known for this customer." : "";
   const clockOf = (at: string) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: there || undefined });
@@ -254,7 +254,7 @@ const AHEAD: [string, number][] = [
 ];
 
 /** Times one click away; each is moved to the next minute at which one may call. */
-function suggestions(may: CallbackHours, now: Date): { label: string; at: Date }[] {
+function suggestions(may: HoursAnswer, now: Date): { label: string; at: Date }[] {
   const found: { label: string; at: Date }[] = [];
   for (const [label, ahead] of AHEAD) {
     const wanted = new Date(Math.ceil((now.getTime() + ahead) / 300_000) * 300_000);

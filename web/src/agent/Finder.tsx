@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import type { Customer, FoundCustomer } from "../api/types";
+import type { CustomersAnswer, CustomerView, PageAnswer, PagesAnswer } from "../api/types";
 import { duration, moment, sentence } from "../ui/format";
 import { useLoaded } from "../ui/loading";
 import { Do, Empty, Fault, Rendered, Sheet } from "../ui/parts";
@@ -17,7 +17,7 @@ export function Search({ close, dial }: { close: () => void; dial?: (campaign: s
     return () => clearTimeout(timer);
   }, [text.value]);
   const enough = asked.value.length >= 3;
-  const found = useLoaded<{ customers: FoundCustomer[]; more: boolean }>(enough ? "/v1/customers" : "", { q: asked.value, limit: 20 });
+  const found = useLoaded<CustomersAnswer>(enough ? "/v1/customers" : "", { q: asked.value, limit: 20 });
   return (
     <Sheet title="Find a customer" close={close} wide>
       <label>
@@ -54,7 +54,7 @@ export function Search({ close, dial }: { close: () => void; dial?: (campaign: s
 }
 
 function CustomerSheet({ lead, back, dial }: { lead: number; back: () => void; dial?: (campaign: string, lead: number) => Promise<void> }): JSX.Element {
-  const { data, fault } = useLoaded<Customer>(`/v1/customers/${lead}`);
+  const { data, fault } = useLoaded<CustomerView>(`/v1/customers/${lead}`);
   return (
     <div class="found">
       <button type="button" class="quiet" onClick={back}>
@@ -99,8 +99,8 @@ function CustomerSheet({ lead, back, dial }: { lead: number; back: () => void; d
 
 export function Knowledge({ close }: { close: () => void }): JSX.Element {
   const page = useSignal("");
-  const list = useLoaded<{ pages: { page: string; title: string; campaigns: string[] }[] }>("/v1/knowledge");
-  const shown = useLoaded<{ page: string; title: string; html: string }>(page.value ? `/v1/knowledge/${page.value}` : "");
+  const list = useLoaded<PagesAnswer>("/v1/knowledge");
+  const shown = useLoaded<PageAnswer>(page.value ? `/v1/knowledge/${page.value}` : "");
   return (
     <Sheet title="Knowledge" close={close} wide>
       <Fault of={list.fault ?? shown.fault} />

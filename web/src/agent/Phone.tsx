@@ -55,7 +55,7 @@ export function PhoneLine(): JSX.Element | null {
 export function CallControls({ hangUp }: { hangUp: () => void }): JSX.Element {
   const here = account.value != null;
   const live = talking.value;
-  const recording = call.value?.recording ?? "off";
+  const recording = call.value?.recording || "off";
   return (
     <div class="controls" role="group" aria-label="Call">
       {here && (

@@ -3,7 +3,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { get, post, Problem } from "../api/client";
 import { Link, type LinkState } from "../api/link";
-import type { AgentView, CallbackHours, Customer, ScriptStep } from "../api/types";
+import type { AgentView, CustomerView, HoursAnswer, PhoneAnswer, ScriptAnswer, StepView } from "../api/types";
 import { beep, Phone, type PhoneAccount, phoneState } from "../phone/phone";
 import { session } from "../api/client";
 
@@ -12,14 +12,15 @@ export const link = signal<Link | null>(null);
 export const linkState = computed<LinkState>(() => link.value?.state.value ?? "connecting");
 export const call = computed(() => agent.value?.call ?? null);
 export const attempt = computed(() => call.value?.attempt ?? "");
-export const talking = computed(() => call.value != null && call.value.connected_at != null && call.value.ended_at == null);
+/** The customer is there. After a restart the server may know that, and not since when. */
+export const talking = computed(() => call.value != null && call.value.ended_at == null && (call.value.stage === "talking" || call.value.connected_at != null));
 
 /** When the call of this attempt came onto the screen: performance.now(), for measuring. */
 export const popped = signal<{ attempt: string; at: number } | null>(null);
 
-export const customer = signal<Customer | null>(null);
-export const script = signal<ScriptStep[]>([]);
-export const hours = signal<CallbackHours | null>(null);
+export const customer = signal<CustomerView | null>(null);
+export const script = signal<StepView[]>([]);
+export const hours = signal<HoursAnswer | null>(null);
 
 export let phone: Phone | null = null;
 export const account = signal<PhoneAccount | null | undefined>(undefined); // null: an ordinary phone
@@ -31,7 +32,7 @@ export function send(type: string, fields: object = {}): Promise<void> {
 /** Open the desk: its phone first, so that there is one when the dialer rings it. */
 export async function open(): Promise<void> {
   if (link.peek()) return;
-  if (account.peek() === undefined) account.value = await get<{ browser: PhoneAccount | null }>("/v1/agent/phone").then((one) => one.browser);
+  if (account.peek() === undefined) account.value = await get<PhoneAnswer>("/v1/agent/phone").then((one) => one.browser);
   if (account.peek() && !phone) {
     phone = new Phone(account.peek()!);
     phone.start();
@@ -124,9 +125,9 @@ effect(() => {
 async function fetchAbout(id: string): Promise<void> {
   const still = () => attempt.peek() === id;
   await Promise.allSettled([
-    get<Customer>("/v1/agent/customer").then((answer) => still() && (customer.value = answer)),
-    get<{ steps: ScriptStep[] }>("/v1/agent/script").then((answer) => still() && (script.value = answer.steps)),
-    get<CallbackHours>("/v1/agent/callback-hours").then((answer) => still() && (hours.value = answer)),
+    get<CustomerView>("/v1/agent/customer").then((answer) => still() && (customer.value = answer)),
+    get<ScriptAnswer>("/v1/agent/script").then((answer) => still() && (script.value = answer.steps)),
+    get<HoursAnswer>("/v1/agent/callback-hours").then((answer) => still() && (hours.value = answer)),
   ]);
 }
 

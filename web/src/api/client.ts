@@ -1,10 +1,10 @@
 // Requests to this server, and the problems it answers with.
 
 import { signal } from "@preact/signals";
-import type { Session } from "./types";
+import type { SessionAnswer } from "./types";
 
 /** Who is signed in; null until the server has said. */
-export const session = signal<Session | null>(null);
+export const session = signal<SessionAnswer | null>(null);
 
 /** A wall display has a token instead of a person; it came in the fragment and stays in this tab. */
 export const token = signal(sessionStorage.getItem("overdial.token") ?? "");
@@ -61,7 +61,7 @@ export async function request(method: string, path: string, options: Options = {
   }
   if (answer.ok) return answer;
   const said = (await answer.json().catch(() => ({}))) as Partial<Problem>;
-  if (answer.status === 401 && session.peek()?.signed_in) void refreshSession();
+  if (answer.status === 401 && session.peek()?.signed_in) void refreshSession().catch(() => undefined);
   throw new Problem(answer.status, said.detail ?? `The server answered ${answer.status}.`, said.mend ?? "", said.errors ?? []);
 }
 
@@ -77,7 +77,7 @@ export const patch = <T = void>(path: string, body?: unknown): Promise<T> => jso
 export const remove = <T = void>(path: string, body?: unknown): Promise<T> => json<T>("DELETE", path, { body });
 
 export async function refreshSession(): Promise<void> {
-  session.value = await get<Session>("/v1/session");
+  session.value = await get<SessionAnswer>("/v1/session");
 }
 
 export function may(right: string): boolean {

@@ -103,7 +103,7 @@ export class Link {
     const final = FINAL[code];
     if (final) {
       this.state.value = final;
-      if (final === "over") void refreshSession();
+      if (final === "over") void refreshSession().catch(() => undefined);
       return;
     }
     this.state.value = this.epoch ? "lost" : "connecting";

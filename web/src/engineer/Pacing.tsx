@@ -6,12 +6,13 @@ import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { get, post, remove, words } from "../api/client";
 import { Chart } from "../ui/Chart";
+import type { OutcomePart, OutcomesAnswer, Decided, Timeline, Trace as TraceAnswer } from "../api/types";
 import { count, moment, percent, sentence } from "../ui/format";
 import { useLoaded } from "../ui/loading";
 import { Do, Empty, Fault } from "../ui/parts";
 import { campaign, CampaignChoice } from "../manager/useCampaigns";
 import "./engineer.css";
-import { type TraceRecord, numbersOf, reasonOf, timeOf } from "./trace";
+import { numbersOf, timeOf } from "./trace";
 
 const KEPT_MAX = 3600; // decisions shown: half an hour at two a second
 
@@ -36,15 +37,15 @@ export default function Pacing(): JSX.Element {
 }
 
 function Trace({ of }: { of: string }): JSX.Element {
-  const records = useSignal<TraceRecord[]>([]);
-  const picked = useSignal<TraceRecord | null>(null);
+  const records = useSignal<Decided[]>([]);
+  const picked = useSignal<Decided | null>(null);
   const fault = useSignal("");
   useEffect(() => {
-    let after: string | number | undefined;
+    let after: number | undefined;
     let gone = false;
     const ask = async (): Promise<void> => {
       try {
-        const answer = await get<{ records: TraceRecord[]; next: string | number }>(`/v1/pacing/${encodeURIComponent(of)}/trace`, { after, limit: 1000 });
+        const answer = await get<TraceAnswer>(`/v1/pacing/${encodeURIComponent(of)}/trace`, { after, limit: 1000 });
         if (gone) return;
         after = answer.next;
         fault.value = "";
@@ -90,7 +91,7 @@ function Trace({ of }: { of: string }): JSX.Element {
               <p>
                 <strong>{moment(timeOf(shown) * 1000, "", true)}</strong> {picked.value && <button type="button" class="small" onClick={() => (picked.value = null)}>Follow the newest</button>}
               </p>
-              <p class="reason">{reasonOf(shown)}</p>
+              <p class="reason">{shown.why}</p>
               <dl class="inputs">
                 {Object.entries(numbersOf(shown)).map(([name, value]) => (
                   <div key={name}>
@@ -105,15 +106,6 @@ function Trace({ of }: { of: string }): JSX.Element {
       )}
     </section>
   );
-}
-
-interface Timeline {
-  attempt: string;
-  campaign: string;
-  outcome: string;
-  steps: { at: string | number; step: string; agent: string }[];
-  why: string;
-  decisions: TraceRecord[];
 }
 
 function Why(): JSX.Element {
@@ -153,7 +145,7 @@ function Why(): JSX.Element {
               <ul>
                 {data.decisions.map((one, n) => (
                   <li key={n}>
-                    <span class="mono">{moment(timeOf(one) * 1000, "", true)}</span> {reasonOf(one)}
+                    <span class="mono">{moment(timeOf(one) * 1000, "", true)}</span> {one.why}
                   </li>
                 ))}
               </ul>
@@ -264,20 +256,10 @@ function WhatIf(): JSX.Element {
   );
 }
 
-interface OutcomeRow {
-  pbx: string;
-  trunk: string;
-  campaign: string;
-  outcome: string;
-  calls: number;
-  sip: string | number | null;
-  cause: string | number | null;
-}
-
 function Outcomes(): JSX.Element {
   const hours = useSignal(24);
-  const { data, fault } = useLoaded<{ rows: OutcomeRow[] }>("/v1/outcomes", { hours: hours.value }, 30);
-  const trunks = new Map<string, OutcomeRow[]>();
+  const { data, fault } = useLoaded<OutcomesAnswer>("/v1/outcomes", { hours: hours.value }, 30);
+  const trunks = new Map<string, OutcomePart[]>();
   for (const row of data?.rows ?? []) {
     const key = `${row.pbx} · ${row.trunk}`;
     trunks.set(key, [...(trunks.get(key) ?? []), row]);

@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { get, may, patch, post, token, words } from "../api/client";
 import { clock, beat } from "../api/clock";
-import type { AgentRow, CampaignView } from "../api/types";
+import type { AgentRow, CampaignSettings, CampaignView, Chart as Series } from "../api/types";
 import { Chart } from "../ui/Chart";
 import { count, percent, seconds, sentence } from "../ui/format";
 import { useLoaded } from "../ui/loading";
@@ -85,6 +85,7 @@ function Head({ broadcast }: { broadcast: () => void }): JSX.Element {
           <li key={one.pbx} class={one.up ? "up" : "down"}>
             <span class="dot" aria-hidden="true" /> PBX {one.pbx}
             {one.up ? ` · ${one.lines_in_use}${one.lines_limit ? `/${one.lines_limit}` : ""} lines` : " is down"}
+            {one.up && one.trunks.length > 0 && <span class="soft">({one.trunks.map((trunk) => `${trunk.name} ${trunk.lines_in_use}/${trunk.lines_limit}`).join(", ")})</span>}
           </li>
         ))}
         {hooks && (
@@ -241,19 +242,9 @@ function Actions({ of, caps }: { of: CampaignView; caps: () => void }): JSX.Elem
   );
 }
 
-interface Settings {
-  mode: string;
-  abandon_limit: number;
-  abandon_limit_most: number;
-  lines_max: number;
-  file: { mode: string; abandon_limit: number };
-  changed_by: string;
-  changed_at: string | null;
-}
-
 function Caps({ of, close }: { of: CampaignView; close: () => void }): JSX.Element {
   const path = `/v1/campaigns/${encodeURIComponent(of.name)}/settings`;
-  const { data, fault } = useLoaded<Settings>(path);
+  const { data, fault } = useLoaded<CampaignSettings>(path);
   const refused = useSignal<unknown>(null);
   return (
     <Sheet title={`${of.title || of.name}: mode and caps`} close={close}>
@@ -393,11 +384,6 @@ function Broadcast({ close }: { close: () => void }): JSX.Element {
       </form>
     </Sheet>
   );
-}
-
-interface Series {
-  every_s: number;
-  series: Record<string, (number | null)[]>;
 }
 
 /** The day so far in quarters of an hour, and the last hours in ten seconds. */

@@ -3,14 +3,14 @@
 import { signal } from "@preact/signals";
 import { token } from "../api/client";
 import { Link } from "../api/link";
-import type { AgentRow, CampaignView, Escalation, LinkView, WallboardPicture, WebhooksView } from "../api/types";
+import type { AgentRow, CampaignView, EscalationView, LinkView, WallboardPicture, WebhooksView } from "../api/types";
 
 export const link = signal<Link | null>(null);
 export const campaigns = signal<CampaignView[]>([]);
 export const links = signal<LinkView[]>([]);
 export const webhooks = signal<WebhooksView | null>(null);
 export const rows = signal<ReadonlyMap<string, AgentRow>>(new Map());
-export const escalations = signal<Escalation[]>([]);
+export const escalations = signal<EscalationView[]>([]);
 export const drawn = signal(false);
 
 export function open(): () => void {
@@ -25,7 +25,7 @@ export function open(): () => void {
       campaigns.value = now.campaigns;
       links.value = now.links;
       webhooks.value = now.webhooks;
-      escalations.value = now.escalations ?? [];
+      escalations.value = now.escalations;
       drawn.value = true;
     },
     token.peek(),

@@ -4,65 +4,21 @@ import { signal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { get, post, remove, request } from "../api/client";
+import type { BatchesAnswer, BatchView, ListResult, UndoneAnswer, UploadView } from "../api/types";
 import { count, moment, percent, sentence } from "../ui/format";
 import { useLoaded } from "../ui/loading";
 import { attempt, Do, Empty, Fault, Sheet } from "../ui/parts";
 import "./manager.css";
 import { campaign, CampaignChoice } from "./useCampaigns";
 
-interface Result {
-  rows: number;
-  accepted: number;
-  updated: number;
-  rejected: number;
-  skipped: number;
-  duplicates: number;
-  invalid: number;
-  held: number;
-  numbers_dropped: number;
-  batch: number | string | null;
-  has_rejects: boolean;
-  verdicts: { when: string; rule: string; count: number }[];
-  zones: { zones: string; count: number }[];
-  reasons: { reason: string; count: number }[];
-}
-
-interface Upload {
-  upload: string;
-  campaign: string;
-  name: string;
-  size: number;
-  kind: string;
-  encoding: string;
-  delimiter: string;
-  source: string;
-  columns: { header: string; target: string; sample: string[] }[];
-  targets: string[];
-  job: { kind: string; state: string; rows: number; share: number; fault: string; result: Result | null } | null;
-}
-
-interface Batch {
-  batch: number;
-  campaign: string;
-  name: string;
-  file: string;
-  state: string;
-  imported_at: string;
-  accepted: number;
-  rejected: number;
-  leads: number; // there now
-  attempted: number; // of them
-  history: { at: string; step: string; who: string; [more: string]: unknown }[];
-}
-
 /** The upload that is being worked on, kept over a change of screens. */
-const upload = signal<Upload | null>(null);
+const upload = signal<UploadView | null>(null);
 
 export default function Lists(): JSX.Element {
   useEffect(() => {
     document.title = "Lists · Overdial";
   }, []);
-  const batches = useLoaded<{ batches: Batch[] }>(campaign.value ? "/v1/lists" : "", { campaign: campaign.value });
+  const batches = useLoaded<BatchesAnswer>(campaign.value ? "/v1/lists" : "", { campaign: campaign.value });
   return (
     <>
       <div class="page-head">
@@ -99,7 +55,7 @@ function Send(): JSX.Element {
         body: file,
         headers: { "Content-Type": file.type || "application/octet-stream" },
       });
-      upload.value = (await answer.json()) as Upload;
+      upload.value = (await answer.json()) as UploadView;
     } catch (error) {
       fault.value = error;
     } finally {
@@ -139,7 +95,7 @@ function mappingOf(columns: { header: string; target: string }[]): Record<string
   return found;
 }
 
-function Work({ of, done, changed }: { of: Upload; done: () => void; changed: () => void }): JSX.Element {
+function Work({ of, done, changed }: { of: UploadView; done: () => void; changed: () => void }): JSX.Element {
   const targets = useSignal<string[]>(of.columns.map((one) => one.target));
   const duplicates = useSignal("");
   const across = useSignal("");
@@ -152,7 +108,7 @@ function Work({ of, done, changed }: { of: Upload; done: () => void; changed: ()
   useEffect(() => {
     if (!running) return undefined;
     const timer = setInterval(() => {
-      get<Upload>(`/v1/lists/uploads/${of.upload}`).then(
+      get<UploadView>(`/v1/lists/uploads/${of.upload}`).then(
         (now) => {
           upload.value = now;
           if (now.job?.kind === "commit" && now.job.state === "done") changed();
@@ -166,7 +122,7 @@ function Work({ of, done, changed }: { of: Upload; done: () => void; changed: ()
   const begin = (kind: "check" | "commit") => async () => {
     fault.value = null;
     const moved = of.columns.some((one, n) => one.target !== targets.value[n]);
-    upload.value = await post<Upload>(`/v1/lists/uploads/${of.upload}/${kind}`, {
+    upload.value = await post<UploadView>(`/v1/lists/uploads/${of.upload}/${kind}`, {
       ...(moved && { mapping: mappingOf(of.columns.map((one, n) => ({ header: one.header, target: targets.value[n] ?? "" }))) }),
       ...(duplicates.value && { duplicates: duplicates.value }),
       ...(across.value && { across: across.value }),
@@ -277,7 +233,7 @@ function Work({ of, done, changed }: { of: Upload; done: () => void; changed: ()
   );
 }
 
-const FIGURES: [keyof Result, string][] = [
+const FIGURES: [keyof ListResult, string][] = [
   ["rows", "Rows"],
   ["accepted", "Accepted"],
   ["updated", "Updated"],
@@ -289,7 +245,7 @@ const FIGURES: [keyof Result, string][] = [
   ["held", "Held back"],
 ];
 
-function Outcome({ of, kind, upload: id }: { of: Result; kind: string; upload: string }): JSX.Element {
+function Outcome({ of, kind, upload: id }: { of: ListResult; kind: string; upload: string }): JSX.Element {
   return (
     <div class="stack" aria-live="polite">
       <h3>{kind === "check" ? "What would come of it" : "It is in"}</h3>
@@ -341,7 +297,7 @@ function Counts({ title, rows, all }: { title: string; rows: [string, number][];
   );
 }
 
-function Batches({ of, fault, again }: { of: Batch[]; fault: unknown; again: () => void }): JSX.Element {
+function Batches({ of, fault, again }: { of: BatchView[]; fault: unknown; again: () => void }): JSX.Element {
   const chosen = useSignal<number | null>(null);
   return (
     <section class="card panel" aria-labelledby="batches-title">
@@ -399,8 +355,8 @@ function Batches({ of, fault, again }: { of: Batch[]; fault: unknown; again: () 
 }
 
 function BatchSheet({ id, close }: { id: number; close: () => void }): JSX.Element {
-  const { data, fault, again } = useLoaded<Batch>(`/v1/lists/${id}`);
-  const undo = (undialled_only: boolean) => () => post<{ taken_out: number; kept: number }>(`/v1/lists/${id}/undo`, { undialled_only }).then(again);
+  const { data, fault, again } = useLoaded<BatchView>(`/v1/lists/${id}`);
+  const undo = (undialled_only: boolean) => () => post<UndoneAnswer>(`/v1/lists/${id}/undo`, { undialled_only }).then(again);
   return (
     <Sheet title={data?.name ?? "List"} close={close}>
       <Fault of={fault} />

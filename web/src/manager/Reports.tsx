@@ -4,32 +4,12 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { address } from "../api/client";
+import type { BestTimes, Kpi, KpiReport } from "../api/types";
 import { count, percent, sentence } from "../ui/format";
 import { useLoaded } from "../ui/loading";
 import { Empty, Fault } from "../ui/parts";
 import "./manager.css";
 import { campaign, CampaignChoice } from "./useCampaigns";
-
-interface Kpi {
-  id: string;
-  name: string;
-  formula: string;
-  unit: string;
-  numerator: number;
-  denominator: number;
-  value: number | null;
-  low: number | null;
-  high: number | null;
-}
-
-interface Report {
-  groups: { key: string; kpis: Kpi[] }[];
-}
-
-interface BestTimes {
-  formula: string;
-  cells: { weekday: number; hour: number; attempts: number; live: number; right_party: number; contact_rate: number; right_party_rate: number }[];
-}
 
 const SPANS: [string, number][] = [
   ["Today", 0],
@@ -60,7 +40,7 @@ export default function Reports(): JSX.Element {
   const days = useSignal(-1);
   const query = { by: by.value, since: since(days.value) };
   const path = campaign.value ? `/v1/campaigns/${encodeURIComponent(campaign.value)}` : "";
-  const report = useLoaded<Report>(path && `${path}/kpis`, query);
+  const report = useLoaded<KpiReport>(path && `${path}/kpis`, query);
   const times = useLoaded<BestTimes>(path && `${path}/best-times`, { since: query.since });
   return (
     <>
