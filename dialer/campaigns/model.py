@@ -23,7 +23,7 @@ from dialer.campaigns.packs import load_packs, version_of
 from dialer.campaigns.queues import PreviewPart, QueuePart
 from dialer.campaigns.retry import RetryRule, next_step
 from dialer.campaigns.screen import Identifier, ScreenPart, VerifyPart
-from dialer.campaigns.strategy.load import load_strategy
+from dialer.campaigns.strategy.load import campaign_faults, load_strategy
 from dialer.campaigns.strategy.place import Strategy
 from dialer.campaigns.units import Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
@@ -208,6 +208,12 @@ class CampaignFile(Part):
     def after_preview(self) -> AfterPreview:
         return AfterPreview(self.preview.again, self.preview.skips_max, self.escalate_to or "")
 
+    def serves(self, queue: str) -> bool:
+        return queue in self.queue_rules
+
+    def has_disposition(self, code: str) -> bool:
+        return code in self._by_code
+
     @cached_property
     def window(self) -> CallingWindow:
         return CallingWindow(tuple(part.hours() for part in self.calling_window))
@@ -269,7 +275,10 @@ def _with_files(file: YamlFile, campaign: CampaignFile) -> CampaignFile:
         if not plan.is_file():
             raise FileError([file.fault(("strategy",), "is no file: name the strategy's YAML")])
         campaign = campaign.model_copy(update={"strategy": plan})
-        _ = campaign.plan
+        if (strategy := campaign.plan) is not None and (
+            found := campaign_faults(YamlFile(plan), strategy, campaign)
+        ):
+            raise FileError(found)
     screen = campaign.screen
     for field, kind in (("script", "file"), ("knowledge", "folder")):
         path = getattr(screen, field)

@@ -93,14 +93,15 @@ class _Serving:
         return self.campaign.name
 
     @property
-    def most_automatic(self) -> Mode:
-        return Mode(self.campaign.mode.value)
+    def mode(self) -> Mode:
+        return self.campaign.mode
 
     def serves(self, queue: str) -> bool:
-        return self.queues is None or any(not one or queue in one for one in self.queues)
+        taken = self.queues is None or any(not one or queue in one for one in self.queues)
+        return taken and self.campaign.serves(queue)
 
     def has_disposition(self, code: str) -> bool:
-        return any(one.code == code for one in self.campaign.dispositions)
+        return self.campaign.has_disposition(code)
 
 
 def _serving(campaign: Path | None, site: Path | None) -> list[_Serving]:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from crm_bridge import signing
+from dialer.campaigns.strategy.load import load_strategy
 from dialer.demo.sample import write_accounts
 from dialer.server.credentials import hash_password
 
@@ -73,7 +74,7 @@ def write_site(
         write_accounts(directory / "accounts.csv", leads, seed, today)
     campaign = _CAMPAIGN
     if strategy is not None:
-        campaign += f"\nstrategy: {json.dumps(str(strategy.resolve()))}\n"
+        campaign += f"\nstrategy: {json.dumps(str(strategy.resolve()))}\n{_queues(strategy)}"
     (directory / "campaign.yaml").write_text(campaign, encoding="utf-8")
     _write(directory / "crm.yaml", _crm(crm_url, secrets.webhook))
     return _write(
@@ -154,6 +155,13 @@ dispositions:
   - {{code: machine, label: Answering machine, category: no_contact, next: retry, after: 2h}}
   - {{code: do_not_call, label: Do not call, next: do_not_call, hot_key: "9", confirm: true}}
 """
+
+
+def _queues(strategy: Path) -> str:
+    """The queues a strategy names, as the campaign has them. Raises `FileError`."""
+    steps = [step for one in load_strategy(strategy).file.treatments.values() for step in one.steps]
+    names = sorted({step.queue for step in steps if step.queue is not None})
+    return "queues:\n" + "".join(f"  - {{name: {name}}}\n" for name in names) if names else ""
 
 
 def _crm(url: str, secret: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from dialer.store.context import from_ms, to_ms
 from dialer.store.schema import (
     LeadState,
     Phase,
+    PromiseState,
     agent_sessions,
     attempts,
     campaigns,
@@ -30,6 +31,7 @@ from dialer.store.schema import (
     lead_steps,
     leads,
     lists,
+    promises,
     session_history,
     zones,
 )
@@ -83,6 +85,8 @@ def count(
             {k: int(v or 0) for k, v in row.items() if k not in ("grp", "talk_ms")}
         )
         found[row["grp"]]["talk_s"] = talk_s
+    for row in connection.execute(_promises(campaign_id, by, span, now)).mappings():
+        found[row["grp"]].update({k: int(v or 0) for k, v in row.items() if k != "grp"})
     agent_s = agent_seconds(connection, campaign_id, span, now)
     talk_s = sum(one.get("talk_s", 0.0) for one in found.values())
     for one in found.values():
@@ -179,6 +183,25 @@ def _calls(campaign_id: int, by: GroupBy, span: Span) -> sa.Executable:
             attempts.c.outcome.in_(_TRIED),
             *span.of(attempts.c.opened_ms),
         )
+        .group_by(_FIRST)
+    )
+
+
+def _promises(campaign_id: int, by: GroupBy, span: Span, now: datetime) -> sa.Executable:
+    """Promises made in the span; due are those whose day and grace are over, and those kept."""
+    given = promises.c.state != PromiseState.REPLACED.value
+    kept = promises.c.state == PromiseState.KEPT.value
+    due = sa.or_(kept, sa.and_(given, promises.c.due_ms <= to_ms(now)))
+    start = promises.join(leads, leads.c.id == promises.c.lead_id)
+    return (
+        sa.select(
+            _group(by).label("grp"),
+            _sum(given).label("promises"),
+            _sum(due).label("promises_due"),
+            _sum(kept).label("promises_kept"),
+        )
+        .select_from(_joined(by, start))
+        .where(promises.c.campaign_id == campaign_id, *span.of(promises.c.made_ms))
         .group_by(_FIRST)
     )
 

@@ -160,7 +160,7 @@ FORMULAS: tuple[_Formula, ...] = (
     _Formula(
         "promise_rate",
         "Promise-to-pay rate",
-        "promises to pay / right-party contacts",
+        "promises to pay (one that a later one replaced is not counted) / right-party contacts",
         "share",
         "promises",
         "right_party",
@@ -169,7 +169,8 @@ FORMULAS: tuple[_Formula, ...] = (
     _Formula(
         "kept_rate",
         "Kept promises",
-        "promises kept / promises whose day has come",
+        "promises kept (paid by their day and grace) / promises kept, and those whose day and"
+        " grace are over",
         "share",
         "promises_kept",
         "promises_due",

@@ -114,12 +114,14 @@ def _word(command: RecordDisposition, verdict: Verdict) -> Disposed:
     """As a strategy hears it."""
     step = verdict.step
     call_at = None if step is None or step.at is None else to_ms(step.at)
-    done = step is not None and step.at is None
+    hold = step is not None and bool(step.held)
+    done = step is not None and step.at is None and not hold
     promised = None
     if command.due_on:
         day = date.fromisoformat(command.due_on)
         promised = to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC))
-    return Disposed(command.code, verdict.category, call_at, done, bool(verdict.suppress), promised)
+    stop = verdict.suppress is not Suppress.NONE
+    return Disposed(command.code, verdict.category, call_at, done, stop, hold, promised)
 
 
 def _carry_out(

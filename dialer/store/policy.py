@@ -96,9 +96,9 @@ class Emit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a disposition means. `step` None: the outcome's own next step stands. `queue`: the lead goes there, as the word hands it over. `counts`: what
-    the call is for the caps (of attempt, contact, conversation, joined by a space); None: as the
-    outcome and the category say.
+    """What a disposition means. `step` None: the outcome's own next step stands. `queue`: the lead
+    goes there, as the word hands it over. `counts`: what the call is for the caps (of attempt,
+    contact, conversation, joined by a space); None: as the outcome and the category say.
     """
 
     category: str

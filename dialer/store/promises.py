@@ -10,10 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
+from dialer.campaigns.strategy.model import Trigger
+from dialer.campaigns.strategy.steps import Happened
 from dialer.campaigns.window import zones_of
 from dialer.core.commands import RecordDisposition
 from dialer.store.context import Context, to_ms
 from dialer.store.schema import PromiseState, campaigns, leads, promises
+from dialer.store.stepping import happened_to
 
 _SWEEP_MAX = 500  # promises in one look
 
@@ -89,6 +92,8 @@ def _end(
         .where(promises.c.id.in_([row.id for row in rows]), sa.text("state = 'active'"))
         .values(state=how.value, closed_ms=to_ms(now))
     )
+    what = Trigger.PROMISE_KEPT if how is PromiseState.KEPT else Trigger.PROMISE_BROKEN
+    happened_to(connection, context, [row.lead_id for row in rows], Happened(what), now)
     kind = crm.Type.PROMISE_KEPT if how is PromiseState.KEPT else crm.Type.PROMISE_BROKEN
     context.tell_crm(
         connection,

@@ -38,6 +38,8 @@ from dialer.store.stops import standing_of, stopped_as
 from dialer.store.strategies import NewLead, placing_of
 from dialer.store.upserts import LeadChange, Result, update_lead
 
+PLAIN_LANE = 1  # of leads nobody wants to go otherwise: the first migration with lanes made it
+
 
 @dataclass(slots=True)
 class Settled:
@@ -138,7 +140,7 @@ def settle_next(
 
 _LEAD_COLUMNS = (
     *("id", "campaign_id", "list_id", "line", "external_id", "name", "zone_id", "fields"),
-    *("state", "why", "priority", "next_at_ms", "position", "attempts"),
+    *("state", "why", "priority", "next_at_ms", "position", "attempts", "lane_id"),
 )
 _PHONE_COLUMNS = ("lead_id", "campaign_id", "phone", "position", "label", "bad")
 
@@ -174,10 +176,11 @@ def _settle(
             continue
         lead_id = next(next_id)
         state = LeadState.HELD.value if held else LeadState.WAITING.value
-        next_ms, position = now_ms, 0
+        next_ms, position, lane = now_ms, 0, PLAIN_LANE
         if placing is not None:
             begins = placing.begin(NewLead(lead_id, external_id, name, zones, fields, free))
             next_ms, position = begins.next_at_ms, begins.position
+            lane = placing.lane_number(connection, context, begins.lane)
             priority = priority if begins.priority is None else begins.priority
             if not held:
                 state, held = begins.state.value, begins.why
@@ -188,7 +191,7 @@ def _settle(
             (
                 *(lead_id, campaign_id, list_id, line, external_id or None, name),
                 *(context.zone_ids[zones], json.dumps(fields), state, held),
-                *(priority, next_ms, position, 0),
+                *(priority, next_ms, position, 0, lane),
             )
         )
         phone_rows.extend(

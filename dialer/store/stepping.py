@@ -43,6 +43,7 @@ from dialer.campaigns.strategy.steps import (
 from dialer.core.events import Lead
 from dialer.store.attempts import Told
 from dialer.store.context import Context, from_ms, to_ms
+from dialer.store.lanes import lane_id
 from dialer.store.policy import NextStep
 from dialer.store.schema import (
     RESTED,
@@ -63,6 +64,7 @@ from dialer.store.schema import (
 from dialer.store.strategies import (
     NewLead,
     in_order,
+    lane_for,
     opening,
     placing_of,
     plan_of,
@@ -263,14 +265,18 @@ def after_outcomes(
         standing = found.get(one.command.lead.lead_id)
         if standing is None:
             continue
-        step, told = _after_outcome(connection, standing, one, ended[standing.lead_id])
+        step, told = _after_outcome(connection, context, standing, one, ended[standing.lead_id])
         steps[i] = step
         happened += told
     return steps, happened
 
 
 def _after_outcome(
-    connection: Connection, standing: Standing, one: Told, ended: Mapping[str, int]
+    connection: Connection,
+    context: Context,
+    standing: Standing,
+    one: Told,
+    ended: Mapping[str, int],
 ) -> tuple[NextStep, list[crm.Event]]:
     command = one.command
     tactic = tactic_of(standing.plan, standing.position)
@@ -302,6 +308,9 @@ def _after_outcome(
                 turned = _turned(standing, position, action, called)
                 if turned is not None:
                     _set_lead(connection, standing.lead_id, position=turned)
+                if action.first_phone:
+                    number = lane_id(connection, context, lane_for(standing.plan, position))
+                    _set_lead(connection, standing.lead_id, lane_id=number)
             case Rest():
                 step = NextStep(None, held=f"{RESTED}{action.why}")
             case Close():
@@ -357,7 +366,7 @@ def after_words(
     for lead_id, word, at_ms in said:
         standing = found.get(lead_id)
         if standing is not None:
-            happened += _move(connection, standing, word, f"agent: {word.code}", at_ms)
+            happened += _move(connection, context, standing, word, f"agent: {word.code}", at_ms)
     return set(found), happened
 
 
@@ -373,7 +382,7 @@ def happened_to(
 ) -> None:
     """Tell the strategies of some leads what happened; what the CRM must hear is put out."""
     for standing in standings(connection, context, lead_ids).values():
-        told = _move(connection, standing, event, event.what.value, to_ms(now))
+        told = _move(connection, context, standing, event, event.what.value, to_ms(now))
         context.tell_crm(connection, told)
 
 
@@ -389,7 +398,7 @@ def fields_changed(
         event = Changed(standing.plan.values(fields))
         if dict(event.inputs) != dict(standing.position.inputs):
             standing.fields = fields
-            told = _move(connection, standing, event, "fields", to_ms(now))
+            told = _move(connection, context, standing, event, "fields", to_ms(now))
             context.tell_crm(connection, told)
 
 
@@ -416,7 +425,7 @@ def run_due(
         .limit(limit)
     ).all()
     for standing in standings(connection, context, ids).values():
-        told = _move(connection, standing, Due(), "time", to_ms(now))
+        told = _move(connection, context, standing, Due(), "time", to_ms(now))
         context.tell_crm(connection, told)
     return len(ids)
 
@@ -440,7 +449,7 @@ def migrate(
         if position.phase is Phase.TASK:
             _close_task(connection, standing.lead_id, "another version of the strategy", now)
         standing.position = Position(Phase.EXCLUDED, position.account, values, boost=position.boost)
-        told = _move(connection, standing, Placed(), "migrated", to_ms(now))
+        told = _move(connection, context, standing, Placed(), "migrated", to_ms(now))
         context.tell_crm(connection, told)
         moved += 1
     return moved
@@ -517,6 +526,7 @@ def _place_late(
             "why": begins.why,
             "next_at_ms": max(row.next_at_ms, begins.next_at_ms),
             "position": begins.position,
+            "lane_id": placing.lane_number(connection, context, begins.lane),
         }
         if begins.priority is not None:
             values["priority"] = begins.priority
@@ -530,7 +540,12 @@ def _place_late(
 
 
 def _move(
-    connection: Connection, standing: Standing, event: Event, name: str, now_ms: int
+    connection: Connection,
+    context: Context,
+    standing: Standing,
+    event: Event,
+    name: str,
+    now_ms: int,
 ) -> list[crm.Event]:
     """Advance a lead that is not on the line, or is taken off it."""
     position, actions = advance(standing.plan, standing.position, event, now_ms)
@@ -553,6 +568,9 @@ def _move(
                     turned = _turned(standing, position, action, -1)
                     if turned is not None:
                         values["position"] = turned
+                    if action.first_phone:
+                        lane = lane_for(standing.plan, position)
+                        values["lane_id"] = lane_id(connection, context, lane)
                     if standing.zones:  # without a zone a lead is not called by itself
                         _set_lead(connection, standing.lead_id, **values)
             case Rest() if not stopped:

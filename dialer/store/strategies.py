@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
+from dialer.campaigns.strategy.model import Channel
 from dialer.campaigns.strategy.place import Strategy, from_body
 from dialer.campaigns.strategy.sql import first_of
 from dialer.campaigns.strategy.steps import (
@@ -35,6 +36,8 @@ from dialer.campaigns.strategy.steps import (
 from dialer.campaigns.strategy.values import Values, today_of
 from dialer.store.bulk import insert_rows
 from dialer.store.context import Context, from_ms, to_ms
+from dialer.store.lanes import lane_id
+from dialer.store.policy import Lane
 from dialer.store.schema import (
     RESTED,
     LeadState,
@@ -121,6 +124,7 @@ class Beginning:
     priority: int | None
     next_at_ms: int
     position: int
+    lane: Lane
 
 
 @dataclass(slots=True)
@@ -132,6 +136,7 @@ class Placing:
     strategy_id: int
     plan: Strategy
     now: datetime
+    _lanes: dict[Lane, int] = field(default_factory=dict)
     _steps: list[tuple[Any, ...]] = field(default_factory=list)
     _tasks: list[dict[str, Any]] = field(default_factory=list)
     _events: list[crm.Event] = field(default_factory=list)
@@ -172,7 +177,14 @@ class Placing:
                     self._events.append(
                         step_event(self.campaign, part, self.plan, position, one, self.now)
                     )
-        return Beginning(state, why, priority, next_at_ms, first)
+        lane = lane_for(self.plan, position)
+        return Beginning(state, why, priority, next_at_ms, first, lane)
+
+    def lane_number(self, connection: Connection, context: Context, lane: Lane) -> int:
+        """The lane's number in this transaction, in which it may have been made."""
+        if lane not in self._lanes:
+            self._lanes[lane] = lane_id(connection, context, lane)
+        return self._lanes[lane]
 
     def write(self, connection: Connection, context: Context) -> None:
         insert_rows(connection, lead_steps, STEP_COLUMNS, self._steps)
@@ -272,6 +284,17 @@ def step_event(
         action=tell.action,
         template=tell.template,
     )
+
+
+def lane_for(plan: Strategy, position: Position) -> Lane:
+    """How the position's step wants its leads to go."""
+    treatment = plan.file.treatments.get(position.treatment)
+    if treatment is None or position.step not in treatment.by_id:
+        return Lane()
+    step = treatment.steps[treatment.by_id[position.step]]
+    if step.channel is not Channel.VOICE:
+        return Lane()
+    return Lane("" if step.mode is None else step.mode.value, step.queue or "", step.skills)
 
 
 def in_order(plan: Strategy, position: Position, labels: Sequence[str]) -> list[int]:

@@ -49,7 +49,7 @@ class Serving(Protocol):
     def serves(self, queue: str) -> bool: ...
 
     @property
-    def most_automatic(self) -> Mode: ...
+    def mode(self) -> Mode: ...
 
     def has_disposition(self, code: str) -> bool: ...
 
@@ -81,7 +81,7 @@ def campaign_faults(file: YamlFile, strategy: Strategy, campaign: Serving) -> li
             if step.queue is not None and not campaign.serves(step.queue):
                 text = f"campaign {campaign.name} has no queue {step.queue}: nobody would serve it"
                 found.append(file.fault((*where, "queue"), text))
-            most = campaign.most_automatic
+            most = campaign.mode
             if step.mode is not None and least(step.mode, most) is not step.mode:
                 text = f"campaign {campaign.name} dials no more automatically than {most.value}"
                 found.append(file.fault((*where, "mode"), text))

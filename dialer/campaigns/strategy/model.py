@@ -129,6 +129,7 @@ class Step(Part):
     tactic: Name | None = Field(default=None, description="Of voice.")
     mode: Mode | None = Field(default=None, description="Of voice; the campaign's otherwise.")
     queue: Name | None = Field(default=None, description="Of voice and task.")
+    skills: tuple[Name, ...] = Field(default=(), description="Of voice: an agent must have all.")
     until: Until | None = Field(default=None, description="Of voice.")
     event: Annotated[str, Field(pattern=STEP_EVENT)] | None = Field(
         default=None, description="Of webhook: what the CRM is told to do, as `action`."
@@ -139,7 +140,7 @@ class Step(Part):
     @model_validator(mode="after")
     def _fields(self) -> Step:
         allowed: Mapping[Channel, set[str]] = {
-            Channel.VOICE: {"tactic", "mode", "queue", "until"},
+            Channel.VOICE: {"tactic", "mode", "queue", "skills", "until"},
             Channel.WEBHOOK: {"event", "template"},
             Channel.TASK: {"queue", "due"},
         }

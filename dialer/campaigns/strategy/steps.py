@@ -96,7 +96,8 @@ class Tried:
 @dataclass(frozen=True, slots=True)
 class Disposed:
     """An agent's word on a call. What the campaign's disposition itself says: `call_at_ms`, a call
-    at that time; `done`, no further call; neither: the outcome decides. `suppress`: never again.
+    at that time; `done`, no further call; `hold`, a person sees to it; none of these: the outcome
+    decides. `suppress`: never again.
     `promised_ms`: it is a promise for this day."""
 
     code: str
@@ -104,6 +105,7 @@ class Disposed:
     call_at_ms: int | None = None
     done: bool = False
     suppress: bool = False
+    hold: bool = False
     promised_ms: int | None = None
 
 
@@ -139,7 +141,8 @@ Event = Placed | Due | Tried | Disposed | Happened | Changed | TaskDone
 @dataclass(frozen=True, slots=True)
 class Dial:
     """The lead may be called from `at_ms` on, by the tactic of the position's step. `next_phone`:
-    on its next number; `first_phone`: on the tactic's first."""
+    on its next number; `first_phone`: on the tactic's first, and in the step's own mode and queue.
+    """
 
     at_ms: int
     next_phone: bool = False
@@ -441,14 +444,15 @@ def _disposed(walk: _Walk, said: Disposed) -> None:
     if said.suppress:
         _end(walk, DO_NOT_CALL)
         return
-    rule = _rule(walk, Trigger.DISPOSITION, said)
-    if rule is None and said.promised_ms is not None:
-        rule = _rule(walk, Trigger.PROMISE, None)
+    rule = None if said.promised_ms is None else _rule(walk, Trigger.PROMISE, None)
+    rule = rule or _rule(walk, Trigger.DISPOSITION, said)
     calling = at.phase in (Phase.VOICE, Phase.TALKED)
     if rule is not None:
         _carry_out(walk, rule, said.promised_ms)
     elif said.call_at_ms is not None:
         _call(walk, said.call_at_ms)
+    elif said.hold:
+        _hold(walk, said.code, None)
     elif calling and step is not None and _ends(step, said):
         _over(walk, said.code)
     elif said.done:
