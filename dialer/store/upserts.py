@@ -26,6 +26,7 @@ from dialer.store.schema import (
     phones,
     suppression,
 )
+from dialer.store.sitekey import erased_among
 from dialer.store.staged import StagedPhone
 from dialer.store.stepping import fields_changed
 from dialer.store.stops import Concerned, standing, stopped_as, suppress
@@ -202,7 +203,8 @@ def _place(
             [(one.phone, one.label) for one in numbers],
         )
     )
-    values: dict[str, Any] = {"position": begins.position}
+    lane = placing.lane_number(connection, context, begins.lane)
+    values: dict[str, Any] = {"position": begins.position, "lane_id": lane}
     if begins.priority is not None:
         values["priority"] = begins.priority
     connection.execute(sa.update(leads).where(leads.c.id == lead_id).values(**values))
@@ -250,6 +252,7 @@ def _usable(
             sa.select(suppression.c.phone).where(suppression.c.phone.in_(numbers))
         ).all()
     )
+    stopped |= erased_among(connection, numbers)
     others = sa.select(phones.c.phone).where(
         phones.c.campaign_id == campaign_id, phones.c.phone.in_(numbers)
     )
