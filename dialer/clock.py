@@ -126,7 +126,7 @@ class _TimedSelector(selectors.DefaultSelector):
 
 
 def wall_s() -> float:
-    """Real Unix seconds, however fast the loop's clock runs: people's sessions live in real time."""
+    """Real Unix seconds, whatever the loop does: people's sessions live in real time."""
     return time.time()  # noqa: TID251 - the one other place that asks
 
 

@@ -13,6 +13,8 @@ CUSTOMER_CONTEXT = "overdial-customer"
 AGENT_CONTEXT = "overdial-agent"
 ABANDON_LABEL = "abandon"
 NORMAL_CLEARING = 16  # Q.850
+KEYS = frozenset("0123456789*#ABCD")
+DIGIT_MS = 80  # Asterisk holds up the link for as long, so it is short; 40 is the standard's least
 
 # Names of endpoints and trunks as pjsip.conf has them; '@' and '/' would change what is dialled.
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
@@ -109,6 +111,21 @@ def play_harbour(channel: str) -> Action:
 def hang_up(leg: str) -> Action:
     check_id(leg, "the leg")
     return Action("Hangup", (("Channel", leg), ("Cause", str(NORMAL_CLEARING))))
+
+
+def digit(leg: str, key: str) -> Action:
+    """One key press, heard by the far end of `leg`."""
+    check_id(leg, "the leg")
+    if key not in KEYS:
+        raise NotEncodable("the key is none of a telephone")
+    duration = str(DIGIT_MS)
+    return Action("PlayDTMF", (("Channel", leg), ("Digit", key), ("Duration", duration)))
+
+
+def mute_recording(leg: str, *, muted: bool) -> Action:
+    check_id(leg, "the leg")
+    state = "1" if muted else "0"
+    return Action("MixMonitorMute", (("Channel", leg), ("Direction", "both"), ("State", state)))
 
 
 def status(leg: str) -> Action:

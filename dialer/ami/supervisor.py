@@ -27,7 +27,16 @@ from dialer.ami.resync import ask_channels, ask_start, ask_version, find_leg
 from dialer.ami.session import Login
 from dialer.ami.translate import Translator
 from dialer.clock import Clock
-from dialer.core.commands import Bridge, CheckLeg, HangUp, Originate, PlayHarbour, RingAgent
+from dialer.core.commands import (
+    Bridge,
+    CheckLeg,
+    HangUp,
+    MuteRecording,
+    Originate,
+    PlayHarbour,
+    RingAgent,
+    SendDigits,
+)
 from dialer.core.events import (
     BridgeFailed,
     Event,
@@ -182,6 +191,20 @@ class Pbx:
                 if self._checks < CHECKS_MAX:
                     self._checks += 1
                     self._tasks.start(f"check-leg-{command.leg}", self._check(command.leg))
+
+    async def ask(self, command: SendDigits | MuteRecording) -> bool:
+        """Carry out what no event tells of; whether the PBX said that it was done. Digits go one
+        by one, and end with the first that does not."""
+        match command:
+            case SendDigits():
+                for key in command.digits:
+                    result = await self._act(partial(actions.digit, command.attempt, key))
+                    if not result.success:
+                        return False
+                return True
+            case MuteRecording():
+                make = partial(actions.mute_recording, command.attempt, muted=command.muted)
+                return (await self._act(make)).success
 
     # --- commands -----------------------------------------------------------------------------
 

@@ -75,6 +75,28 @@ class CheckLeg:
     leg: str
 
 
+# --- to the PBX, of an agent's own wish: no state of the core hangs on them, so they go from the
+# screens' side to the PBX and are answered there (`dialer.server.reception`)
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Key presses to the customer: 0-9, *, #, A-D."""
+
+    pbx: str
+    attempt: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class MuteRecording:
+    """The recording of this call is silent from now on, or is not any more."""
+
+    pbx: str
+    attempt: str
+    muted: bool
+
+
 # --- to the store -----------------------------------------------------------------------------
 
 

@@ -41,6 +41,10 @@ class PbxPort(Protocol):
 
     def send(self, command: PbxCommand) -> None: ...
 
+    async def ask(self, command: cmd.SendDigits | cmd.MuteRecording) -> bool:
+        """Whether the PBX said that it was done."""
+        ...
+
 
 class StorePort(Protocol):
     """The store's batching writer. `fetch` answers with `LeadsOffered` through the door."""

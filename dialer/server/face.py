@@ -388,6 +388,15 @@ class Face(Protocol):
 
     async def hang_up(self, agent: str) -> None: ...
 
+    async def send_digits(self, agent: str, digits: str) -> None:
+        """Key presses to the customer. Refused when nobody is talking, or by the PBX."""
+        ...
+
+    async def record(self, agent: str, on: bool) -> str:
+        """The recording of the call is silent until it is on again; the attempt. Refused when the
+        call is not recorded, or by the PBX."""
+        ...
+
     async def dispose(
         self,
         agent: str,

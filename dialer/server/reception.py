@@ -9,8 +9,10 @@ from importlib.metadata import version
 from types import MappingProxyType
 
 from dialer.clock import Clock, ScaledLoop
+from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.agent import Agent
+from dialer.core.call import Call
 from dialer.core.campaign import Campaign
 from dialer.core.states import AgentState, CallState, CampaignState
 from dialer.pacing.windows import Standing
@@ -105,6 +107,7 @@ class Reception:
         self._desks = desks
         self._watched = watched
         self._session_count = 0
+        self._muted: dict[str, str] = {}  # agent -> the call whose recording is silent
         self._notices: dict[str, str] = {}
         self._chosen: dict[str, ev.DispositionChosen] = {}  # agent -> the last word
 
@@ -158,6 +161,42 @@ class Reception:
         if present.state is not AgentState.TALK:
             raise Refused("There is no call to hang up.")
         self._engine.post(ev.HangUpPressed(agent))
+
+    async def send_digits(self, agent: str, digits: str) -> None:
+        call = self._talking(agent)
+        pbx = self._engine.pbxes[call.pbx]
+        if not await pbx.ask(cmd.SendDigits(call.pbx, call.attempt, digits)):
+            raise Refused("The PBX did not send them.", 409, "Use the keys of your phone.")
+
+    async def record(self, agent: str, on: bool) -> str:
+        call = self._talking(agent)
+        if not self._desks[call.campaign].rules.record:
+            raise Refused("This call is not recorded.")
+        pbx = self._engine.pbxes[call.pbx]
+        if not await pbx.ask(cmd.MuteRecording(call.pbx, call.attempt, not on)):
+            raise Refused("The PBX did not do it.", 409, "Go on without; tell a supervisor.")
+        if on:
+            self._muted.pop(agent, None)
+        else:
+            self._muted[agent] = call.attempt
+        self.changes.mark(agent)
+        return call.attempt
+
+    def _talking(self, agent: str) -> Call:
+        present = self._present(agent)
+        call = self._floor.calls.get(present.attempt)
+        if (
+            call is None
+            or present.state is not AgentState.TALK
+            or call.pbx not in (self._engine.pbxes)
+        ):
+            raise Refused("You are not talking to anybody.")
+        return call
+
+    def _recording(self, agent: Agent, desk: CampaignDesk) -> str:
+        if not desk.rules.record:
+            return "off"
+        return "paused" if self._muted.get(agent.name) == agent.attempt else "on"
 
     async def dispose(
         self,
@@ -336,6 +375,7 @@ class Reception:
             disposition=chosen,
             dispositions=desk.dispositions,
             wrap_up_limit_s=desk.wrap_up_limit_s,
+            recording=self._recording(agent, desk),
         )
         return self._watched.kept(agent.name, view)
 

@@ -9,9 +9,11 @@ from dialer.server.people import Kind
 from dialer.web.auth import address_of
 from dialer.web.models import (
     AgentAnswer,
+    DigitsRequest,
     LoginAnswer,
     LoginRequest,
     PhoneAnswer,
+    RecordingRequest,
     StatusRequest,
 )
 from dialer.web.problems import ProblemError
@@ -69,6 +71,19 @@ async def choose_status(site: Site, call: Call) -> None:
 
 async def hang_up(site: Site, call: Call) -> None:
     await site.face.hang_up(call.caller.name)
+
+
+async def send_digits(site: Site, call: Call) -> None:
+    body: DigitsRequest = call.body
+    await site.face.send_digits(call.caller.name, body.digits)
+
+
+async def record(site: Site, call: Call) -> None:
+    body: RecordingRequest = call.body
+    attempt = await site.face.record(call.caller.name, body.on)
+    if site.people is not None:
+        action = "recording.resumed" if body.on else "recording.paused"
+        await site.people.audit(call.caller.name, action, attempt)
 
 
 async def _opened(site: Site, agent: str) -> AgentView:

@@ -141,6 +141,18 @@ class DialAnswer(BaseModel):
     attempt: str
 
 
+class DigitsRequest(Sent):
+    """Key presses to the customer."""
+
+    digits: Annotated[str, Field(pattern=r"^[0-9*#A-D]{1,16}$")]
+
+
+class RecordingRequest(Sent):
+    """Whether the recording is to go on."""
+
+    on: bool
+
+
 class StatusRequest(StatusFields):
     """Choose a status."""
 

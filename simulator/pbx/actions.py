@@ -319,6 +319,35 @@ def hangup(server: AmiServer, session: Session, message: Message) -> bool:
     return True
 
 
+def play_dtmf(server: AmiServer, session: Session, message: Message) -> bool:
+    name, key = message.header("Channel"), message.header("Digit")
+    if not name:
+        session.respond(message, "Error", "Channel not specified")
+    elif not key:
+        session.respond(message, "Error", "No digit specified")
+    elif (channel := server.exchange.find(name)) is None:
+        session.respond(message, "Error", "Channel not found")
+    else:
+        server.exchange.keys.append((channel.uniqueid, key[0]))
+        session.respond(message, "Success", "DTMF successfully queued")
+    return True
+
+
+def mix_monitor_mute(server: AmiServer, session: Session, message: Message) -> bool:
+    name, state = message.header("Channel"), message.header("State")
+    if not name:
+        session.respond(message, "Error", "No channel specified")
+    elif not state:
+        session.respond(message, "Error", "No state specified")
+    elif (channel := server.exchange.find(name)) is None:
+        session.respond(message, "Error", "No such channel")
+    elif channel.variables.get("OD_REC") != "1":
+        session.respond(message, "Error", "Cannot set mute flag")
+    else:
+        session.respond(message, "Success", "")
+    return True
+
+
 def _hangup_matching(
     server: AmiServer, session: Session, message: Message, name: str, cause: int
 ) -> None:
@@ -411,6 +440,8 @@ ACTIONS: dict[str, tuple[frozenset[str], Action]] = {
     "bridge": (frozenset({"call"}), bridge),
     "redirect": (frozenset({"call"}), redirect),
     "hangup": (frozenset({"system", "call"}), hangup),
+    "playdtmf": (frozenset({"call"}), play_dtmf),
+    "mixmonitormute": (frozenset({"system", "call"}), mix_monitor_mute),
     "setvar": (frozenset({"call"}), setvar),
     "getvar": (frozenset({"call", "reporting"}), getvar),
     "command": (frozenset({"command"}), command),

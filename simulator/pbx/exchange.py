@@ -115,6 +115,7 @@ class Exchange:
         self.log = log
         self.dialplan = Dialplan(self, harbour_s=harbour_s, hold_s=hold_s)
         self.channels: dict[str, Channel] = {}  # by Uniqueid
+        self.keys: list[tuple[str, str]] = []  # pressed by PlayDTMF: Uniqueid and key
         self.bridges: dict[str, Bridge] = {}
         self.globals: dict[str, str] = {}
         self.processed = 0

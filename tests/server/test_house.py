@@ -188,6 +188,42 @@ async def test_pages_of_ones_campaigns(tmp_path: Path) -> None:
                 house.casework.page(name, (CAMPAIGN,))
 
 
+# --- keys and recording -----------------------------------------------------------------------
+
+
+@virtual
+async def test_keys_and_the_pause_of_a_recording_reach_the_pbx(tmp_path: Path) -> None:
+    async with floor(tmp_path, record=True) as (it, _):
+        face = it.server.reception
+        await face.sit_down("anna")
+        for attempt_to in (face.send_digits("anna", "1"), face.record("anna", False)):
+            with pytest.raises(Refused, match="not talking"):
+                await attempt_to
+        attempt = await _talking(it)
+        await face.send_digits("anna", "12#")
+        assert it.pbx.exchange.keys == [(attempt, key) for key in "12#"]
+
+        def recording() -> str:
+            view = face.agent_view("anna")
+            assert view is not None
+            assert view.call is not None
+            return view.call.recording
+
+        assert recording() == "on"
+        assert await face.record("anna", False) == attempt
+        assert recording() == "paused"
+        await face.record("anna", True)
+        assert recording() == "on"
+
+
+@virtual
+async def test_what_is_not_recorded_is_not_paused(tmp_path: Path) -> None:
+    async with floor(tmp_path) as (it, _):
+        await _talking(it)
+        with pytest.raises(Refused, match="not recorded"):
+            await it.server.reception.record("anna", False)
+
+
 # --- supervisors ------------------------------------------------------------------------------
 
 

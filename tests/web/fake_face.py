@@ -153,6 +153,17 @@ class FakeFace:
             state = AgentState.READY if status is Status.READY else AgentState.BREAK
             self.seat(agent, status=status, reason=reason, state=state, since=self.now)
 
+    async def send_digits(self, agent: str, digits: str) -> None:
+        self.heard.append(("digits", agent, digits))
+
+    async def record(self, agent: str, on: bool) -> str:
+        self.heard.append(("record", agent, str(on)))
+        call = self.views[agent].call
+        if call is None:
+            raise Refused("You are not talking to anybody.")
+        self.seat(agent, call=replace(call, recording="on" if on else "paused"))
+        return call.attempt
+
     async def hang_up(self, agent: str) -> None:
         self.heard.append(("hang up", agent))
         call = self.views[agent].call
