@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 import structlog
 
 import crm_bridge.config
-import crm_bridge.events
 from crm_bridge.bridge import Bridge
 from crm_bridge.database import Database, open_engine
 from crm_bridge.desk import Desk
@@ -60,6 +59,7 @@ from dialer.server.site import (
     phone_origins,
 )
 from dialer.server.supervision import Supervision
+from dialer.server.telling import Telling
 from dialer.server.tracing import Tracing
 from dialer.server.watch import TRACE_EVERY_S, TraceFile, every, watch_lag
 from dialer.store.casebook import Casebook
@@ -145,7 +145,10 @@ class Server:
             await self.store.add_campaign(campaign)
         attempts, agents = await self.store.recover()
         self.gate = Gate(self.store, self.clock)
-        self.engine = Engine(Floor(boot, self.gate.denied), self.clock, self, Changes(), self)
+        self._telling = Telling(self.store, self.clock)
+        self.engine = Engine(
+            Floor(boot, self.gate.denied), self.clock, self, Changes(), self._telling
+        )
         self.learned = Learned(self.store, self.engine.pacing)
         self._hopper = Hopper(self.store, self.engine, self.clock, self._tasks, self._claims)
         self.store.start_writer(
@@ -346,6 +349,7 @@ class Server:
             warn=lambda text, fields: log.warning("CRM bridge", text=text, **fields),
         )
         await self.bridge.start()
+        self._telling.bridge = self.bridge
         self._desk = Desk(
             self.bridge, config, Database(self._bridge_engine, outside_work), self.clock
         )
@@ -508,20 +512,6 @@ class Server:
 
     def fetch_for(self, command: cmd.FetchLeadFor) -> None:
         self._hopper.fetch_for(command)
-
-    def pop(self, command: cmd.PopScreen) -> None:
-        if self.bridge is not None:
-            lead = command.lead
-            part = crm_bridge.events.CallPart(
-                command.attempt,
-                command.campaign,
-                crm_bridge.events.LeadPart(
-                    lead.lead_id, lead.phone, lead.external_id, lead.name, lead.fields
-                ),
-                lead.attempt_no,
-                command.agent,
-            )
-            self.bridge.pop(crm_bridge.events.screen_pop(part, self.clock.utc()))
 
     def _committed(self, command: object, refused: str) -> None:
         if refused:

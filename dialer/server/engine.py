@@ -60,9 +60,13 @@ class StorePort(Protocol):
 
 
 class PopPort(Protocol):
-    """The CRM's fast path: never waits."""
+    """The CRM's ear for what happens on the floor: never waits."""
 
     def pop(self, command: cmd.PopScreen) -> None: ...
+
+    def agent_shown(self, command: cmd.ShowAgent) -> None: ...
+
+    def campaign_shown(self, command: cmd.ShowCampaign) -> None: ...
 
 
 class Engine:
@@ -223,6 +227,8 @@ class Engine:
         agent = self.floor.agents.get(command.agent)
         self.stats.agent_shown(command, agent, self._clock.now())
         self.changes.mark(command.agent)
+        if self._pop is not None:
+            self._pop.agent_shown(command)
         if agent is not None:
             self.pacing.touch(agent.campaigns)
 
@@ -230,4 +236,6 @@ class Engine:
         log.info(
             "campaign", campaign=command.campaign, state=command.state, not_dialling=command.why
         )
+        if self._pop is not None:
+            self._pop.campaign_shown(command)
         self.pacing.touch((command.campaign,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -27,6 +28,14 @@ from dialer.store.previews import record_previews
 from dialer.store.schema import LeadState, leads
 from dialer.store.sessions import record_sessions
 
+
+@dataclass(frozen=True, slots=True)
+class TellCrm:
+    """Something the CRM must hear that is no record of ours: a campaign began to dial."""
+
+    event: crm.Event
+
+
 StoreCommand = (
     RecordAttempt
     | RecordProgress
@@ -36,6 +45,7 @@ StoreCommand = (
     | RecordDecision
     | RecordPreview
     | ReturnLeads
+    | TellCrm
 )
 
 # Within a round the kinds are written in this order, which is that of a call's life.
@@ -48,6 +58,7 @@ _ORDER = (
     RecordDisposition,
     RecordDecision,
     RecordSession,
+    TellCrm,
 )
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 _Round = dict[type, list[int]]  # kind -> indices into the batch
@@ -98,7 +109,7 @@ def rounds(told: Sequence[Told]) -> Iterator[_Round]:
 
 def _keys(command: StoreCommand) -> Sequence[str | int]:
     match command:
-        case RecordSession():
+        case RecordSession() | TellCrm():
             return ()
         case ReturnLeads():
             return command.lead_ids
@@ -118,6 +129,8 @@ def _write(
         return record_dispositions(connection, context, told, again=again)
     if kind is RecordProgress:
         return {}, follow_attempts(connection, context, told)
+    if kind is TellCrm:
+        return {}, [one.command.event for one in told]
     if kind is RecordDecision:
         record_decisions(connection, context, told)
     elif kind is RecordPreview:

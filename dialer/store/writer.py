@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from dialer.clock import Clock
 from dialer.core.commands import RecordAttempt, RecordSession, ReturnLeads
 from dialer.store.attempts import Refusals, Told
-from dialer.store.batch import StoreCommand, apply_batch
+from dialer.store.batch import StoreCommand, TellCrm, apply_batch
 from dialer.store.context import Context, to_ms
 from dialer.store.database import Database
 
@@ -97,7 +97,7 @@ class Writer:
             raise StoreFull(
                 f"{self._queue_max} writes wait for the database: it is down or too slow"
             )
-        if not isinstance(command, RecordSession | ReturnLeads):
+        if not isinstance(command, RecordSession | ReturnLeads | TellCrm):
             campaign = command.lead.campaign
             if campaign not in self._context.campaigns:
                 raise KeyError(f"campaign {campaign} was not added to the store")

@@ -1,0 +1,67 @@
+"""What the floor tells the CRM past its records: screen pops, agents' states, campaigns' beginning
+and end. Pops and states go by the bridge's fast path, campaigns by the outbox."""
+
+from __future__ import annotations
+
+import structlog
+
+from crm_bridge import events as crm
+from crm_bridge.bridge import Bridge
+from dialer.clock import Clock
+from dialer.core import commands as cmd
+from dialer.core.states import CampaignState
+from dialer.store.attempts import call_part
+from dialer.store.batch import TellCrm
+from dialer.store.store import Store
+from dialer.store.writer import StoreClosed, StoreFull
+
+log = structlog.get_logger()
+
+
+class Telling:
+    """Implements `dialer.server.engine.PopPort`. Without `bridge` only campaigns are told."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.bridge: Bridge | None = None
+        self._store = store
+        self._clock = clock
+        self._agents: dict[str, tuple[str, str, str]] = {}  # as told last
+        self._dialling: dict[str, bool] = {}
+
+    def pop(self, command: cmd.PopScreen) -> None:
+        if self.bridge is not None:
+            part = call_part(command.attempt, command.campaign, command.lead, command.agent)
+            self.bridge.pop(crm.screen_pop(part, self._clock.utc()))
+
+    def agent_shown(self, command: cmd.ShowAgent) -> None:
+        now = (command.state, command.status.value, command.reason)
+        if self.bridge is None or self._agents.get(command.agent) == now:
+            return
+        self._agents[command.agent] = now
+        self.bridge.pop(
+            crm.agent_state_changed(
+                command.agent,
+                self._clock.utc(),
+                state=command.state,
+                status=command.status.value,
+                reason=command.reason,
+                call_id=command.attempt,
+            )
+        )
+
+    def campaign_shown(self, command: cmd.ShowCampaign) -> None:
+        """Told when a campaign is set running and when it is not any more; what keeps a running
+        one from dialling for a while (a lost link, the law) is for health and metrics."""
+        running = command.state == CampaignState.RUNNING.value
+        if self._dialling.get(command.campaign, False) == running:
+            return
+        self._dialling[command.campaign] = running
+        at = self._clock.utc()
+        if running:
+            event = crm.campaign_started(command.campaign, at)
+        else:
+            event = crm.campaign_stopped(command.campaign, at, why=command.why or command.state)
+        try:
+            self._store.submit(TellCrm(event))
+        except (StoreFull, StoreClosed):
+            log.warning("the CRM is not told of a campaign", campaign=command.campaign)
