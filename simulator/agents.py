@@ -322,6 +322,13 @@ class _Person:
         if "callback_at" in offer["requires"]:
             hours = self._rng.randrange(20, 60)
             command["callback_at"] = (self._utc + timedelta(hours=hours)).isoformat()
+        if "amount" in offer["requires"]:
+            command["amount"] = f"{self._rng.randrange(20, 300)}.00"
+        if "due_on" in offer["requires"]:
+            day = self._utc.date() + timedelta(days=self._rng.randrange(1, 10))
+            command["due_on"] = day.isoformat()
+        if "reason" in offer["requires"]:
+            command["reason"] = "as the customer said"
         if "note" in offer["requires"]:
             command["note"] = "as discussed"
         self._say(command)

@@ -147,7 +147,8 @@ retry:
   machine: {{after: 30m, max: 2}}
 
 dispositions:
-  - {{code: promise, label: Promise to pay, hot_key: "1"}}
+  - {{code: promise, label: Promise to pay, requires: [amount, due_on], emits: promise,
+     hot_key: "1"}}
   - {{code: callback, label: Call back, next: callback, requires: [callback_at], hot_key: "2"}}
   - {{code: refused, label: Refuses to pay, hot_key: "3"}}
   - {{code: wrong_time, label: Bad moment, category: no_contact, next: retry, after: 2h}}

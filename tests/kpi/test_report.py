@@ -9,11 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dialer.core.commands import Timings
+from dialer.core.commands import RecordDisposition, Timings
 from dialer.core.outcomes import Outcome
 from dialer.kpi.counts import Span
 from dialer.kpi.formulas import GroupBy, Kpi, KpiReport
 from dialer.kpi.report import CSV_COLUMNS, as_csv, best_times, kpi_report
+from dialer.store.promises import keep_promises, promise
 from tests.store.world import World, attempt, disposition, outcome, session, staged
 
 
@@ -79,6 +80,26 @@ async def test_agents_hours(world: World) -> None:
     found = figure(await report(world), "right_party_per_agent_hour")
     assert 0.99 < found.denominator < 1.01  # asked an hour later
     assert found.value is not None
+
+
+async def test_promises(world: World) -> None:
+    await played(world)
+    now = world.store.clock.utc()
+    (lead,) = await world.claim(1)
+    for n, day in enumerate(("2026-01-05", "2030-01-05")):
+        said = RecordDisposition(f"a{n}", "spring", lead, "anna", "ptp", amount="5", due_on=day)
+        await world.store.database.write(
+            lambda c, said=said: promise(c, world.store.context, said, 0.0, now)
+        )
+    found = await report(world)
+    given = figure(found, "promise_rate")
+    assert (given.numerator, given.denominator) == (1, 1)  # the first was replaced
+    kept = figure(found, "kept_rate")
+    assert kept.value is None  # its day is yet to come
+    context = world.store.context
+    await world.store.database.write(lambda c: keep_promises(c, context, [lead.lead_id], now))
+    kept = figure(await report(world), "kept_rate")
+    assert (kept.numerator, kept.denominator) == (1, 1)
 
 
 async def test_by_list_and_of_no_such_campaign(world: World) -> None:

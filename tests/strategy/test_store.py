@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from dialer.campaigns.strategy.place import Strategy
-from dialer.core.commands import Timings
+from dialer.core.commands import RecordDisposition, Timings
 from dialer.core.events import Lead
 from dialer.core.outcomes import Outcome
 from dialer.store import StagedLead, StagedPhone
+from dialer.store.promises import promise
 from dialer.store.schema import StopKind
 from dialer.store.stepping import migrate
 from dialer.store.stops import Stop, call_back, put_stop
@@ -269,3 +270,32 @@ def test_the_same_strategy_has_the_same_version() -> None:
     assert small().version == small().version
     assert small().version != small(title="x").version
     assert body() == body()
+
+
+async def test_a_step_says_queue_mode_and_skills(world: World) -> None:
+    steps = body()["treatments"]["one"]["steps"]
+    steps[0] |= {"queue": "late-stage", "mode": "preview", "skills": ["es"]}
+    await given(world, small(treatments={"one": {"steps": steps}}))
+    await world.load(account(1))
+    lanes = await world.rows(
+        "SELECT lanes.mode, lanes.queue, lanes.skills FROM leads"
+        " JOIN lanes ON lanes.id = leads.lane_id"
+    )
+    assert [tuple(one) for one in lanes] == [("preview", "late-stage", "es")]
+    assert await world.claim() == ()  # not the pacer's: an agent looks at it first
+
+
+async def test_a_broken_promise_moves_the_lead(world: World) -> None:
+    broken = {"event": "promise_broken", "do": "goto", "step": "desk"}
+    await given(world, small(triggers=[broken]))
+    await world.load(account(1))
+    opened, lead = await call(world, Outcome.NO_ANSWER)
+    now = world.store.clock.utc()
+    said = RecordDisposition(
+        opened.attempt, "spring", lead, "anna", "ptp", amount="50.00", due_on=f"{now.date()}"
+    )
+    await world.store.database.write(lambda c: promise(c, world.store.context, said, 86_400.0, now))
+    assert await world.store.late_promises(now) == 0
+    assert await world.store.late_promises(now + timedelta(days=3)) == 1
+    found = await row(world)
+    assert (found.phase, found.step) == ("task", "desk")
