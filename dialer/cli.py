@@ -16,6 +16,7 @@ from rich.text import Text
 from dialer.campaigns.cli import campaigns_app, lists_app
 from dialer.campaigns.compliance_cli import compliance_app, why_not_command
 from dialer.campaigns.strategy_cli import strategy_app
+from dialer.evidence.cli import evidence_app, privacy_app
 from dialer.kpi.cli import kpi_command
 from dialer.staffing_cli import staffing
 from dialer.users_cli import UsersError, users_app
@@ -32,6 +33,8 @@ app.add_typer(campaigns_app, name="campaigns")
 app.add_typer(agents_app, name="agents")
 app.add_typer(users_app, name="users")
 app.add_typer(compliance_app, name="compliance")
+app.add_typer(evidence_app, name="evidence")
+app.add_typer(privacy_app, name="privacy")
 app.add_typer(strategy_app, name="strategy")
 app.command("why-not")(why_not_command)
 app.command("staffing")(staffing)

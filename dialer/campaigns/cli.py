@@ -140,14 +140,14 @@ async def _import(
                 rejects=rejects,
                 wishes=wishes,
                 dry_run=dry_run,
-                who=_who(),
+                who=who_types(),
                 progress=told,
             )
     finally:
         await store.close()
 
 
-def _who() -> str:
+def who_types() -> str:
     """Who types this, for the audit."""
     try:
         return f"{getpass.getuser()} (command line)"
@@ -187,14 +187,13 @@ def show_command(
     if not found:
         _plain("no lists yet: dialer lists import accounts.csv --campaign ...")
         return
-    table = Table("batch", "campaign", "file", "state", "imported (UTC)", "leads", "rejected", "by")
+    _plain(f"{'batch':>6}  {'state':10}  {'leads':>9}  {'rejected':>8}  imported (UTC)    file")
     for one in found:
-        who = one.history[0].who if one.history else ""
-        table.add_row(
-            *(str(one.id), one.campaign, one.source, one.state.value),
-            *(f"{one.imported_at:%Y-%m-%d %H:%M}", f"{one.accepted:,}", f"{one.rejected:,}", who),
+        who = f", by {one.history[0].who}" if one.history else ""
+        _plain(
+            f"{one.id:6}  {one.state.value:10}  {one.accepted:9,}  {one.rejected:8,}  "
+            f"{one.imported_at:%Y-%m-%d %H:%M}  {one.source} for {one.campaign}{who}"
         )
-    _out.print(table)
 
 
 async def _batches(database: str, campaign: str) -> list[Batch]:
@@ -237,7 +236,7 @@ async def _undo(database: str, batch: int, undialled_only: bool) -> Undone:
         with _bar("leads") as told:
             return await store.lists.undo(
                 batch,
-                _who(),
+                who_types(),
                 undialled_only=undialled_only,
                 progress=lambda count: told(count, 0.0),
             )

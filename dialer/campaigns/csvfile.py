@@ -69,10 +69,11 @@ class CsvFile:
             try:
                 line = self._text.readline(_LINE_MAX + 1)
             except UnicodeDecodeError:
+                where = f"{self.name}:{self._undecodable()}"
                 raise FileError(
                     [
-                        f"{self.name}:{self._line + 1}: is not {self.encoding}, unlike the lines "
-                        "before: save the file as UTF-8; nothing was imported"
+                        f"{where}: is not {self.encoding}, unlike the lines before: save the file "
+                        "as UTF-8; nothing was imported"
                     ]
                 ) from None
             if not line:
@@ -87,6 +88,18 @@ class CsvFile:
                     ]
                 )
             yield line
+
+    def _undecodable(self) -> int:
+        """The line that is not in the encoding: the decoder is some thousand bytes ahead."""
+        if self.encoding.startswith("utf-16"):
+            return self._line + 1
+        self._raw.seek(0)
+        for line, text in enumerate(iter(lambda: self._raw.readline(_LINE_MAX), b""), start=1):
+            try:
+                text.decode(self.encoding)
+            except UnicodeDecodeError:
+                return line
+        return self._line + 1
 
     def _record(self) -> Row | None:
         line = self._line + 1

@@ -20,6 +20,10 @@ _PHONE = re.compile(
     r"(number|no|nr|nummer)?\d{0,2}|(home|work|office|business|private|other|alt|second|mobile|cell)"
     r"(phone|tel|telephone|mobile|number|no)\d{0,2}"
 )
+# Headers that may name a number's place, or something else: what the cells hold decides.
+_PLACE = re.compile(
+    r"(home|work|office|business|private|other|alt|second|evening|daytime|privat|arbeit)\d{0,2}"
+)
 _LOOKED_AT = 20  # cells a column must have before what they hold counts
 _CLEARLY, _HARDLY = 0.8, 0.05  # shares of cells that are numbers
 _DIGITS_LEAST = 7  # of what may be a number, with its area
@@ -182,14 +186,20 @@ def _by_content(
             targets[n] = ""  # called so, and holds something else
     free = [n for n, cells in enumerate(filled) if cells and not targets[n]]
     free = [n for n in free if names[n] not in chosen]
-    if "phone" not in targets:
-        for n in free:
-            if _share(filled[n], lambda cell: _is_number(cell, region)) >= _CLEARLY:
-                targets[n] = "phone"
+    unknown = "phone" not in targets
+    asked = "phone" in chosen.values()
+    for n in free:
+        perhaps = unknown or (not asked and _PLACE.fullmatch(_plain(names[n])) is not None)
+        if perhaps and _share(filled[n], lambda cell: _is_number(cell, region)) >= _CLEARLY:
+            targets[n] = "phone"
     if "tz" not in targets:
-        zones = [n for n in free if all("/" in cell and is_zone(cell) for cell in filled[n])]
+        zones = [n for n in free if not targets[n] and all(map(_is_named_zone, filled[n]))]
         for n in zones[:1]:
             targets[n] = "tz"
+
+
+def _is_named_zone(cell: str) -> bool:
+    return "/" in cell and is_zone(cell)
 
 
 def _share(cells: Sequence[str], holds: Callable[[str], bool]) -> float:

@@ -55,6 +55,7 @@ from dialer.store.schema import (
     rule_sets,
     suppression,
 )
+from dialer.store.sitekey import erased_among
 
 CLAIM, ATTEMPT, ORIGINATE = "claim", "attempt", "originate"
 _LOCKS = 0x0D1A2  # any number of ours: the space of the locks on numbers and accounts
@@ -246,6 +247,7 @@ _LISTED = sa.select(dnc_numbers.c.phone, dnc_numbers.c.list).where(
 def phone_facts(connection: Connection, those: Iterable[Lead]) -> dict[str, PhoneFacts]:
     numbers = sorted({lead.phone for lead in those})
     stopped = set(connection.scalars(_STOPPED, {"numbers": numbers}))
+    stopped |= erased_among(connection, numbers)
     listed: dict[str, set[str]] = {}
     for phone, name in connection.execute(_LISTED, {"numbers": numbers}):
         listed.setdefault(phone, set()).add(name)

@@ -1,13 +1,15 @@
 """A person's data taken out of the database, and what the law makes us keep named.
 
-Kept are: the numbers, on the do-not-call list and nowhere else but in the call records, so that
-nobody calls them again; the call records (number, times, outcome), which telemarketing law wants
-for years; and the CRM's own id, so that a list cannot bring the account back.
+Kept are: the numbers as keyed hashes (`dialer.store.sitekey`), so that nobody calls them again
+whatever list brings them, and nobody can read here whose they were; the call records (number,
+times, outcome), which telemarketing law wants for years; and the CRM's own id, so that a list
+cannot bring the account back.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,17 +19,21 @@ from sqlalchemy.engine import Connection
 
 from crm_bridge.outbox import encode
 from crm_bridge.tables import events as outbox_events
-from dialer.store.context import Context
+from dialer.store.context import Context, to_ms
+from dialer.store.decisions import lock_keys
 from dialer.store.schema import (
     StopKind,
     attempts,
     dispositions,
+    lead_persons,
     lead_refs,
     lead_steps,
     lead_stops,
     leads,
     phones,
+    suppression,
 )
+from dialer.store.sitekey import remember_erased
 from dialer.store.stops import Concerned, NotNow, Stop, leads_of, put_stop
 
 ERASED = "erasure"  # reference of the stop that says so; the API gives a cease none
@@ -69,11 +75,13 @@ def erase(
     ):
         raise NotNow("The account is being called this moment: send it again after the call.")
     stop = Stop(StopKind.CEASE, source, external_id, ERASED)
-    concerned = put_stop(connection, context, stop, now)
+    numbers = connection.scalars(sa.select(phones.c.phone).where(phones.c.lead_id.in_(ids))).all()
+    concerned = put_stop(connection, context, stop, now, suppressing=False)
     if not ids:
         return Erased(), concerned
-    numbers = connection.scalars(sa.select(phones.c.phone).where(phones.c.lead_id.in_(ids))).all()
+    _hash_away(connection, context, numbers, now)
     connection.execute(sa.update(leads).where(leads.c.id.in_(ids)).values(name="", fields={}))
+    connection.execute(sa.delete(lead_persons).where(lead_persons.c.lead_id.in_(ids)))
     connection.execute(sa.update(lead_steps).where(lead_steps.c.lead_id.in_(ids)).values(inputs={}))
     for phone_id in connection.scalars(
         sa.select(phones.c.id).where(phones.c.lead_id.in_(ids))
@@ -101,6 +109,16 @@ def erase(
     return Erased(len(ids), told, notes, int(calls or 0)), Concerned(
         frozenset(ids) | concerned.lead_ids, concerned.phones | frozenset(numbers)
     )
+
+
+def _hash_away(
+    connection: Connection, context: Context, numbers: Sequence[str], now: datetime
+) -> None:
+    """The numbers are called no more, by nobody; the list of those who said so forgets them."""
+    lock_keys(connection, numbers)
+    context.stop(numbers, to_ms(now))
+    remember_erased(connection, numbers, now)
+    connection.execute(sa.delete(suppression).where(suppression.c.phone.in_(numbers)))
 
 
 def _clear_events(connection: Connection, lead_ids: list[int]) -> int:

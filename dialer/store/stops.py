@@ -35,6 +35,7 @@ from dialer.store.schema import (
     phones,
     suppression,
 )
+from dialer.store.sitekey import erased_among
 from dialer.store.stepping import happened_to, uses_strategies
 
 
@@ -129,8 +130,18 @@ def stopped_as(kind: StopKind) -> dict[str, Any]:
     return {"state": state.value, "why": f"{STOPPED}{kind.value}", "claimed_by": None}
 
 
-def put_stop(connection: Connection, context: Context, stop: Stop, now: datetime) -> Concerned:
-    """Write a stop down, or lift it, and carry out what then holds for the account's leads."""
+def put_stop(
+    connection: Connection,
+    context: Context,
+    stop: Stop,
+    now: datetime,
+    *,
+    suppressing: bool = True,
+) -> Concerned:
+    """Write a stop down, or lift it, and carry out what then holds for the account's leads.
+
+    `suppressing`: a cease puts the account's numbers on the do-not-call list.
+    """
     if not _write(connection, context, stop, now):
         return Concerned(stale=True)
     holds = standing(connection, stop.source, stop.external_id)
@@ -144,7 +155,7 @@ def put_stop(connection: Connection, context: Context, stop: Stop, now: datetime
         keep_promises(connection, context, sorted(concerned), now)
     forget(connection, concerned, now)
     numbers: Sequence[str] = ()
-    if stop.kind is StopKind.CEASE and not stop.lifted and concerned:
+    if suppressing and stop.kind is StopKind.CEASE and not stop.lifted and concerned:
         numbers = connection.scalars(
             sa.select(phones.c.phone).where(phones.c.lead_id.in_(concerned))
         ).all()
@@ -280,14 +291,19 @@ def call_back(
     return Concerned(frozenset(concerned))
 
 
+def is_suppressed(connection: Connection, phone: str) -> bool:
+    """Whether nobody may call this number: it is on the do-not-call list, or was erased."""
+    found = connection.scalar(sa.select(suppression.c.phone).where(suppression.c.phone == phone))
+    return found is not None or bool(erased_among(connection, [phone]))
+
+
 def _suppressed(connection: Connection, lead_id: int) -> bool:
-    found = connection.scalar(
-        sa.select(suppression.c.phone)
-        .join(phones, phones.c.phone == suppression.c.phone)
+    number = connection.scalar(
+        sa.select(phones.c.phone)
         .join(leads, (leads.c.id == phones.c.lead_id) & (leads.c.position == phones.c.position))
         .where(leads.c.id == lead_id)
     )
-    return found is not None
+    return number is not None and is_suppressed(connection, number)
 
 
 def suppress(

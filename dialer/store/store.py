@@ -45,7 +45,7 @@ from dialer.store.liststore import Incoming, ListStore
 from dialer.store.migrate import upgrade_database
 from dialer.store.ownership import Ownership, take_ownership
 from dialer.store.policy import Policy
-from dialer.store.schema import abandon_account, campaigns, outcome_counts, suppression
+from dialer.store.schema import abandon_account, campaigns, outcome_counts
 from dialer.store.staged import Duplicate, StagedLead
 from dialer.store.users import UserBook
 from dialer.store.writer import QUEUE_MAX, Commit, StoreClosed, Writer
@@ -423,10 +423,8 @@ class Store:
         )
 
     async def is_suppressed(self, phone: str) -> bool:
-        found = await self.database.read(
-            lambda c: c.scalar(sa.select(suppression.c.phone).where(suppression.c.phone == phone))
-        )
-        return found is not None
+        """Whether nobody may call this number: it is on the do-not-call list, or was erased."""
+        return await self.database.read(partial(stops.is_suppressed, phone=phone))
 
     # --- lists whose rows are at hand; for files there is `dialer.campaigns.lists` --------------
 

@@ -1,0 +1,1 @@
+"""What a site can prove of a campaign, in one archive."""
