@@ -78,6 +78,7 @@ class Receiver:
         self.tally = Tally()
         self.received: list[Received] = []
         self.refuse: Refuse | None = None  # status (and headers) to refuse a genuine request with
+        self.says = ""  # the words of a refusal
         self.app = web.Application(client_max_size=BODY_BYTES_MAX)
         self.app.router.add_route("*", "/{path:.*}", self._take)
         self._keys = tuple(keys)
@@ -126,7 +127,7 @@ class Receiver:
         if refusal is not None:
             self.tally.refused += 1
             status, headers = refusal if isinstance(refusal, tuple) else (refusal, {})
-            return web.Response(status=status, headers=headers)
+            return web.Response(status=status, headers=headers, text=self.says)
         self._count(received)
         if fault:
             self.tally.faults[fault] += 1
