@@ -46,6 +46,45 @@ def test_plays_a_list_end_to_end_and_all_adds_up(
     assert "555" not in logged
 
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_a_strategy_on_a_list_reports_each_segments_figures(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, report = play(
+        capsys,
+        data=tmp_path,
+        minutes=20,
+        agents=4,
+        strategy=EXAMPLES / "collections.yaml",
+        accounts=EXAMPLES / "accounts.csv",
+    )
+    assert (code, report["problems"]) == (0, [])
+    figures = report["figures"]
+    assert isinstance(figures, list)
+    attempts = {
+        (one["by"], one["key"]): next(k for k in one["kpis"] if k["id"] == "intensity")["numerator"]
+        for one in figures
+    }
+    segments = {key: made for (by, key), made in attempts.items() if by == "segment" and key}
+    assert set(segments) == {"late", "cards", "rest"}
+    assert all(made > 0 for made in segments.values())
+    assert sum(segments.values()) == attempts["campaign", ""]
+    assert not list(EXAMPLES.glob("*.rejects.csv"))
+
+
+def test_a_strategy_that_cannot_be_read_is_a_message(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("version: 1\nstrategy: x\nsegmentz: []\n", encoding="utf-8")
+    assert run_demo(DemoOptions(strategy=bad, web_port=0, json=True)) == 1
+    assert f"{bad}:3: segmentz: is not a field here: did you mean segments?" in (
+        capsys.readouterr().err
+    )
+
+
 def test_the_same_seed_plays_the_same_calls(capsys: pytest.CaptureFixture[str]) -> None:
     def told(seed: int) -> list[object]:
         _, report = play(capsys, minutes=2, agents=4, seed=seed)
