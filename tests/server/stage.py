@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -40,8 +41,8 @@ class Stage:
         pbx: AmiServer,
         agents: Sequence[str],
         amd: bool,
-        more: Mapping[str, Any],
-        fields: Mapping[str, str],
+        more: Mapping[str, Any] = MappingProxyType({}),
+        fields: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self.pbx = pbx
