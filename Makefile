@@ -12,7 +12,7 @@ STATIC := dialer/web/static
 NODE := $(shell node -e 'const [a,b]=process.versions.node.split(".");if(+a>20||(+a===20&&+b>=19))console.log(1)' 2>/dev/null)
 PAGES := $(shell find web/src web/public web/index.html web/vite.config.ts web/package-lock.json -type f 2>/dev/null)
 
-.PHONY: run test web lint types bench asterisk lock clean
+.PHONY: run test web lint types bench torture asterisk lock clean
 
 run: $(VENV)/.run-ready pages
 	@$(BIN)/dialer demo $(ARGS)
@@ -50,6 +50,10 @@ types: $(VENV)/.dev-ready
 
 bench: $(VENV)/.dev-ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh bench/run $(ARGS)
+
+# Two hundred times kill -9 of the CRM bridge under load, with a receiver that fails at random: minutes.
+torture: $(VENV)/.dev-ready
+	OVERDIAL_TORTURE=200 $(BIN)/pytest -q -s tests/crm_bridge/test_torture.py $(ARGS)
 
 # A real Asterisk 22: by Docker where an engine runs, else built once from Debian's packages.
 asterisk:
