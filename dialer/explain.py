@@ -1,4 +1,4 @@
-"""`dialer pacing explain`: why so many lines, and why this call was abandoned, from the trace.
+"""`dialer pacing explain` and `why`: why so many lines, and why this call was abandoned.
 
 The running dialer writes each decision of a pacer as a JSON line (`trace` in the site's settings).
 Times are the wall clock of the site's zone, as on the wallboard.
@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from dialer.pacing.trace import TraceRecord
+from dialer.pacing.trace import TraceRecord, why_abandoned
+from dialer.server.pacing import civil_seconds
+from dialer.store.inquire import CallOnRecord
 
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,6 +32,12 @@ class Found:
 
     record: TraceRecord
     around: tuple[TraceRecord, ...]
+
+
+def read_traces(path: Path) -> list[TraceRecord]:
+    """The trace and, where there is one, the file kept of before it."""
+    older = path.with_name(path.name + ".1")
+    return [*(read_trace(older) if older.exists() else ()), *read_trace(path)]
 
 
 def read_trace(path: Path) -> list[TraceRecord]:
@@ -105,6 +114,35 @@ def in_words(record: TraceRecord) -> list[str]:
     if record.inputs:
         reckoned = ", ".join(f"{key} {value:g}" for key, value in record.inputs.items())
         lines.append(f"Reckoned with: {reckoned}.")
+    return lines
+
+
+def why_call(call: CallOnRecord, records: Sequence[TraceRecord], zone: ZoneInfo) -> list[str]:
+    """Why nobody took this call, or what else became of it, in a few sentences."""
+    lines = [f"Call {call.attempt}, campaign {call.campaign}: {call.outcome or 'still going on'}."]
+    if call.live is None:
+        return [*lines, "Nobody was announced to the floor: no agent was owed to this call."]
+    live_s = civil_seconds(call.live, zone)
+    if call.connected is not None:
+        waited_s = (call.connected - call.live).total_seconds()
+        late = f", later than the {call.patience_s:g} s of the law" if call.unserved else ""
+        lines.append(
+            f"The person was announced at {clock_of(live_s)} and spoke with an agent "
+            f"{waited_s:.1f} s later{late}."
+        )
+        if not call.unserved:
+            return lines
+    elif not call.unserved:
+        waited_s = 0.0 if call.ended is None else (call.ended - call.live).total_seconds()
+        return [
+            *lines,
+            f"The person was announced at {clock_of(live_s)} and hung up {waited_s:.1f} s later, "
+            "before the limit of the law: it does not count as abandoned.",
+        ]
+    else:
+        lines.append(f"The person was announced at {clock_of(live_s)}.")
+    ours = [record for record in records if record.campaign == call.campaign]
+    lines.append(why_abandoned(ours, live_s, call.patience_s))
     return lines
 
 
