@@ -35,8 +35,8 @@ class FixedRatio(PeerPacer):
 
     def __init__(self, *, ratio: float = 2.0) -> None:
         super().__init__()
-        if not ratio >= 0:
-            raise ValueError(f"ratio is {ratio:g}; must be 0 or more")
+        if isinstance(ratio, str) or not 0 <= ratio <= 1_000:
+            raise ValueError(f"ratio is {ratio}; must be a number from 0 to 1000")
         self.ratio = ratio
 
     def lines(self, snapshot: FloorSnapshot) -> int:

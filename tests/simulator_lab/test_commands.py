@@ -200,6 +200,27 @@ def test_history_goes_round(tiny: str, tmp_path: Path) -> None:
         (["replay", "nowhere.csv"], "cannot be read"),
         (["report", "nowhere.json"], "cannot be read"),
         (["what-if", "--set", "agents"], "path=value"),
+        (["run", "--set", "patience={exponential: {mean_s: -3}}"], "mean_s: is -3"),
+        (["run", "--set", "line.setup={uniform: {low_s: 5, high_s: 1}}"], "above low_s"),
+        (["run", "--set", "handling.talk={mixture: {parts: []}}"], "mixture.parts"),
+        (["run", "--set", "handling.talk={empirical: {values_s: [-1, 2]}}"], "values_s[0]: is -1"),
+        (["run", "--set", "handling.talk={weibull: {k: 1}}"], "no distribution 'weibull'"),
+        (["run", "--set", "handling.talk=nan"], "must be a finite number"),
+        (["run", "--set", "list.rates.machine=0.95"], "must not pass 1"),
+        (["run", "--set", "list.rates.person=nan"], "share from 0 to 1"),
+        (["run", "--set", "carrier.trunks_per_agent=-1"], "0 or more"),
+        (["run", "--set", "day_s=0"], "above 0"),
+        (["run", "--set", "list.leads=0"], "the list is empty"),
+        (["run", "--set", "talk_factor=-1"], "negative"),
+        (["run", "-p", "fixed_ratio:ratio=-1"], "from 0 to 1000"),
+        (["run", "-p", "fixed_ratio:ratio=x"], "from 0 to 1000"),
+        (["run", "-p", "ratio:ratio=nan"], "between 1 and 100"),
+        (["run", "-p", ""], "no pacer ''"),
+        (["run", "--beside", "nowhere"], "no shipped scenario"),
+        (["run", "--beside", "base", "--engine", "plain"], "--engine full"),
+        (["run", "--engine", "full", "--set", "line.ring_limit_s=10"], "rings for 15"),
+        (["run", "--engine", "full", "--set", "law.wait_limit_s=5"], "longer than 2 s"),
+        (["sweep", "--set", "agents=0,5"], "1 or more"),
     ],
 )
 def test_bad_input_is_one_clear_line(args: list[str], words: str) -> None:
@@ -208,6 +229,61 @@ def test_bad_input_is_one_clear_line(args: list[str], words: str) -> None:
     assert err.startswith("error: ")
     assert words in err
     assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["run", "--days", "0"], "--days"),
+        (["compare", "--days", "0"], "--days"),
+        (["run", "--agents", "-4"], "--agents"),
+        (["run", "--jobs", "-1"], "--jobs"),
+        (["run", "--seed", "-1"], "--seed"),
+        (["bounds", "--limit", "2"], "--limit"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_its_option(args: list[str], words: str) -> None:
+    code, out, err = told(*args)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in out + err
+
+
+def test_finished_days_are_kept_and_not_run_again(tiny: str, tmp_path: Path) -> None:
+    kept, first, again = (tmp_path / n for n in ("kept.jsonl", "first.json", "again.json"))
+    words = ["compare", "--scenarios", tiny, "--days", "2", "-j", "1", "--keep", str(kept)]
+    words += ["--report", str(tmp_path / "c.html")]
+    assert told(*words, "--pacers", "wombat", "--out", str(first))[0] == 0
+    whole = kept.read_text()
+    kept.write_text(whole + '{"key": "torn off in the mid')  # the process was ended
+    assert told(*words, "--pacers", "wombat,webitel", "--out", str(again))[0] == 0
+    assert kept.read_text().startswith(whole)
+    assert len(kept.read_text().splitlines()) == 2
+    assert (
+        json.loads(again.read_text())["results"][0] == json.loads(first.read_text())["results"][0]
+    )
+
+
+def test_results_are_put_together(tiny: str, tmp_path: Path) -> None:
+    one, two, page = (tmp_path / n for n in ("one.json", "two.json", "both.html"))
+    words = ["compare", "--scenarios", tiny, "--days", "2", "-j", "1"]
+    words += ["--report", str(tmp_path / "c.html")]
+    assert told(*words, "--pacers", "progressive,wombat", "--out", str(one))[0] == 0
+    assert told(*words, "--pacers", "webitel", "--out", str(two))[0] == 0
+    picture = tmp_path / "both.svg"
+    args = ["report", str(one), str(two), "-o", str(page), "--picture", str(picture), "--table"]
+    code, out, _ = told(*args)
+    assert code == 0
+    assert [out.index(p) for p in ("progressive", "wombat", "webitel")] == sorted(
+        out.index(p) for p in ("progressive", "wombat", "webitel")
+    )
+    assert "webitel" in page.read_text(encoding="utf-8")
+    ET.fromstring(picture.read_text(encoding="utf-8"))
+    other = tmp_path / "other.json"
+    assert told(*words, "--pacers", "webitel", "--seed", "5", "--out", str(other))[0] == 0
+    code, _, err = told("report", str(one), str(other), "-o", str(page))
+    assert code == 2
+    assert "seed is 5" in err
 
 
 def test_bad_files_are_one_clear_line(tmp_path: Path) -> None:
@@ -219,6 +295,7 @@ def test_bad_files_are_one_clear_line(tmp_path: Path) -> None:
         (["fit", str(empty)], "history is empty"),
         (["run", "-s", str(no_agents)], "line 2: agents.count"),
         (["report", str(other)], "not results"),
+        (["run", "-p", "progressive", "--keep", str(other)], "no line of kept days"),
         (
             ["run", "-s", "base", "-p", "progressive", "--days", "1", "-j", "1", "--out", "/no/x"],
             "/no/x",
