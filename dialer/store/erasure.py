@@ -22,6 +22,7 @@ from crm_bridge.tables import events as outbox_events
 from dialer.store.context import Context, to_ms
 from dialer.store.decisions import lock_keys
 from dialer.store.schema import (
+    LeadState,
     StopKind,
     attempts,
     dispositions,
@@ -37,6 +38,7 @@ from dialer.store.sitekey import remember_erased
 from dialer.store.stops import Concerned, NotNow, Stop, leads_of, put_stop
 
 ERASED = "erasure"  # reference of the stop that says so; the API gives a cease none
+_IN_TURN = (LeadState.WAITING.value, LeadState.CLAIMED.value, LeadState.HELD.value)
 _NOBODY = "+000"  # in place of a number, fit for the events' schemas
 
 
@@ -79,7 +81,7 @@ def erase(
     concerned = put_stop(connection, context, stop, now, suppressing=False)
     if not ids:
         return Erased(), concerned
-    _hash_away(connection, context, numbers, now)
+    others = _hash_away(connection, context, numbers, now)
     connection.execute(sa.update(leads).where(leads.c.id.in_(ids)).values(name="", fields={}))
     connection.execute(sa.delete(lead_persons).where(lead_persons.c.lead_id.in_(ids)))
     connection.execute(sa.update(lead_steps).where(lead_steps.c.lead_id.in_(ids)).values(inputs={}))
@@ -107,18 +109,32 @@ def erase(
     calls = connection.scalar(sa.select(sa.func.count()).select_from(attempts).where(of_theirs))
     told = _clear_events(connection, ids)
     return Erased(len(ids), told, notes, int(calls or 0)), Concerned(
-        frozenset(ids) | concerned.lead_ids, concerned.phones | frozenset(numbers)
+        frozenset(ids) | others | concerned.lead_ids, concerned.phones | frozenset(numbers)
     )
 
 
 def _hash_away(
     connection: Connection, context: Context, numbers: Sequence[str], now: datetime
-) -> None:
-    """The numbers are called no more, by nobody; the list of those who said so forgets them."""
+) -> frozenset[int]:
+    """The numbers are called no more, by nobody; the list of those who said so forgets them. The
+    leads of others whose turn they are is over, too: their ids."""
     lock_keys(connection, numbers)
     context.stop(numbers, to_ms(now))
     remember_erased(connection, numbers, now)
     connection.execute(sa.delete(suppression).where(suppression.c.phone.in_(numbers)))
+    called_next = (
+        sa.select(leads.c.id)
+        .join(phones, (phones.c.lead_id == leads.c.id) & (phones.c.position == leads.c.position))
+        .where(phones.c.phone.in_(numbers), leads.c.state.in_(_IN_TURN))
+    )
+    return frozenset(
+        connection.scalars(
+            sa.update(leads)
+            .where(leads.c.id.in_(called_next))
+            .values(state=LeadState.DONE.value, why="do not call", claimed_by=None)
+            .returning(leads.c.id)
+        ).all()
+    )
 
 
 def _clear_events(connection: Connection, lead_ids: list[int]) -> int:
