@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PRIORITY_MAX = 9  # few levels, because the claim looks at each level apart
+UNKNOWN_ZONE = "time zone not known"  # why a lead is held that came so
 
 
 class StagedPhone(NamedTuple):

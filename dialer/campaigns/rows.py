@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 
-from dialer.campaigns.lead import PRIORITY_MAX, StagedLead, StagedPhone
+from dialer.campaigns.lead import PRIORITY_MAX, UNKNOWN_ZONE, StagedLead, StagedPhone
 from dialer.campaigns.mapping import KEPT, Column, region_of
 from dialer.campaigns.numbers import (
     NUMBERS_MAX,
@@ -18,7 +18,6 @@ from dialer.campaigns.rejects import Rejection
 from dialer.campaigns.tables import Row
 from dialer.campaigns.zones import is_zone
 
-UNKNOWN_ZONE = "time zone not known"
 ID_MAX = 128  # characters, as for the API
 NAME_MAX = 200
 _DATES = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%Y%m%d")

@@ -16,9 +16,9 @@ from phonenumbers import PhoneNumberFormat
 from pydantic import TypeAdapter
 from sqlalchemy.engine import Connection
 
+from dialer.campaigns.lead import UNKNOWN_ZONE
 from dialer.campaigns.model import CampaignFile
 from dialer.campaigns.numbers import NumberError, normalise
-from dialer.campaigns.rows import UNKNOWN_ZONE
 from dialer.campaigns.zones import is_zone, zones_of_number
 from dialer.clock import outside_work
 from dialer.core.events import LeadSuppressed

@@ -81,3 +81,27 @@ def rows_among(
     marks = [f"?{n}" for n in range(2, len(more) + 2)]
     text = statement.format(*marks, keys="(SELECT value FROM json_each(?1))")
     return connection.exec_driver_sql(text, (json.dumps(wanted), *more)).all()
+
+
+def rows_in(
+    connection: Connection,
+    statement: str,
+    *more: Any,
+    ids: Sequence[int],
+    keys: Sequence[str] = (),
+) -> Sequence[Any]:
+    """Rows of a statement in which `{ids}` stands for a set of row numbers and `{keys}` for one of
+    texts; `more` are its further parameters, written `{0}`, `{1}`."""
+    if connection.dialect.name == "postgresql":
+        marks = [f"${n}" for n in range(3 if keys else 2, len(more) + 3)]
+        text = statement.format(
+            *marks, ids="(SELECT unnest($1::bigint[]))", keys="(SELECT unnest($2::text[]))"
+        )
+        sets: tuple[Any, ...] = (list(ids), list(keys)) if keys else (list(ids),)
+        return connection.exec_driver_sql(text, (*sets, *more)).all()
+    # A list of numbers in the text itself: SQLite knows then how many there are.
+    marks = [f"?{n}" for n in range(2, len(more) + 2)]
+    inside = ",".join(map(str, ids))
+    text = statement.format(*marks, ids=f"({inside})", keys="(SELECT value FROM json_each(?1))")
+    first = json.dumps(list(keys)) if keys else None
+    return connection.exec_driver_sql(text, (first, *more) if keys or more else ()).all()

@@ -11,6 +11,7 @@ soon, then zones in whose present hour more people answer; then who is due longe
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from dialer.campaigns.window import zones_of
 from dialer.core.commands import FetchLeadFor
 from dialer.core.events import Lead, LeadForAgent, LeadsOffered
 from dialer.core.modes import Booking
-from dialer.store.attempts import lead_columns, lead_of
+from dialer.store.bulk import rows_in
 from dialer.store.context import Context, KnownCampaign, from_ms, to_ms
 from dialer.store.decisions import CLAIM, judge, keep, put_back
 from dialer.store.lanes import Way, lane_id, lane_of, way_of
@@ -36,8 +37,6 @@ from dialer.store.schema import (
     leads,
     lists,
     outcome_counts,
-    phones,
-    suppression,
 )
 from dialer.store.stepping import obeyed
 
@@ -126,32 +125,16 @@ def _firsts(terms: int) -> sa.TextClause:
     return sa.text(each)
 
 
-_FREE = (
-    sa.select(leads.c.id)
-    .where(leads.c.id.in_(bindparam("ids", expanding=True)), sa.text("state = 'waiting'"))
-    .with_for_update(skip_locked=True)  # SQLite has one writer and leaves this out
-)
-_CLAIM = (
-    sa.update(leads)
-    .where(leads.c.id.in_(_FREE.scalar_subquery()))
-    .values(state=LeadState.CLAIMED.value, claimed_by=bindparam("boot"))
-    .returning(leads.c.id)
+_CLAIM_IDS = "UPDATE leads SET state = 'claimed', claimed_by = {0} WHERE id IN {ids}"
+_OF_POSTGRESQL = (
+    " AND id IN (SELECT id FROM leads WHERE id IN {ids} AND state = 'waiting'"
+    " FOR UPDATE SKIP LOCKED)"
 )
 _SHOW = (
-    sa.select(
-        *lead_columns,
-        leads.c.zone_id,
-        leads.c.lane_id,
-        phones.c.automatic,
-        suppression.c.phone.is_not(None).label("suppressed"),
-    )
-    .join(
-        phones,
-        (phones.c.lead_id == leads.c.id) & (phones.c.position == leads.c.position),
-        isouter=True,
-    )
-    .join(suppression, suppression.c.phone == phones.c.phone, isouter=True)
-    .where(leads.c.id.in_(bindparam("ids", expanding=True)))
+    "SELECT l.id, l.external_id, l.name, l.fields, l.attempts, p.id, p.phone, l.zone_id, l.lane_id,"
+    " p.automatic, EXISTS (SELECT 1 FROM suppression s WHERE s.phone = p.phone)"
+    " FROM leads l LEFT JOIN phones p ON p.lead_id = l.id AND p.position = l.position"
+    " WHERE l.id IN {ids}"
 )
 
 
@@ -246,45 +229,59 @@ class _Search:
         return offered
 
     def _take(self, ids: list[int]) -> list[Lead]:
-        params = {"ids": ids, "boot": self.context.boot}
-        taken = self.connection.scalars(_CLAIM, params).all()
+        sqlite = self.connection.dialect.name == "sqlite"  # has one writer: nobody else has them
+        claim = _CLAIM_IDS + ("" if sqlite else _OF_POSTGRESQL) + " RETURNING id"
+        taken = {row[0] for row in rows_in(self.connection, claim, self.context.boot, ids=ids)}
         if not taken:
             return []
-        rows = {row.id: row for row in self.connection.execute(_SHOW, {"ids": list(taken)})}
+        rows = {row[0]: row for row in rows_in(self.connection, _SHOW, ids=sorted(taken))}
         found: list[Lead] = []
-        gate = self.known.policy.gate
+        gate, right = self.known.policy.gate, dict[tuple[int, int, bool], int]()
         for lead_id in ids:
             row = rows.get(lead_id)
             if row is None:
                 continue  # somebody else has it
-            if row.phone is None or (row.suppressed and gate is None):
-                _end(self.connection, lead_id, "do not call" if row.suppressed else "no number")
-            elif (lane := self._right_lane(row)) != row.lane_id:
-                _other_lane(self.connection, lead_id, lane)
+            phone, zone_id, lane, automatic, suppressed = row[6], row[7], row[8], row[9], row[10]
+            if phone is None or (suppressed and gate is None):
+                _end(self.connection, lead_id, "do not call" if suppressed else "no number")
+                continue
+            key = (zone_id, lane, bool(automatic))
+            if key not in right:
+                right[key] = self._right_lane(*key)
+            if right[key] != lane:
+                _other_lane(self.connection, lead_id, right[key])
             else:
                 found.append(self._lead(row))
         return self._allowed(found)
 
-    def _right_lane(self, row: Any) -> int:
-        """The lane for the phone the lead is to be called on: one that may not be dialled
+    def _right_lane(self, zone_id: int, number: int, automatic: bool) -> int:
+        """The lane for the phone a lead is to be called on: one that may not be dialled
         automatically goes to an agent, who decides; the next one may be dialled again."""
-        lane = lane_of(self.connection, self.context, row.lane_id)
-        by_hand = not row.automatic or not self.context.zone_names[row.zone_id]
+        lane = lane_of(self.connection, self.context, number)
+        by_hand = not automatic or not self.context.zone_names[zone_id]
         if lane.by_hand is by_hand:
-            return int(row.lane_id)
+            return number
         return lane_id(self.connection, self.context, replace(lane, by_hand=by_hand))
 
     def _lead(self, row: Any) -> Lead:
-        way = self.ways[row.lane_id]
-        lead = lead_of(row, self.campaign, row.attempts + 1, self.context.zone_names[row.zone_id])
-        return replace(
-            lead,
+        number, external_id, name, fields, attempts, phone_id, phone, zone_id, lane, auto, _ = row
+        way = self.ways[lane]
+        return Lead(
+            number,
+            self.campaign,
+            phone,
+            phone_id,
+            attempts + 1,
+            external_id or "",
+            name,
+            json.loads(fields) if isinstance(fields, str) else fields,
+            self.context.zone_names[zone_id],
             mode=None if way.mode is self.known.policy.mode else way.mode,
             queue=way.queue,
-            skills=tuple(sorted(way.skills)),
+            skills=way.needs,
             agent=way.agent,
             callback=way.callback,
-            automatic=bool(row.automatic),
+            automatic=bool(auto),
         )
 
     def _allowed(self, found: list[Lead]) -> list[Lead]:
@@ -303,6 +300,7 @@ class _Search:
         ]
 
     def _booking(self, lead: Lead) -> Booking | None:
+        """As the gate is asked: a lead that an agent looks at first is a person's decision."""
         mode = lead.mode or self.known.policy.mode
         return None if mode.automatic else Booking(lead.agent, mode)
 

@@ -17,13 +17,12 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from dialer.campaigns.compliance.decide import check, decide
@@ -40,28 +39,23 @@ from dialer.campaigns.compliance.facts import (
 from dialer.core.commands import RecordAttempt, RecordDisposition
 from dialer.core.events import Lead
 from dialer.core.modes import Booking
-from dialer.core.outcomes import Outcome
+from dialer.store.bulk import rows_in
 from dialer.store.context import Context, from_ms, insert_for, to_ms
+from dialer.store.history import NUMBERS, histories, phone_facts, span_of
 from dialer.store.schema import (
     LeadState,
-    attempts,
     decision_counts,
     decision_log,
-    dispositions,
     dnc_lists,
     dnc_numbers,
     leads,
     phones,
     rule_sets,
-    suppression,
 )
-from dialer.store.sitekey import erased_among
 
 CLAIM, ATTEMPT, ORIGINATE = "claim", "attempt", "originate"
 _LOCKS = 0x0D1A2  # any number of ours: the space of the locks on numbers and accounts
 _BUCKETS = 512  # so many locks at most, however many numbers a transaction touches
-_SLACK = timedelta(days=2)  # a civil day begins and ends up to 26 hours apart around the world
-_NO_TALK = frozenset({"no_contact", "wrong_party", "system"})  # categories of dispositions
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,189 +66,6 @@ class RecordDecision:
     attempt: str
     lead: Lead
     deny: Deny
-
-
-@dataclass(slots=True)
-class _Kin:
-    """What makes a past call count for a lead."""
-
-    external_id: str
-    numbers: frozenset[str]
-
-
-@dataclass(slots=True)
-class Histories:
-    """Past calls of some leads: of the same account, to the same numbers, of the lead itself."""
-
-    kin: dict[int, _Kin] = field(default_factory=dict)
-    _calls: list[tuple[PastCall, str, int]] = field(default_factory=list)  # call, account, lead
-    _by: dict[str | int, list[int]] = field(default_factory=dict)  # account, number, lead -> calls
-
-    def add(self, call: PastCall, external_id: str, lead_id: int) -> None:
-        at = len(self._calls)
-        self._calls.append((call, external_id, lead_id))
-        keys: set[str | int] = {lead_id, call.number}
-        if external_id:
-            keys.add(f"id:{external_id}")
-        for key in keys:
-            self._by.setdefault(key, []).append(at)
-
-    def reserve(self, lead_id: int, number: str, at: datetime) -> None:
-        """An attempt that is being written: those after it in the batch count it."""
-        self.add(PastCall(at, number), self.kin[lead_id].external_id, lead_id)
-
-    def of(self, lead_id: int) -> tuple[PastCall, ...]:
-        kin = self.kin.get(lead_id)
-        if kin is None or not self._calls:
-            return ()
-        keys: list[str | int] = [lead_id, *kin.numbers]
-        if kin.external_id:
-            keys.append(f"id:{kin.external_id}")
-        found = {at for key in keys for at in self._by.get(key, ())}
-        calls = []
-        for at in sorted(found):
-            call, external_id, other = self._calls[at]
-            # A call on an account of no name to the same number may have been about this one.
-            same = other == lead_id or not external_id or external_id == kin.external_id
-            same = same or not kin.external_id
-            calls.append(call if same else replace(call, about_debt=False))
-        return tuple(calls)
-
-
-def span_of(facts: CampaignFacts) -> timedelta | None:
-    """How far back the campaign's caps look; None: it has none."""
-    spans = [
-        31 * 86400.0 if cap.anchor.value == "calendar_month" else cap.window
-        for pack in facts.packs
-        for cap in pack.caps
-        if facts.purpose in (cap.purposes or pack.purposes)
-    ]
-    return timedelta(seconds=max(spans)) + _SLACK if spans else None
-
-
-_NUMBERS = sa.select(phones.c.lead_id, phones.c.phone).where(
-    phones.c.lead_id.in_(bindparam("ids", expanding=True))
-)
-_SAME_ACCOUNT = sa.select(leads.c.id, leads.c.external_id).where(
-    leads.c.external_id.in_(bindparam("accounts", expanding=True)),
-    sa.text("external_id IS NOT NULL"),  # as the partial index says it
-)
-_PAST = sa.select(
-    attempts.c.id,
-    attempts.c.lead_id,
-    attempts.c.phone,
-    attempts.c.opened_ms,
-    attempts.c.outcome,
-)
-_PAST_OF = sa.union_all(
-    _PAST.where(
-        attempts.c.lead_id.in_(bindparam("ids", expanding=True)),
-        attempts.c.opened_ms >= bindparam("since"),
-    ),
-    _PAST.where(
-        attempts.c.phone.in_(bindparam("numbers", expanding=True)),
-        attempts.c.lead_id.not_in(bindparam("ids", expanding=True)),
-        attempts.c.opened_ms >= bindparam("since"),
-    ),
-)
-_SAID = (
-    sa.select(
-        dispositions.c.attempt_id,
-        dispositions.c.category,
-        dispositions.c.callback_ms,
-        dispositions.c.counts,
-    )
-    .where(dispositions.c.attempt_id.in_(bindparam("ids", expanding=True)))
-    .order_by(dispositions.c.id)
-)
-_ACCOUNTS_OF = sa.select(leads.c.id, leads.c.external_id).where(
-    leads.c.id.in_(bindparam("ids", expanding=True))
-)
-
-
-def histories(connection: Connection, those: Sequence[Lead], since: datetime | None) -> Histories:
-    """What was tried with these leads since then; without `since`, only who they are."""
-    found = Histories()
-    numbers: dict[int, set[str]] = {lead.lead_id: {lead.phone} for lead in those}
-    accounts = {lead.lead_id: lead.external_id for lead in those}
-    if since is not None:
-        for lead_id, phone in connection.execute(_NUMBERS, {"ids": list(numbers)}):
-            numbers[lead_id].add(phone)
-    for lead in those:
-        found.kin[lead.lead_id] = _Kin(lead.external_id, frozenset(numbers[lead.lead_id]))
-    if since is None:
-        return found
-    of_lead = dict(accounts)
-    wanted = sorted({account for account in accounts.values() if account})
-    if wanted:
-        of_lead.update(connection.execute(_SAME_ACCOUNT, {"accounts": wanted}).all())
-    rows = connection.execute(
-        _PAST_OF,
-        {
-            "ids": list(of_lead),
-            "numbers": sorted({one for some in numbers.values() for one in some}),
-            "since": to_ms(since),
-        },
-    ).all()
-    _learn_accounts(connection, of_lead, {row.lead_id for row in rows})
-    talked = [row.id for row in rows if row.outcome == Outcome.CONNECTED.value]
-    said: dict[str, Any] = {}
-    if talked:
-        said = {row.attempt_id: row for row in connection.execute(_SAID, {"ids": talked})}
-    for row in rows:
-        word = said.get(row.id)
-        connected = row.outcome == Outcome.CONNECTED.value
-        callback = None if word is None else word.callback_ms
-        found.add(
-            PastCall(
-                from_ms(row.opened_ms),
-                row.phone,
-                outcome=row.outcome or "",
-                conversation=connected and _conversation(word),
-                attempt=word is None or word.counts is None or "attempt" in word.counts.split(),
-                contact=None if word is None or word.counts is None else "contact" in word.counts,
-                callback_at=None if callback is None else from_ms(callback),
-            ),
-            of_lead.get(row.lead_id) or "",
-            row.lead_id,
-        )
-    return found
-
-
-def _conversation(word: Any) -> bool:
-    """Whether a bridged call was a conversation, by the agent's word if there is one."""
-    if word is None:
-        return True
-    if word.counts is not None:
-        return "conversation" in word.counts.split()
-    return word.category not in _NO_TALK
-
-
-def _learn_accounts(connection: Connection, of_lead: dict[int, str], ids: set[int]) -> None:
-    missing = sorted(ids - of_lead.keys())
-    if missing:
-        of_lead.update(connection.execute(_ACCOUNTS_OF, {"ids": missing}).all())
-
-
-_STOPPED = sa.select(suppression.c.phone).where(
-    suppression.c.phone.in_(bindparam("numbers", expanding=True))
-)
-_LISTED = sa.select(dnc_numbers.c.phone, dnc_numbers.c.list).where(
-    dnc_numbers.c.phone.in_(bindparam("numbers", expanding=True))
-)
-
-
-def phone_facts(connection: Connection, those: Iterable[Lead]) -> dict[str, PhoneFacts]:
-    numbers = sorted({lead.phone for lead in those})
-    stopped = set(connection.scalars(_STOPPED, {"numbers": numbers}))
-    stopped |= erased_among(connection, numbers)
-    listed: dict[str, set[str]] = {}
-    for phone, name in connection.execute(_LISTED, {"numbers": numbers}):
-        listed.setdefault(phone, set()).add(name)
-    return {
-        number: PhoneFacts(number, number in stopped, frozenset(listed.get(number, ())))
-        for number in numbers
-    }
 
 
 def load_list_ages(connection: Connection, context: Context) -> None:
@@ -316,7 +127,7 @@ def judge(
     `bookings`, one for each if any: the agents they are for. `reserve`: each that is allowed counts
     for those after it.
     """
-    gates = {lead.campaign: facts_of(context, lead.campaign) for lead, _, _ in those}
+    gates = {name: facts_of(context, name) for name in {lead.campaign for lead, _, _ in those}}
     bound = [(lead, at) for lead, at, _ in those if gates[lead.campaign] is not None]
     if not bound:
         return [None] * len(those)
@@ -512,9 +323,7 @@ def lock(connection: Connection, commands: Iterable[Any]) -> None:
                 keys.add(f"id:{command.lead.external_id}")
             ids.add(command.lead.lead_id)
     if ids:
-        keys.update(
-            connection.scalars(_NUMBERS.with_only_columns(phones.c.phone), {"ids": list(ids)})
-        )
+        keys.update(row[1] for row in rows_in(connection, NUMBERS, ids=list(ids)))
     lock_keys(connection, keys)
 
 

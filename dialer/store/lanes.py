@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dialer.campaigns.lead import UNKNOWN_ZONE
 from dialer.core.modes import Mode, least
 from dialer.store.context import Context
 from dialer.store.policy import NO_QUEUE, Lane, Policy
-from dialer.store.schema import lanes, leads
+from dialer.store.schema import LEADS_APART, LeadState, lanes, leads
 
 PLAIN = Lane()
+_GIVEN_MAX = 500  # leads of a campaign in one look
 _BITS = sa.select(
     lanes.c.id,
     lanes.c.mode,
@@ -35,6 +37,7 @@ class Way:
     agent: str
     callback: bool
     rank: int  # of the queue: the higher, the sooner
+    needs: tuple[str, ...] = ()  # `skills`, sorted
 
     def shared(self, queues: Collection[str] | None, skills: Collection[str]) -> bool:
         """Whether everybody who has these queues (None: all) and skills may take its leads, so that
@@ -70,6 +73,7 @@ def way_of(lane: Lane, policy: Policy) -> Way:
         lane.agent,
         lane.callback,
         queue.priority,
+        tuple(sorted({*lane.skills, *queue.skills})),
     )
 
 
@@ -140,16 +144,28 @@ def hand_over(connection: Connection, context: Context, lead_id: int, queue: str
         put_in_lane(connection, context, [lead_id], lane)
 
 
-def hour_rates(hours: Mapping[int, tuple[int, int]]) -> dict[int, float]:
-    """How much likelier than on average somebody answers in each hour of the day, from (calls,
-    answered by a person) by hour: 1.0 is average. Shrunk towards it while little is known, as if 50
-    calls of the average had been made in every hour."""
-    calls = sum(made for made, _ in hours.values())
-    live = sum(answered for _, answered in hours.values())
-    if not live:
-        return {}
-    mean = live / calls
-    return {
-        hour: (answered + 50 * mean) / (made + 50) / mean
-        for hour, (made, answered) in hours.items()
-    }
+def give_to_people(connection: Connection, context: Context) -> int:
+    """Leads held because nobody knows their time zone, in campaigns that say in which zones it must
+    be time then: from now on an agent decides on each. How many there were."""
+    given = 0
+    for known in context.campaigns.values():
+        if not known.policy.wide_zones:
+            continue
+        held = connection.scalars(
+            sa.select(leads.c.id)
+            .where(
+                leads.c.campaign_id == known.id,
+                sa.text(LEADS_APART),
+                leads.c.state == LeadState.HELD.value,
+                leads.c.why == UNKNOWN_ZONE,
+            )
+            .limit(_GIVEN_MAX)
+        ).all()
+        if held:
+            connection.execute(
+                sa.update(leads)
+                .where(leads.c.id.in_(held), leads.c.state == LeadState.HELD.value)
+                .values(state=LeadState.WAITING.value, why="")
+            )
+            given += len(held)
+    return given

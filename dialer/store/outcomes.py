@@ -20,6 +20,7 @@ from dialer.core.outcomes import Outcome
 from dialer.store.attempts import Refusals, Told, call_part, lead_part
 from dialer.store.callbacks import called_back
 from dialer.store.context import Context, from_ms, insert_for, to_ms
+from dialer.store.hours import learn_hours
 from dialer.store.policy import NextStep
 from dialer.store.schema import (
     LeadState,
@@ -125,6 +126,7 @@ def close_attempts(
         ],
     )
     called_back(connection, closing)
+    learn_hours(connection, context, closing)
     _count(connection, context, closing)
     return refused, [*_events(context, closing, steps, ended), *told_by_plans]
 

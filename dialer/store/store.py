@@ -39,7 +39,8 @@ from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
 from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
 from dialer.store.database import Database, connect
-from dialer.store.lanes import load_lanes
+from dialer.store.hours import load_hours
+from dialer.store.lanes import give_to_people, load_lanes
 from dialer.store.learned import LearnedState, keep_learned, read_learned
 from dialer.store.liststore import Incoming, ListStore
 from dialer.store.migrate import upgrade_database
@@ -148,9 +149,9 @@ class Store:
             return row, strategy_id
 
         row, strategy_id = await self.database.write(work)
-        self.context.campaigns[name] = KnownCampaign(
-            row.id, policy, row.started_ms is not None, strategy_id
-        )
+        known = KnownCampaign(row.id, policy, row.started_ms is not None, strategy_id)
+        await self.database.read(partial(load_hours, known=known))
+        self.context.campaigns[name] = known
 
     async def started_at(self, campaign: str) -> datetime | None:
         """When the campaign's first attempt was made: its first legal block begins there."""
@@ -302,6 +303,10 @@ class Store:
         return await self.database.write(
             partial(promises.break_promises, context=self.context, now=now)
         )
+
+    async def give_to_people(self) -> int:
+        """Leads held for want of a time zone are an agent's to decide on; how many there were."""
+        return await self.database.write(partial(give_to_people, context=self.context))
 
     def callable_at(self, campaign: str, lead: Lead, at: datetime) -> datetime | None:
         """The first moment from `at` on at which the law's hours and the campaign's let somebody

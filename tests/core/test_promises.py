@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
+from dialer.core.modes import Mode
 from dialer.core.states import AgentState
 from dialer.snapshot import CallAbandoned, CallerLeft, CallServed, Decision
 from tests.core.playbook import RULES, lead
@@ -25,6 +26,7 @@ from tests.core.playbook import RULES, lead
 Place = ev.ChannelPlace
 AGENTS = ("anna", "ben", "carla")
 AUTUMN = ev.CampaignRules("autumn", "main", "trunk", "+493012345", amd=True)
+SPRING = replace(RULES, offer_after_s=0.5, preview_limit_s=20.0)
 CAMPAIGNS = (RULES.name, AUTUMN.name)
 # Facts that may be told twice, or long after; each was true when it was first told.
 MAY_REPEAT = (ev.LegRinging, ev.LegAnswered, ev.PersonDetected, ev.OriginateFailed, ev.LegHungUp)
@@ -130,6 +132,9 @@ class Promises(RuleBasedStateMachine):
         self.silenced: set[int] = set()  # leads that were suppressed, by themselves or by number
         self.count = 0
         self.lives = 1
+        self.asking: list[str] = []  # agents for whom a lead is looked for
+        self.booked: dict[str, str] = {}  # attempt -> the agent it was made for
+        self.shown: dict[int, str] = {}  # lead in preview -> agent
         self.heard: list[ev.Event] = []  # what may be told again
         # What the database holds besides: how far attempts came, with whom, and the sessions.
         self.stages: dict[str, set[cmd.Progress]] = {}
@@ -141,7 +146,7 @@ class Promises(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.say(ev.TrunkConfigured("main", "trunk", 50, 1000.0))
-        self.say(ev.CampaignStarted(RULES))
+        self.say(ev.CampaignStarted(SPRING))
         self.say(ev.CampaignStarted(AUTUMN))
         self.say(ev.LinkResynced("main", ()))
 
@@ -160,6 +165,10 @@ class Promises(RuleBasedStateMachine):
                         assert lead_id not in self.silenced, "dialled after it was suppressed"
                     self.twin.originate(command)
                 case cmd.Bridge():
+                    whose = self.booked.get(command.customer_leg)
+                    if whose is not None:
+                        agent = self.floor.agent_of_leg[command.agent_leg]
+                        assert agent.name == whose, "somebody else got the call"
                     self.twin.bridge(command, self.now)
                 case cmd.HangUp(leg=leg):
                     channel = self.twin.channels.get(leg)
@@ -171,7 +180,13 @@ class Promises(RuleBasedStateMachine):
                     self.to_harbour(leg, only_parked=False)
                 case cmd.CheckLeg(leg=leg) if self.twin.up:
                     self.twin.tell(ev.LegChecked("main", leg, self.twin.where(leg)))
-                case cmd.RecordAttempt(attempt=attempt, lead=whom):
+                case cmd.FetchLeadFor(agent=who):
+                    self.asking.append(who)
+                case cmd.RecordPreview(lead=whom):
+                    assert self.shown.pop(whom.lead_id), "a preview ended twice"
+                case cmd.RecordAttempt(attempt=attempt, lead=whom, booking=booking):
+                    if booking is not None:
+                        self.booked[attempt] = booking.agent
                     self.recorded.append(attempt)
                     self.lead_of[attempt] = whom
                 case cmd.RecordProgress(attempt=attempt, progress=progress, agent=agent):
@@ -244,6 +259,39 @@ class Promises(RuleBasedStateMachine):
         assert len(self.twin.channels) == before, "a call under way was cut"
         kept = [one for name in CAMPAIGNS for one in self.floor.campaigns[name].hopper]
         assert self.silenced.isdisjoint(one.lead_id for one in kept)
+
+    @precondition(lambda self: self.asking)
+    @rule(found=st.booleans(), mode=st.sampled_from([Mode.PREVIEW, Mode.PROGRESSIVE]))
+    def store_finds_a_lead(self, found: bool, mode: Mode) -> None:
+        who = self.asking.pop(0)
+        if not found:
+            self.say(ev.LeadForAgent(who, None, 3.0))
+            return
+        self.count += 1
+        one = replace(lead(self.count), mode=mode)
+        agent = self.floor.agents.get(who)
+        if agent is not None and agent.state is AgentState.READY and mode is Mode.PREVIEW:
+            self.shown[one.lead_id] = who
+        self.say(ev.LeadForAgent(who, one))
+        if self.on_screen(who) != one.lead_id:
+            self.shown.pop(one.lead_id, None)  # given back: it was never shown
+
+    def on_screen(self, who: str) -> int | None:
+        agent = self.floor.agents.get(who)
+        looking = agent is not None and agent.state is AgentState.PREVIEW
+        return agent.lead.lead_id if agent is not None and looking and agent.lead else None
+
+    @rule(who=st.sampled_from(AGENTS), accept=st.booleans())
+    def agent_decides(self, who: str, accept: bool) -> None:
+        number = self.on_screen(who)
+        if number is not None:
+            word = ev.PreviewAccepted(who, number) if accept else None
+            self.say(word or ev.PreviewSkipped(who, number, "no"))
+
+    @rule(who=st.sampled_from(AGENTS))
+    def agent_calls_by_hand(self, who: str) -> None:
+        self.count += 1
+        self.say(ev.ManualCallAsked(who, replace(lead(self.count), mode=Mode.MANUAL)))
 
     @rule(who=st.sampled_from(AGENTS))
     def agent_logs_in(self, who: str) -> None:
@@ -353,10 +401,12 @@ class Promises(RuleBasedStateMachine):
         self.linked = self.twin.up = False
         self.twin.told.clear()
         self.recorded.clear()  # not committed: it never was
+        self.asking.clear()
+        self.shown.clear()
         self.floor = Floor(f"t{self.lives}")
         self.told = list(self.closed)  # the account is restored from the outcomes on record
         self.say(ev.TrunkConfigured("main", "trunk", 50, 1000.0))
-        for rules in (RULES, AUTUMN):
+        for rules in (SPRING, AUTUMN):
             self.say(ev.CampaignStarted(rules))
         for who, one in list(self.sessions.items()):
             self.say(
@@ -373,7 +423,17 @@ class Promises(RuleBasedStateMachine):
         answered = live or cmd.Progress.ANSWERED in come
         who = self.talkers.get(attempt, "")
         whom = self.lead_of[attempt]
-        return ev.AttemptRecovered(attempt, "main", whom, who, answered, live, connected, 9.0)
+        return ev.AttemptRecovered(
+            attempt,
+            "main",
+            whom,
+            who,
+            answered,
+            live,
+            connected,
+            9.0,
+            self.booked.get(attempt, ""),
+        )
 
     @rule(seconds=st.sampled_from([0.05, 0.5, 1.0, 3.0, 30.0]))
     def time_passes(self, seconds: float) -> None:
@@ -415,6 +475,14 @@ class Promises(RuleBasedStateMachine):
         assert all(n == 1 for n in takers.values())
 
     @invariant()
+    def whoever_is_kept_free_is_kept_for_a_call(self) -> None:
+        for agent in self.floor.agents.values():
+            if agent.state is AgentState.DIALLING:
+                assert self.floor.calls[agent.attempt].booking is not None
+                assert agent.name not in self.floor.campaigns[RULES.name].idle
+        assert all(self.on_screen(who) == number for number, who in self.shown.items())
+
+    @invariant()
     def nobody_is_bridged_before_the_answer(self) -> None:
         assert self.twin.bridged_unanswered == 0
 
@@ -448,7 +516,13 @@ class Promises(RuleBasedStateMachine):
         assert not self.floor.calls
         assert set(self.outcomes) == set(self.planned)
         assert self.told == self.closed, "the account and the outcomes disagree"
-        lingering = (AgentState.RESERVED, AgentState.TALK, AgentState.UNKNOWN)
+        lingering = (
+            AgentState.RESERVED,
+            AgentState.TALK,
+            AgentState.UNKNOWN,
+            AgentState.DIALLING,
+            AgentState.PREVIEW,
+        )
         assert not [a for a in self.floor.agents.values() if a.state in lingering]
 
 

@@ -25,7 +25,7 @@ from dialer.core.events import Lead, Status
 from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
 from dialer.store import NextStep, StagedLead, StagedPhone, Store, Verdict
-from dialer.store.policy import AfterPreview, Queue, Suppress
+from dialer.store.policy import AfterPreview, Emit, Queue, Suppress
 
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)
 
@@ -66,7 +66,11 @@ class Script:
             case "never":
                 return Verdict("refused", NextStep(None, "do not call"), suppress=Suppress.NUMBER)
             case "callback":
-                return Verdict("right_party", NextStep(callback_at))
+                return Verdict(
+                    "right_party", NextStep(callback_at), callback=True, anyone_after_s=3600.0
+                )
+            case "promise":
+                return Verdict("right_party", NextStep(None, "promise"), emit=Emit.PROMISE)
             case "later":
                 return Verdict("no_contact", NextStep(now + timedelta(hours=2)))
         raise ValueError(f"the campaign has no disposition {code!r}")
