@@ -88,6 +88,7 @@ class Screens:
 
     async def wall(self, http: aiohttp.ClientSession, reads: bool) -> None:
         """Only one of them reads what it is shown: a browser each would have a core to itself."""
+        began: dict[str, float] = {}
         ws = await http.ws_connect("/v1/wallboard/ws", max_msg_size=0)
         await ws.send_json({"type": "hello", "token": VIEWER})
         async for frame in ws:
@@ -99,8 +100,13 @@ class Screens:
                 now = time.monotonic()
                 message = json.loads(frame.data)
                 if not message["snapshot"]:
-                    ages = (now - row["since"] for row in message["agents"])
-                    self.walls += [age for age in ages if age < GATHER_LIMIT_S]
+                    for row in message["agents"]:  # those whose state began anew
+                        age = now - row["since"]
+                        if began.get(row["agent"]) != row["since"] and age < GATHER_LIMIT_S:
+                            self.walls.append(age)
+                            began[row["agent"]] = row["since"]
+                else:
+                    began = {row["agent"]: row["since"] for row in message["agents"]}
 
 
 async def _screens(url: str, agents: int, walls: int, clicking: int, results: Results) -> None:

@@ -79,7 +79,7 @@ class WebSettings:
     viewers: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
-    picture_every_s: float = 1.0  # of the wallboard, real seconds
+    picture_every_s: float = 0.5  # of the wallboard, real seconds: with the sweep's 0.25 under 1 s
     tokens: Mapping[str, ApiToken] = field(default_factory=dict)
     public_url: str = ""
     proxies: tuple[str, ...] = ()
