@@ -256,8 +256,7 @@ def _search(connection: Connection, text: str, names: Sequence[str], limit: int)
 def _quarters(
     connection: Connection, names: Sequence[str], begin_ms: int, end_ms: int, length_ms: int
 ) -> list[QuarterRow]:
-    # Whole numbers divided are a whole number in both databases, when it is said as an operator.
-    quarter = (attempts.c.opened_ms - begin_ms).op("/")(length_ms).label("quarter")
+    quarter = ((attempts.c.opened_ms - begin_ms) // length_ms).label("quarter")
     talk = sa.case(
         (
             attempts.c.connected_ms.is_not(None),
