@@ -27,7 +27,7 @@ from dialer.store.store import Store
 
 DEFAULT_DATABASE = "sqlite:///var/overdial.db"
 
-lists_app = typer.Typer(help="Lists of accounts.", no_args_is_help=True)
+lists_app = typer.Typer(help="Lists of accounts.")
 campaigns_app = typer.Typer(help="Campaigns.", no_args_is_help=True)
 _out = Console()
 _errors = Console(stderr=True)
@@ -50,6 +50,16 @@ def _make_room(database: str) -> None:
     """The default database has a directory of its own, which a new user need not make."""
     if database == DEFAULT_DATABASE:
         Path("var").mkdir(exist_ok=True)
+
+
+@lists_app.callback(invoke_without_command=True)
+def lists_command(context: typer.Context, database: Database = DEFAULT_DATABASE) -> None:
+    """Lists of accounts; without a command: those that came in, as `show`."""
+    given = context.get_parameter_source("database")
+    if context.invoked_subcommand is None:
+        show_command("", database)
+    elif given is not None and given.name == "COMMANDLINE":
+        raise _fail(FileError(["--database: write it after the command"]))
 
 
 @lists_app.command("import")

@@ -40,6 +40,7 @@ from dialer.server.intake import (
 )
 from dialer.store.erasure import erase
 from dialer.store.feed import keep_answer, known_answer, read_feed
+from dialer.store.person import PersonData, person_data
 from dialer.store.staged import StagedPhone
 from dialer.store.stops import Concerned, NotNow, call_back, leads_of, put_stop, suppress
 from dialer.store.store import Store
@@ -188,6 +189,15 @@ class Intake:
 
     async def dial(self, words: DialWords, use: KeyUse | None) -> Given:
         return await self._hand.dial(words, use)
+
+    async def person(self, source: str, external_id: str) -> PersonData:
+        context, now = self._store.context, self._store.clock.utc()
+        found = await self._store.database.read(
+            lambda c: person_data(c, context, source, external_id, now)
+        )
+        if found is None:
+            raise Refused("Nothing is known of this account.", 404, "See its source and id.")
+        return found
 
     # --- for CRMs that ask ------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from dialer.store.erasure import Erased
 from dialer.store.feed import FedEvent, KeyUse
+from dialer.store.person import PersonData
 from dialer.store.schema import StopKind
 from dialer.store.stops import Stop
 from dialer.store.upserts import Result
@@ -152,6 +153,10 @@ class Inbound(Protocol):
         agent's, 409 when the agent is not free or a rule forbids the call."""
         ...
 
+    async def person(self, source: str, external_id: str) -> PersonData:
+        """All that is known of an account. Refused with 404 when nothing is."""
+        ...
+
     async def feed(self, after: int, limit: int) -> FeedAnswer:
         """What the CRM should hear, for one that asks."""
         ...
@@ -170,6 +175,7 @@ __all__ = [
     "LeadWords",
     "LeadsAnswer",
     "MatchAnswer",
+    "PersonData",
     "Result",
     "RowAnswer",
     "Scope",

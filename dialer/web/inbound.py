@@ -23,6 +23,7 @@ from dialer.server.intake import (
     LeadsAnswer,
     LeadWords,
     MatchAnswer,
+    PersonData,
     Result,
     RowAnswer,
     Scope,
@@ -240,6 +241,11 @@ async def erase(site: Site, call: Call) -> web.Response:
     return _answer(await _inbound(site).erase(body.source, body.external_id, use))
 
 
+async def person(site: Site, call: Call) -> PersonData:
+    body: ErasureRequest = call.body
+    return await _inbound(site).person(body.source, body.external_id)
+
+
 async def events(site: Site, call: Call) -> FeedAnswer:
     after = whole(call, "after", 0, 0, _SEQ_MAX)
     return await _inbound(site).feed(after, whole(call, "limit", 100, 1, FEED_MAX))
@@ -406,10 +412,21 @@ INBOUND: tuple[Route, ...] = (
     _taken(
         "/v1/privacy/erasure",
         erase,
-        "Erase an account's data; its numbers stay on the do-not-call list",
+        "Erase an account's data; its numbers are called no more, and kept as hashes",
         Scope.PRIVACY,
         ErasureRequest,
         Erased,
+    ),
+    Route(
+        "POST",
+        "/v1/privacy/export",
+        person,
+        "All that is known of an account, for the person it is about",
+        Access.API,
+        takes=ErasureRequest,
+        gives=PersonData,
+        problems=(404, 503),
+        scope=Scope.PRIVACY,
     ),
     Route(
         "GET",

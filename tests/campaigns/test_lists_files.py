@@ -261,8 +261,10 @@ def test_batches_from_the_command_line(tmp_path: Path) -> None:
     assert "no lists yet" in RUN.invoke(lists_app, ["show", *database]).stdout
     done = RUN.invoke(lists_app, ["import", accounts, "--campaign", campaign, *database])
     assert "as batch 1" in done.stdout
-    shown = RUN.invoke(lists_app, ["show", *database])
-    assert "accounts.csv" in shown.stdout
+    for words in (["show", *database], database):
+        assert "accounts.csv for spring-collections" in RUN.invoke(lists_app, words).stdout
+    before = RUN.invoke(lists_app, [*database, "show"])
+    assert (before.exit_code, "write it after the command" in before.stderr) == (1, True)
     undone = RUN.invoke(lists_app, ["undo", "1", *database])
     assert (undone.exit_code, undone.stdout) == (0, "batch 1: 40 leads taken out\n")
     again = RUN.invoke(lists_app, ["undo", "1", *database])

@@ -251,6 +251,9 @@ async def test_an_erased_account_is_gone_and_does_not_come_back(crm: Crm) -> Non
     assert crm.stage.rows("SELECT phone FROM suppression") == []
     (kept,) = crm.stage.rows("SELECT hash FROM erased_numbers")
     assert re.fullmatch("[0-9a-f]{64}", kept["hash"])
+    _, left = await crm.post("/v1/privacy/export", body)
+    assert (left["erased"], left["leads"][0]["name"]) == (True, "")
+    assert (await crm.post("/v1/privacy/export", {"external_id": "nobody"}))[0] == 404
     again = await crm.post("/v1/privacy/erasure", body)
     assert again[0] == 200
     assert len(crm.stage.rows("SELECT hash FROM erased_numbers")) == 1
