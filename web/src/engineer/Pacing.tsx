@@ -4,7 +4,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { get, post, remove, words } from "../api/client";
+import { get, post, Problem, remove, words } from "../api/client";
 import { Chart } from "../ui/Chart";
 import type { OutcomePart, OutcomesAnswer, Decided, Timeline, Trace as TraceAnswer } from "../api/types";
 import { count, moment, percent, sentence } from "../ui/format";
@@ -177,9 +177,10 @@ function figures(result: unknown, path = ""): { name: string; value: number; low
 
 const number = (value: number, share: boolean) => (share ? percent(value, 2) : Number.isInteger(value) ? count(value) : value.toPrecision(3));
 
-function WhatIf(): JSX.Element {
+function WhatIf(): JSX.Element | null {
   const { data, fault, again } = useLoaded<{ experiments: Experiment[] }>("/v1/experiments", {}, 2);
   const refused = useSignal<unknown>(null);
+  if (fault instanceof Problem && fault.status === 404) return null; // this server runs no experiments
   return (
     <section class="card panel" aria-labelledby="if-title">
       <h2 id="if-title">What if</h2>

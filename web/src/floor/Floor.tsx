@@ -386,6 +386,14 @@ function Broadcast({ close }: { close: () => void }): JSX.Element {
   );
 }
 
+const CURVES: [string, string, string][] = [
+  ["talk", "Agents talking", "--good"],
+  ["ready", "Agents ready", "--accent"],
+  ["wrap_up", "In wrap-up", "--warm"],
+  ["ringing", "Lines ringing", "--soft"],
+  ["waiting", "Callers waiting", "--bad"],
+];
+
 /** The day so far in quarters of an hour, and the last hours in ten seconds. */
 function Day(): JSX.Element {
   const campaign = useSignal(campaigns.peek()[0]?.name ?? "");
@@ -446,9 +454,7 @@ function Day(): JSX.Element {
             title="Agents and lines"
             summary="the last hours"
             at={at(r)}
-            lines={Object.keys(r)
-              .filter((name) => name !== "at" && ["ready", "talk", "talking", "wrap_up", "ringing", "lines", "waiting"].includes(name))
-              .map((name, n) => ({ label: sentence(name), values: r[name] ?? [], colour: ["--accent", "--good", "--warm", "--soft", "--bad"][n % 5] ?? "--soft" }))}
+            lines={CURVES.filter(([name]) => r[name]).map(([name, label, colour]) => ({ label, values: r[name] ?? [], colour }))}
           />
         )}
       </div>

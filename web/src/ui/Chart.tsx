@@ -32,6 +32,9 @@ function load(): Promise<typeof UPlotType> {
   return loaded;
 }
 
+const clockOf = (at: number, seconds = false) =>
+  new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: seconds || at % 60 ? "2-digit" : undefined });
+
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export function Chart({ title, at, lines, height = 220, summary = "", onPick, time = true }: Props): JSX.Element {
@@ -60,8 +63,8 @@ export function Chart({ title, at, lines, height = 220, summary = "", onPick, ti
         width: Math.max(240, box.current.clientWidth),
         height,
         scales: { x: { time } },
-        axes: [axis, { ...axis, size: 48, values: lines.every((line) => line.percent) ? (_plot, ticks) => ticks.map((tick) => `${Math.round(1000 * tick) / 10} %`) : undefined }],
-        series: [{}, ...series],
+        axes: [time ? { ...axis, values: (_plot, ticks) => ticks.map((tick) => clockOf(tick)) } : axis, { ...axis, size: 48, values: lines.every((line) => line.percent) ? (_plot, ticks) => ticks.map((tick) => `${Math.round(1000 * tick) / 10} %`) : undefined }],
+        series: [time ? { value: (_plot: unknown, at: number | null) => (at == null ? "–" : clockOf(at, true)) } : {}, ...series],
         cursor: { drag: { x: true, y: false } },
         legend: { live: true },
       };
