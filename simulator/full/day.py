@@ -54,7 +54,13 @@ class FullDay:
     people of its own. `start_s` is when the day begins on the core's clock."""
 
     def __init__(
-        self, campaigns: Sequence[Dialled], seed: int, start_s: float, *, sql: bool = False
+        self,
+        campaigns: Sequence[Dialled],
+        seed: int,
+        start_s: float,
+        *,
+        sql: bool = False,
+        work_clock: Callable[[], float] = perf_counter,
     ) -> None:
         first = campaigns[0].scenario
         self.seed = seed
@@ -66,7 +72,7 @@ class FullDay:
         keep = SqlLists if sql else Tables
         self.store = keep(self.clock, files, [one.scenario.list.leads for one in campaigns])
         self.floor = Floor(BOOT, self.store.denied)
-        self.pacing = Pacing(self.floor, self.clock, self._post)
+        self.pacing = Pacing(self.floor, self.clock, self._post, work_clock)
         self.outcomes = {one.name: Outcomes(Counter()) for one in campaigns}
         self._worlds = {one.name: World(one.scenario, seed) for one in campaigns}
         self._dialled = dict.fromkeys(self._worlds, 0)
