@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -30,7 +30,7 @@ from dialer.clock import Clock
 from dialer.core.modes import Mode
 from dialer.store.context import from_ms
 from dialer.store.explaining import Explained, explained, leads_here
-from dialer.store.stepping import migrate_some
+from dialer.store.stepping import finish_task, migrate_some, open_tasks
 from dialer.store.store import Store
 from dialer.store.strategies import Change, preview
 
@@ -346,6 +346,45 @@ async def _apply(campaign: CampaignFile, database: str, migrate: bool) -> tuple[
             if after == 0:
                 break
         return change, moved
+    finally:
+        await store.close()
+
+
+# --- tasks ----------------------------------------------------------------------------------------
+
+
+@strategy_app.command("tasks")
+def tasks_command(
+    campaign: CampaignOption,
+    done: Annotated[int | None, typer.Option(help="This task is done: the lead goes on.")] = None,
+    why: Annotated[str, typer.Option(help="How it was done.")] = "done",
+    database: Database = DEFAULT_DATABASE,
+) -> None:
+    """Show what strategies give people to do, or say that one of it is done."""
+    loaded = _with_plan(campaign)
+    rows, found = asyncio.run(_tasks(loaded, database, done, why))
+    if done is not None and not found:
+        raise FileError([f"there is no open task {done}: see dialer strategy tasks"])
+    table = Table("task", "account", "queue", "step", "since", "due")
+    for row in rows:
+        since, due = (f"{from_ms(ms):%Y-%m-%d %H:%M} UTC" for ms in (row.opened_ms, row.due_ms))
+        account = row.external_id or str(row.lead_id)
+        table.add_row(str(row.id), account, row.queue, f"{row.treatment}/{row.step}", since, due)
+    _out.print(table if rows else "no open tasks")
+
+
+async def _tasks(
+    campaign: CampaignFile, database: str, done: int | None, why: str
+) -> tuple[Sequence[Any], bool]:
+    store = await Store.open(database)
+    try:
+        await store.add_campaign(campaign)
+        context, now = store.context, store.clock.utc()
+        found = done is not None and await store.database.write(
+            lambda c: finish_task(c, context, done, why, now)
+        )
+        rows = await store.database.read(lambda c: open_tasks(c, context, campaign.name))
+        return rows, found
     finally:
         await store.close()
 

@@ -18,6 +18,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
+from dialer.campaigns.lead import UNKNOWN_ZONE
 from dialer.campaigns.strategy.place import Strategy
 from dialer.campaigns.strategy.steps import (
     DO_NOT_CALL,
@@ -35,6 +36,7 @@ from dialer.campaigns.strategy.steps import (
     Position,
     Rest,
     SetPriority,
+    TaskDone,
     Tell,
     Tried,
     advance,
@@ -73,6 +75,7 @@ from dialer.store.strategies import (
     task_row,
 )
 
+TASKS_MAX = 500  # shown at once
 STEPS_AT_ONCE = 200  # leads in one transaction: attempts wait for it
 _BUSY = (LeadState.CLAIMED.value, LeadState.DIALLING.value)
 _PAYMENT = f"{STOPPED}{StopKind.PAYMENT.value}"
@@ -536,6 +539,46 @@ def _place_late(
     return placed
 
 
+def open_tasks(connection: Connection, context: Context, campaign: str) -> Sequence[Any]:
+    """What there is to do, the most urgent first: id, account, queue, step, since, due."""
+    return connection.execute(
+        sa.select(
+            strategy_tasks.c.id,
+            leads.c.id.label("lead_id"),
+            leads.c.external_id,
+            strategy_tasks.c.queue,
+            strategy_tasks.c.treatment,
+            strategy_tasks.c.step,
+            strategy_tasks.c.opened_ms,
+            strategy_tasks.c.due_ms,
+        )
+        .join(leads, leads.c.id == strategy_tasks.c.lead_id)
+        .where(
+            strategy_tasks.c.campaign_id == context.campaigns[campaign].id,
+            strategy_tasks.c.closed_ms.is_(None),
+        )
+        .order_by(strategy_tasks.c.due_ms)
+        .limit(TASKS_MAX)
+    ).all()
+
+
+def finish_task(
+    connection: Connection, context: Context, task_id: int, why: str, now: datetime
+) -> bool:
+    """Somebody did what there was to do: the lead goes on. False: no such task is open."""
+    lead_id = connection.scalar(
+        sa.select(strategy_tasks.c.lead_id).where(
+            strategy_tasks.c.id == task_id, strategy_tasks.c.closed_ms.is_(None)
+        )
+    )
+    if lead_id is None:
+        return False
+    for standing in standings(connection, context, [lead_id]).values():
+        told = _move(connection, context, standing, TaskDone(why), "task", to_ms(now))
+        context.tell_crm(connection, told)
+    return True
+
+
 # --- carrying out ---------------------------------------------------------------------------------
 
 
@@ -571,8 +614,9 @@ def _move(
                     if action.first_phone:
                         lane = lane_for(standing.plan, position)
                         values["lane_id"] = lane_id(connection, context, lane)
-                    if standing.zones:  # without a zone a lead is not called by itself
-                        _set_lead(connection, standing.lead_id, **values)
+                    if not standing.zones:  # not called by itself: people may decide on it
+                        values |= {"state": LeadState.HELD.value, "why": UNKNOWN_ZONE}
+                    _set_lead(connection, standing.lead_id, **values)
             case Rest() if not stopped:
                 _set_lead(
                     connection,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dialer.campaigns.lead import UNKNOWN_ZONE
 from dialer.campaigns.strategy.place import Strategy
 from dialer.core.commands import RecordDisposition, Timings
 from dialer.core.events import Lead
@@ -16,9 +17,10 @@ from dialer.core.outcomes import Outcome
 from dialer.store import StagedLead, StagedPhone
 from dialer.store.promises import promise
 from dialer.store.schema import StopKind
-from dialer.store.stepping import migrate
+from dialer.store.stepping import finish_task, migrate, open_tasks
 from dialer.store.stops import Stop, call_back, put_stop
 from dialer.store.strategies import preview
+from dialer.store.upserts import LeadChange, upsert
 from tests.store.world import World, attempt, disposition, outcome
 from tests.strategy.making import body, example, small
 
@@ -283,6 +285,58 @@ async def test_a_step_says_queue_mode_and_skills(world: World) -> None:
     )
     assert [tuple(one) for one in lanes] == [("preview", "late-stage", "es")]
     assert await world.claim() == ()  # not the pacer's: an agent looks at it first
+
+
+async def test_a_task_that_is_done_lets_the_lead_go_on(world: World) -> None:
+    first = {"id": "desk", "channel": "task", "queue": "q", "due": "5d", "wait": "1d"}
+    call_ = {"id": "call", "channel": "voice", "tactic": "t"}
+    await given(world, small(treatments={"one": {"steps": [first, call_]}}))
+    await world.load(account(1))
+    context, now = world.store.context, world.store.clock.utc()
+    (task,) = await world.store.database.read(lambda c: open_tasks(c, context, "spring"))
+    assert (task.external_id, task.queue, task.step) == ("A1", "q", "desk")
+    done = await world.store.database.write(lambda c: finish_task(c, context, task.id, "ok", now))
+    assert done
+    again = await world.store.database.write(lambda c: finish_task(c, context, task.id, "ok", now))
+    assert not again
+    found = await row(world)
+    assert (found.state, found.phase, found.step) == ("waiting", "voice", "call")
+    assert found.next_at_ms >= now.timestamp() * 1000 + 86_300_000  # after the desk's wait
+
+
+async def test_leads_of_the_api_are_placed_and_looked_at_again(world: World) -> None:
+    few = {"id": "few", "when": {"f": "balance", "lt": 10}, "reason": "too small"}
+    terms = [{"f": "balance", "times": 0.1}]
+    await given(world, small(exclude=[few], priority={"terms": terms, "high": 100}))
+
+    async def said(balance: str) -> None:
+        phones = (StagedPhone("+4930111111", "phones", "home"),)
+        change = LeadChange(
+            "spring", "crm", "A1", phones, "Europe/Berlin", name="n", fields={"balance": balance}
+        )
+        now = world.store.clock.utc()
+        await world.store.database.write(lambda c: upsert(c, world.store.context, [change], now))
+
+    await said("5")
+    assert (await row(world)).why == "strategy: too small"
+    await said("500")
+    found = await row(world)
+    assert (found.state, found.phase, found.priority) == ("waiting", "voice", 5)
+    await said("950")
+    assert (await row(world)).priority == 9
+
+
+async def test_without_a_zone_people_decide(world: World) -> None:
+    await given(world, small())
+    lead = StagedLead(
+        1, (StagedPhone("+4930111111", "p"),), "n", "A1", "", 0, UNKNOWN_ZONE, {"balance": "50"}
+    )
+    await world.load(lead)
+    assert ((await row(world)).why, (await row(world)).phase) == (UNKNOWN_ZONE, "voice")
+    await stop(world, StopKind.DISPUTE)
+    await stop(world, StopKind.DISPUTE, lifted=True)
+    found = await row(world)
+    assert (found.state, found.why) == ("held", UNKNOWN_ZONE)
 
 
 async def test_a_broken_promise_moves_the_lead(world: World) -> None:
