@@ -38,6 +38,7 @@ from dialer.server.charts import Charts
 from dialer.server.clickdial import ClickToDial
 from dialer.server.collector import spare_the_collector
 from dialer.server.engine import Engine
+from dialer.server.experiments import Experiments
 from dialer.server.face import EndpointView, LinkView, TrunkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
 from dialer.server.handcalls import StoreHandCalls
@@ -224,7 +225,8 @@ class Server:
             lambda moment: civil_seconds(moment, self._zone),
             {name: campaign.patience_s for name, campaign in self._campaigns.items()},
         )
-        self._house = House(supervision, casework, charts, tracing)
+        experiments = Experiments(self._tasks)
+        self._house = House(supervision, casework, charts, tracing, experiments)
         watched = self._watched
         watched.messages = supervision.messages_of
         watched.help = supervision.help_of

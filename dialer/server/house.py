@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dialer.server.casework import Casework
 from dialer.server.charts import Charts
+from dialer.server.experiments import Experiments
 from dialer.server.supervision import Supervision
 from dialer.server.tracing import Tracing
 
@@ -16,3 +17,4 @@ class House:
     casework: Casework
     charts: Charts
     tracing: Tracing
+    experiments: Experiments

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, model_validator
 
+from dialer.server.experiments import Experiments, ExperimentView, Wish
 from dialer.server.tracing import RECORDS_MAX, OutcomePart, Timeline, Trace, Tracing
 from dialer.web.auth import Access
 from dialer.web.floor import visible
+from dialer.web.models import Name, Sent
 from dialer.web.problems import ProblemError
 from dialer.web.query import number_param, whole, words
 from dialer.web.routes import Call, Route, Site
+
+AGENTS_USUAL = 20  # of the world as it is, while nobody works
+
+
+class ExperimentRequest(Sent):
+    """The world as it might be; what is not named stays as it is."""
+
+    campaign: Name
+    agents: Annotated[int, Field(ge=1, le=2_000)] | None = None
+    answer_rate: Annotated[float, Field(gt=0, le=0.65)] | None = None
+    limit: Annotated[float, Field(gt=0, lt=1)] | None = None
+    days: Annotated[int, Field(ge=2, le=50)] = 10
+
+    @model_validator(mode="after")
+    def _different(self) -> ExperimentRequest:
+        if self.agents is None and self.answer_rate is None and self.limit is None:
+            raise ValueError("changes nothing: send agents, answer_rate or limit")
+        return self
+
+
+class ExperimentsAnswer(BaseModel):
+    experiments: list[ExperimentView]
 
 
 class OutcomesAnswer(BaseModel):
@@ -37,6 +62,34 @@ async def outcomes(site: Site, call: Call) -> OutcomesAnswer:
 
 async def timeline(site: Site, call: Call) -> Timeline:
     return await _tracing(site).timeline(call.param("attempt"), call.caller.campaigns)
+
+
+async def experiments(site: Site, call: Call) -> ExperimentsAnswer:
+    return ExperimentsAnswer(experiments=_lab(site).views(call.caller.campaigns))
+
+
+async def experiment(site: Site, call: Call) -> ExperimentView:
+    return _lab(site).view(call.param("experiment"), call.caller.campaigns)
+
+
+async def start_experiment(site: Site, call: Call) -> ExperimentView:
+    body: ExperimentRequest = call.body
+    if body.campaign not in visible(site, call):
+        raise ProblemError(404, "There is no such campaign.", "See /v1/campaigns.")
+    view = next(one for one in site.face.campaigns() if one.name == body.campaign)
+    wish = Wish(body.campaign, body.agents, body.answer_rate, body.limit, body.days)
+    now = sum(view.agents.values()) or AGENTS_USUAL
+    return _lab(site).start(wish, now, call.caller.name)
+
+
+async def drop_experiment(site: Site, call: Call) -> None:
+    _lab(site).drop(call.param("experiment"), call.caller.campaigns)
+
+
+def _lab(site: Site) -> Experiments:
+    if site.house is None:
+        raise ProblemError(503, "This server runs no experiments.", "Ask the dialer itself.")
+    return site.house.experiments
 
 
 def _tracing(site: Site) -> Tracing:
@@ -75,6 +128,42 @@ ENGINEERING: tuple[Route, ...] = (
         gives=OutcomesAnswer,
         problems=(400, 503),
         params=(number_param("hours", 24, 1, 24 * 31, "How far back."),),
+    ),
+    Route(
+        "GET",
+        "/v1/experiments",
+        experiments,
+        "What was simulated, the newest first",
+        Access.ENGINEER,
+        gives=ExperimentsAnswer,
+        problems=(503,),
+    ),
+    Route(
+        "POST",
+        "/v1/experiments",
+        start_experiment,
+        "Simulate days of the world as it might be, beside those as it is",
+        Access.ENGINEER,
+        takes=ExperimentRequest,
+        gives=ExperimentView,
+        problems=(404, 429, 503),
+    ),
+    Route(
+        "GET",
+        "/v1/experiments/{experiment}",
+        experiment,
+        "One of them: its progress and its result",
+        Access.ENGINEER,
+        gives=ExperimentView,
+        problems=(404, 503),
+    ),
+    Route(
+        "DELETE",
+        "/v1/experiments/{experiment}",
+        drop_experiment,
+        "Cancel it, or forget it when it has ended",
+        Access.ENGINEER,
+        problems=(404, 503),
     ),
     Route(
         "GET",

@@ -1,0 +1,142 @@
+"""What if: a process that tells its progress, is cancelled, fails, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from dialer.server import experiments as what_if
+from dialer.server.experiments import Experiments, State, Wish
+from dialer.server.face import Refused
+from dialer.tasks import Tasks
+
+FIGURE = {"value": 0.5, "half": 0.1}
+RESULT = {"results": [dict.fromkeys(what_if.FIGURES, FIGURE)] * 2}
+STAND_IN = """
+import pathlib, sys, time
+given = sys.argv[1:]
+days = pathlib.Path(given[given.index("--keep") + 1])
+pathlib.Path({told!r}).write_text(" ".join(given))
+days.write_text("day\\n" * {days})
+while {lasts} and not pathlib.Path({end!r}).exists():
+    time.sleep(0.01)
+print({out!r})
+if {code}:
+    sys.stderr.write("error: no such world\\n")
+sys.exit({code})
+"""
+
+
+@asynccontextmanager
+async def lab(
+    folder: Path, lasts: bool = False, code: int = 0, out: object = RESULT
+) -> AsyncIterator[Experiments]:
+    failures: list[object] = []
+    text = STAND_IN.format(
+        told=str(folder / "told"),
+        end=str(folder / "end"),
+        days=3,
+        lasts=lasts,
+        code=code,
+        out=out if isinstance(out, str) else json.dumps(out),
+    )
+    tasks = Tasks(lambda *failure: failures.append(failure))
+    try:
+        yield Experiments(tasks, (sys.executable, "-c", text))
+    finally:
+        await tasks.close()
+    assert not failures
+
+
+async def _until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not done():  # noqa: ASYNC110 - another process has no event for us
+            await asyncio.sleep(0.01)
+
+
+WISH = Wish("spring", agents=25, answer_rate=0.3, limit=0.02, days=3)
+
+
+async def test_from_waiting_to_a_result_with_intervals(tmp_path: Path) -> None:
+    async with lab(tmp_path) as experiments:
+        began = experiments.start(WISH, 12, "eve")
+        assert began.state is State.WAITING
+        await _until(lambda: experiments.view(began.id, None).state is State.DONE)
+        view = experiments.view(began.id, frozenset({"spring"}))
+        assert (view.progress, view.by, view.error) == (1.0, "eve", "")
+        assert view.result is not None
+        figure = view.result.what_if["utilisation"]
+        assert (figure.low, figure.value, figure.high) == pytest.approx((0.4, 0.5, 0.6))
+        told = (tmp_path / "told").read_text()
+        assert "--set agents=25 --set list.rates.person=0.3" in told
+        assert "--set law.abandon_rate_max=0.02 --scenario base --agents 12 --days 3" in told
+        with pytest.raises(Refused):
+            experiments.view(began.id, frozenset({"autumn"}))
+        experiments.drop(began.id, None)
+        assert experiments.views(None) == []
+
+
+async def test_progress_one_at_a_time_and_cancelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(what_if, "LOOK_S", 0.02)
+    async with lab(tmp_path, lasts=True) as experiments:
+        first = experiments.start(WISH, 12, "eve").id
+        second = experiments.start(WISH, 12, "eve").id
+        await _until(lambda: experiments.view(first, None).progress == 0.5)
+        assert experiments.view(second, None).state is State.WAITING
+        for _ in range(what_if.WAITING_MAX - 1):
+            experiments.start(WISH, 12, "eve")
+        with pytest.raises(Refused) as refused:
+            experiments.start(WISH, 12, "eve")
+        assert refused.value.status == 429
+        experiments.drop(second, None)
+        experiments.drop(first, None)
+        await _until(lambda: experiments.view(second, None).state is State.CANCELLED)
+        assert experiments.view(first, None).state is State.CANCELLED
+    # The dialer ended while one was running: nothing of it is left.
+    assert not _left(tmp_path)
+
+
+def _left(folder: Path) -> list[Path]:
+    return [p for p in Path("/proc").glob("[0-9]*/cmdline") if _of_ours(p, folder)]
+
+
+def _of_ours(path: Path, folder: Path) -> bool:
+    try:
+        return str(folder).encode() in path.read_bytes() and path.parent.name != str(os.getpid())
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"code": 2}, "error: no such world"),
+        ({"out": "no JSON"}, "cannot be read"),
+        ({"out": {"results": []}}, "cannot be read"),
+    ],
+)
+async def test_what_goes_wrong_is_said(tmp_path: Path, more: dict[str, object], error: str) -> None:
+    async with lab(tmp_path, **more) as experiments:  # type: ignore[arg-type]
+        began = experiments.start(WISH, 12, "eve")
+        await _until(lambda: experiments.view(began.id, None).state is State.FAILED)
+        assert error in experiments.view(began.id, None).error
+
+
+async def test_what_takes_too_long_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(what_if, "LIMIT_S", 0.1)
+    monkeypatch.setattr(what_if, "LOOK_S", 0.02)
+    async with lab(tmp_path, lasts=True) as experiments:
+        began = experiments.start(WISH, 12, "eve")
+        await _until(lambda: experiments.view(began.id, None).state is State.FAILED)
+        assert "too long" in experiments.view(began.id, None).error
