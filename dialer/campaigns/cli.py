@@ -209,7 +209,6 @@ def show_command(
 async def _batches(database: str, campaign: str) -> list[Batch]:
     store = await Store.open(database)
     try:
-        await store.lists.finish_pending()
         return await store.lists.batches(campaign)
     finally:
         await store.close()
@@ -242,7 +241,6 @@ def undo_command(
 async def _undo(database: str, batch: int, undialled_only: bool) -> Undone:
     store = await Store.open(database)
     try:
-        await store.lists.finish_pending()
         with _bar("leads") as told:
             return await store.lists.undo(
                 batch,

@@ -181,6 +181,7 @@ class Server:
             ClickToDial(self.store, self.engine, self.reception),
         )
         self._listing = Listing(self.store, self.engine, self._campaigns, self._claims, self._tasks)
+        self._listing.start()
         await self._furnish()
         self._watch()
         if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):

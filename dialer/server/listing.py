@@ -115,6 +115,17 @@ class Listing:
         self._folder: Path | None = None
         self._one_at_a_time = asyncio.Lock()
 
+    def start(self) -> None:
+        """Finish what a former life of the process left half done."""
+        self._tasks.start("lists broken off", self._finish())
+
+    async def _finish(self) -> None:
+        async with self._one_at_a_time:
+            try:
+                await self._store.lists.finish_pending()
+            except (sa.exc.DBAPIError, OSError) as error:  # the next import does it
+                log.error("a list was not finished", error=type(error).__name__)
+
     async def close(self) -> None:
         self._uploads.clear()
         if self._folder is not None:

@@ -167,7 +167,7 @@ class ListStore:
                 break
             done.add(step)
             progress(done.made + done.updated)
-        await self._database.write(
+        done.made = await self._database.write(
             partial(
                 settling.close_import,
                 context=self._context,
@@ -187,8 +187,13 @@ class ListStore:
             await self._database.write(partial(imports.drop_import, list_id=list_id))
 
     async def finish_pending(self) -> int:
-        """Go on with lists whose making was broken off; how many there were."""
-        found = await self._database.read(settling.pending)
+        """Go on with lists whose making was broken off, of campaigns that were added: their rules
+        say where a new lead begins. How many there were."""
+        found = [
+            (list_id, campaign)
+            for list_id, campaign in await self._database.read(settling.pending)
+            if campaign in self._context.campaigns
+        ]
         for list_id, campaign in found:
             await self._settle(campaign, list_id, "after a break")
         return len(found)

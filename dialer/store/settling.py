@@ -112,19 +112,21 @@ def pending(connection: Connection) -> list[tuple[int, str]]:
 def settle_next(
     connection: Connection, context: Context, list_id: int, now: datetime
 ) -> Settled | None:
-    """Make the next piece of a committed list leads; None: there is no further one."""
+    """Make the next piece of a committed list leads; None: there is no further one.
+
+    Two processes may work on one list (who finds it broken off cannot know that it is not): the
+    list's row is locked, so each piece is made leads once.
+    """
+    campaign_id = _locked(connection, list_id)
     first = (
         sa.select(import_chunks.c.seq, import_chunks.c.body)
         .where(import_chunks.c.list_id == list_id)
         .order_by(import_chunks.c.seq)
         .limit(1)
-        .with_for_update()
     )
     chunk = connection.execute(first).first()
     if chunk is None:
         return None
-    campaign_id = connection.scalar(sa.select(lists.c.campaign_id).where(lists.c.id == list_id))
-    assert campaign_id is not None  # a foreign key
     rows = unpack(chunk.body)
     done = _settle(connection, context, campaign_id, list_id, rows, now)
     connection.execute(
@@ -136,6 +138,13 @@ def settle_next(
         sa.update(lists).where(lists.c.id == list_id).values(accepted=lists.c.accepted + done.made)
     )
     return done
+
+
+def _locked(connection: Connection, list_id: int) -> int:
+    """The list's campaign; nobody else works on the list until the transaction ends."""
+    row = sa.select(lists.c.campaign_id).where(lists.c.id == list_id).with_for_update()
+    campaign_id: int = connection.execute(row).scalar_one()
+    return campaign_id
 
 
 _LEAD_COLUMNS = (
@@ -273,15 +282,17 @@ def close_import(
     done: Settled,
     now: datetime,
 ) -> int:
-    """Say that all of a list are leads; how many they are."""
+    """Say that all of a list are leads; how many they are, whoever made them so."""
+    _locked(connection, list_id)
     row = connection.execute(
         sa.update(lists)
         .where(lists.c.id == list_id, lists.c.state == ListState.IMPORTING.value)
         .values(state=ListState.READY.value)
         .returning(lists.c.imported_ms, lists.c.accepted, lists.c.rejected)
     ).first()
-    if row is None:
-        raise AssertionError("an import is finished once")
+    if row is None:  # said already by another process that found the list broken off
+        accepted = sa.select(lists.c.accepted).where(lists.c.id == list_id)
+        return int(connection.execute(accepted).scalar_one())
     detail = {"leads": row.accepted, "updated": done.updated, "came_meanwhile": done.late}
     tell_history(connection, list_id, ListStep.SETTLED, who, now, detail)
     context.tell_crm(

@@ -236,6 +236,7 @@ async def test_a_list_that_broke_off_while_it_became_leads_is_finished(
     with pytest.raises(NotUndone, match="still coming in"):
         await desk.store.lists.undo(half.id, "sue")
     assert await desk.store.lists.finish_pending() == 1
+    assert await desk.store.lists.finish_pending() == 0
     (whole,) = await desk.store.lists.batches()
     assert (whole.state, whole.accepted) == ("ready", 2_200)
     assert await desk.rows("SELECT count(*) FROM leads") == [(2_200,)]
