@@ -76,7 +76,7 @@ from dialer.store.strategies import (
 )
 
 TASKS_MAX = 500  # shown at once
-STEPS_AT_ONCE = 200  # leads in one transaction: attempts wait for it
+STEPS_AT_ONCE = 50  # leads in one transaction: attempts wait for it
 _BUSY = (LeadState.CLAIMED.value, LeadState.DIALLING.value)
 _PAYMENT = f"{STOPPED}{StopKind.PAYMENT.value}"
 

@@ -52,7 +52,7 @@ from dialer.store.users import UserBook
 from dialer.store.writer import QUEUE_MAX, Commit, StoreClosed, Writer
 from dialer.tasks import Tasks
 
-_STEP_ROUNDS = 50  # transactions of one look; what is left comes with the next
+_STEP_ROUNDS = 200  # transactions of one look; what is left comes with the next
 _TURNS_MAX = 50  # between the law's hours and the campaign's, until both are open
 _COUNT_REST = 20  # counting a list may take one part in so many of the time
 

@@ -14,6 +14,7 @@ from dialer.campaigns.strategy.values import (
     Input,
     Kind,
     LiteralError,
+    columns_of,
     fold,
     literal,
     read,
@@ -99,7 +100,8 @@ def test_what_is_missing_has_its_default_and_columns_know_no_case() -> None:
         "count": Input(type=Kind.INTEGER),
     }
     fields = {"due date": "1970-01-11", "count": "many"}
-    assert values_of(inputs, fields) == {"status": "open", "days_late": 10, "count": None}
+    columns = columns_of(inputs, fields)
+    assert values_of(columns, fields) == {"status": "open", "days_late": 10, "count": None}
 
 
 @pytest.mark.parametrize(

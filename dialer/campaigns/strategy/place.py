@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from dialer.campaigns.strategy.model import CHAMPION, Segment, StrategyFile
-from dialer.campaigns.strategy.predicate import Facts, matches
-from dialer.campaigns.strategy.score import level
+from dialer.campaigns.strategy.predicate import Asked, Facts, compiled
+from dialer.campaigns.strategy.score import level_by
 from dialer.campaigns.strategy.split import arm_of
-from dialer.campaigns.strategy.values import Value, Values, values_of
+from dialer.campaigns.strategy.values import Columns, Value, Values, columns_of, values_of
 
+_COLUMNS_MAX = 200  # kinds of lists kept in mind
 NO_SEGMENT = "no segment of the strategy matches"
 
 
@@ -35,7 +36,33 @@ class Strategy:
         return self.file.strategy
 
     def values(self, fields: Mapping[str, str]) -> dict[str, Value]:
-        return values_of(self.file.inputs, fields)
+        """A lead's inputs. The rows of a list have the same columns, found once."""
+        there = tuple(fields)
+        columns = self._columns.get(there)
+        if columns is None:
+            if len(self._columns) >= _COLUMNS_MAX:
+                self._columns.clear()
+            columns = self._columns[there] = columns_of(self.file.inputs, there)
+        return values_of(columns, fields)
+
+    @cached_property
+    def _columns(self) -> dict[tuple[str, ...], Columns]:
+        return {}
+
+    @cached_property
+    def excluding(self) -> Sequence[tuple[Asked, str]]:
+        """Each exclusion, compiled, and its reason."""
+        return [(compiled(one.when, self.file.inputs), one.reason) for one in self.file.exclude]
+
+    @cached_property
+    def segmenting(self) -> Sequence[tuple[Asked, Segment]]:
+        return [(compiled(one.when, self.file.inputs), one) for one in self.file.segments]
+
+    @cached_property
+    def scoring(self) -> Callable[[Values, int], int] | None:
+        """The level of priority; None: as the list says."""
+        priority = self.file.priority
+        return None if priority is None else level_by(priority, self.file.inputs)
 
     def facts(self, values: Values, today: int) -> Facts:
         return Facts(self.file.inputs, values, today)
@@ -75,15 +102,18 @@ def exclusion(strategy: Strategy, facts: Facts) -> str:
     for name, of in strategy.file.inputs.items():
         if of.required and facts.values.get(name) is None:
             return f"{of.column or name} is missing or is no {of.type.value}"
-    for one in strategy.file.exclude:
-        if matches(one.when, facts):
-            return one.reason
+    for asked, reason in strategy.excluding:
+        if asked(facts.values, facts.today) is True:
+            return reason
     return ""
 
 
 def segment_of(strategy: Strategy, facts: Facts) -> Segment | None:
     """The first that matches."""
-    return next((one for one in strategy.file.segments if matches(one.when, facts)), None)
+    for asked, segment in strategy.segmenting:
+        if asked(facts.values, facts.today) is True:
+            return segment
+    return None
 
 
 def treatment_of(segment: Segment, account: str) -> tuple[str, str]:
@@ -96,5 +126,5 @@ def treatment_of(segment: Segment, account: str) -> tuple[str, str]:
 
 
 def level_of(strategy: Strategy, facts: Facts) -> int | None:
-    priority = strategy.file.priority
-    return None if priority is None else level(priority, facts)
+    scoring = strategy.scoring
+    return None if scoring is None else scoring(facts.values, facts.today)

@@ -11,13 +11,13 @@ equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from dialer.campaigns.strategy.values import Input, Kind, LiteralError, Value, Values, literal, seen
+from dialer.campaigns.strategy.values import Input, Kind, LiteralError, Value, Values, literal
 from dialer.campaigns.units import Part
 
 Scalar = bool | int | float | str
@@ -129,52 +129,90 @@ def operands(test: Predicate, of: Input) -> Sequence[Value]:
     return [literal(of, given)]
 
 
+Asked = Callable[[Values, int], bool | None]  # of a lead's values and the day; None: unknown
+
+
+def compiled(test: Predicate, inputs: Mapping[str, Input]) -> Asked:
+    """A test as a function, its constants read once: the first compiler."""
+    if (always := test.always) is not None:
+        return lambda _values, _today: always
+    if test.all_ is not None:
+        return _all([compiled(one, inputs) for one in test.all_])
+    if test.any_ is not None:
+        return _any([compiled(one, inputs) for one in test.any_])
+    if test.not_ is not None:
+        return _not(compiled(test.not_, inputs))
+    assert test.f is not None
+    return _compared(test, test.f, inputs[test.f])
+
+
+def _all(parts: Sequence[Asked]) -> Asked:
+    def ask(values: Values, today: int) -> bool | None:
+        found: bool | None = True
+        for part in parts:
+            one = part(values, today)
+            if one is False:
+                return False
+            if one is None:
+                found = None
+        return found
+
+    return ask
+
+
+def _any(parts: Sequence[Asked]) -> Asked:
+    def ask(values: Values, today: int) -> bool | None:
+        found: bool | None = False
+        for part in parts:
+            one = part(values, today)
+            if one is True:
+                return True
+            if one is None:
+                found = None
+        return found
+
+    return ask
+
+
+def _not(part: Asked) -> Asked:
+    def ask(values: Values, today: int) -> bool | None:
+        one = part(values, today)
+        return None if one is None else not one
+
+    return ask
+
+
+_BY: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": lambda value, given: bool(value == given[0]),
+    "ne": lambda value, given: bool(value != given[0]),
+    "lt": lambda value, given: bool(value < given[0]),
+    "lte": lambda value, given: bool(value <= given[0]),
+    "gt": lambda value, given: bool(value > given[0]),
+    "gte": lambda value, given: bool(value >= given[0]),
+    "between": lambda value, given: bool(given[0] <= value <= given[1]),
+    "in": lambda value, given: value in given,
+    "starts": lambda value, given: bool(value.startswith(given[0])),
+    "contains": lambda value, given: given[0] in value,
+}
+
+
+def _compared(test: Predicate, name: str, of: Input) -> Asked:
+    if (wanted := test.known) is not None:
+        return lambda values, _today: (values.get(name) is not None) is wanted
+    by, given, since = _BY[test.comparison], operands(test, of), of.type is Kind.DAYS_SINCE
+
+    def ask(values: Values, today: int) -> bool | None:
+        value: Any = values.get(name)
+        if value is None:
+            return None
+        return by(today - value if since else value, given)
+
+    return ask
+
+
 def holds(test: Predicate, facts: Facts) -> bool | None:
     """Whether a test holds; None: unknown."""
-    if test.always is not None:
-        return test.always
-    if test.all_ is not None:
-        found = [holds(one, facts) for one in test.all_]
-        return False if False in found else None if None in found else True
-    if test.any_ is not None:
-        found = [holds(one, facts) for one in test.any_]
-        return True if True in found else None if None in found else False
-    if test.not_ is not None:
-        inner = holds(test.not_, facts)
-        return None if inner is None else not inner
-    assert test.f is not None
-    return _compared(test, facts.inputs[test.f], facts.values.get(test.f), facts.today)
-
-
-def _compared(test: Predicate, of: Input, raw: Value, today: int) -> bool | None:
-    name = test.comparison
-    value: Any = seen(of, raw, today)
-    if name == "known":
-        return (value is not None) is test.known
-    if value is None:
-        return None
-    with_: Any = operands(test, of)
-    match name:
-        case "eq":
-            return bool(value == with_[0])
-        case "ne":
-            return bool(value != with_[0])
-        case "lt":
-            return bool(value < with_[0])
-        case "lte":
-            return bool(value <= with_[0])
-        case "gt":
-            return bool(value > with_[0])
-        case "gte":
-            return bool(value >= with_[0])
-        case "between":
-            return bool(with_[0] <= value <= with_[1])
-        case "in":
-            return value in with_
-        case "starts":
-            return bool(value.startswith(with_[0]))
-        case _:
-            return with_[0] in value
+    return compiled(test, facts.inputs)(facts.values, facts.today)
 
 
 def matches(test: Predicate, facts: Facts) -> bool:

@@ -6,15 +6,15 @@ millionths of a point. An input whose value is not known adds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from dialer.campaigns.lead import PRIORITY_MAX
-from dialer.campaigns.strategy.predicate import Facts, When, faults, matches
-from dialer.campaigns.strategy.values import Input, Kind, seen
+from dialer.campaigns.strategy.predicate import Facts, When, compiled, faults
+from dialer.campaigns.strategy.values import Input, Kind, Values, seen
 from dialer.campaigns.units import Part
 
 LEVELS = PRIORITY_MAX + 1
@@ -110,33 +110,51 @@ def priority_faults(
 
 def points(priority: Priority, facts: Facts) -> list[int]:
     """Each term's millionths of a point."""
-    return [_term(one, facts) for one in priority.terms]
+    return [_term(one, facts.inputs)(facts.values, facts.today) for one in priority.terms]
 
 
-def _term(term: Term, facts: Facts) -> int:
+def _term(term: Term, inputs: Mapping[str, Input]) -> Callable[[Values, int], int]:
     if term.when is not None:
         assert term.add is not None
-        return millionths(term.add) if matches(term.when, facts) else 0
-    assert term.f is not None
-    of = facts.inputs[term.f]
-    value = seen(of, facts.values.get(term.f), facts.today)
-    if value is None:
-        return 0
+        asked, add = compiled(term.when, inputs), millionths(term.add)
+        return lambda values, today: add if asked(values, today) is True else 0
+    name = term.f
+    assert name is not None
+    of = inputs[name]
     clamp, times = factor(term, of)
-    made = max(-clamp, min(clamp, int(value))) * times
-    if term.least is not None:
-        made = max(made, millionths(term.least))
-    if term.most is not None:
-        made = min(made, millionths(term.most))
-    return made
+    least = None if term.least is None else millionths(term.least)
+    most = None if term.most is None else millionths(term.most)
+
+    def reckon(values: Values, today: int) -> int:
+        value = seen(of, values.get(name), today)
+        if value is None:
+            return 0
+        made = max(-clamp, min(clamp, int(value))) * times
+        if least is not None and made < least:
+            made = least
+        if most is not None and made > most:
+            made = most
+        return made
+
+    return reckon
+
+
+def level_by(priority: Priority, inputs: Mapping[str, Input]) -> Callable[[Values, int], int]:
+    """The store's level of priority, 0 to 9, as a function of a lead's values and the day."""
+    terms = [_term(one, inputs) for one in priority.terms]
+    low, high = millionths(priority.low), millionths(priority.high)
+
+    def reckon(values: Values, today: int) -> int:
+        total = sum(term(values, today) for term in terms)
+        if total <= low:
+            return 0
+        if total >= high:
+            return PRIORITY_MAX
+        return (total - low) * LEVELS // (high - low)
+
+    return reckon
 
 
 def level(priority: Priority, facts: Facts) -> int:
-    """The store's level of priority, 0 to 9."""
-    low, high = millionths(priority.low), millionths(priority.high)
-    total = sum(points(priority, facts))
-    if total <= low:
-        return 0
-    if total >= high:
-        return PRIORITY_MAX
-    return (total - low) * LEVELS // (high - low)
+    """The level of one lead."""
+    return level_by(priority, facts.inputs)(facts.values, facts.today)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -83,6 +84,16 @@ class Input(Part):
             literal(self, self.default)
         return self
 
+    @cached_property
+    def folded(self) -> frozenset[str | None]:
+        """Of an enum: its values as they are compared."""
+        return frozenset(fold(one) for one in self.values)
+
+    @cached_property
+    def otherwise(self) -> Value:
+        """The default as a value."""
+        return None if self.default is None else literal(self, self.default)
+
 
 class LiteralError(ValueError):
     """A constant does not fit the type it is compared with."""
@@ -108,7 +119,7 @@ def read(of: Input, text: str) -> Value:
             return fold(plain)
         case Kind.ENUM:
             folded = fold(plain)
-            return folded if folded in {fold(one) for one in of.values} else None
+            return folded if folded in of.folded else None
         case Kind.INTEGER:
             return _whole(plain)
         case Kind.MONEY:
@@ -134,7 +145,7 @@ def literal(of: Input, given: object) -> Value:
             found = fold(given) if isinstance(given, str) else None
             if found is None:
                 raise LiteralError('is compared with text: put it in quotes, "..."')
-            if of.type is Kind.ENUM and found not in {fold(one) for one in of.values}:
+            if of.type is Kind.ENUM and found not in of.folded:
                 raise LiteralError(f"is one of {', '.join(of.values)}")
             return found
         case Kind.DATE:
@@ -155,24 +166,29 @@ def literal(of: Input, given: object) -> Value:
             return int(exact)
 
 
-def values_of(
-    inputs: Mapping[str, Input], fields: Mapping[str, str], more: Mapping[str, str] | None = None
-) -> dict[str, Value]:
+Columns = Sequence[tuple[str, Input, str]]  # input, how it is read, its column
+
+
+def columns_of(inputs: Mapping[str, Input], there: Iterable[str]) -> Columns:
+    """Which column of a list each input is read from: its very name, else without case; one that
+    is not there is looked for by its name and not found."""
+    exact = set(there)
+    folded = {one.strip().casefold(): one for one in exact}
+    found = []
+    for name, of in inputs.items():
+        wanted = of.column or name
+        column = wanted if wanted in exact else folded.get(wanted.strip().casefold(), wanted)
+        found.append((name, of, column))
+    return found
+
+
+def values_of(columns: Columns, fields: Mapping[str, str]) -> dict[str, Value]:
     """All inputs of a lead, from the columns its list brought."""
     found: dict[str, Value] = {}
-    folded: dict[str, str] | None = None
-    for name, of in inputs.items():
-        column = of.column or name
+    for name, of, column in columns:
         cell = fields.get(column)
-        if cell is None:
-            if folded is None:
-                folded = {one.strip().casefold(): text for one, text in fields.items()}
-                folded |= more or {}
-            cell = folded.get(column.strip().casefold(), "")
-        value = read(of, cell)
-        if value is None and of.default is not None:
-            value = literal(of, of.default)
-        found[name] = value
+        value = read(of, cell) if cell else None
+        found[name] = of.otherwise if value is None else value
     return found
 
 
