@@ -147,37 +147,6 @@ def why(
         typer.echo(line)
 
 
-@pacing_app.command()
-def why(
-    call: Annotated[str, typer.Argument(help="The call's id, as lists, events and the log have it.")],
-    config: Annotated[Path, typer.Option(help="The site's settings, dialer.yaml.")],
-) -> None:
-    """Why this call was abandoned: who was free, what was on its way, which risk was taken."""
-    from zoneinfo import ZoneInfo
-
-    from dialer import explain as told
-    from dialer.server.load import load_site
-    from dialer.store.database import connect
-    from dialer.store.inquire import CallOnRecord, read_call
-
-    site, _, _ = load_site(config)
-
-    async def look() -> CallOnRecord | None:
-        database = await connect(site.database)
-        try:
-            return await database.read(lambda connection: read_call(connection, call))
-        finally:
-            await database.close()
-
-    found = asyncio.run(look())
-    if found is None:
-        raise told.TraceError("there is no call of this id in the site's database")
-    if site.trace is None:
-        raise told.TraceError(f"{config}: no `trace` is kept: name a file for it")
-    for line in told.why_call(found, told.read_traces(site.trace), ZoneInfo(site.zone)):
-        typer.echo(line)
-
-
 @app.command()
 def demo(
     minutes: Annotated[float, typer.Option(help="Simulated minutes to play.", min=1)] = 60.0,

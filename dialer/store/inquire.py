@@ -44,9 +44,18 @@ def read_call(connection: Connection, attempt: str) -> CallOnRecord | None:
     ).one_or_none()
     if row is None:
         return None
-    moments = (
-        None if ms is None else from_ms(ms)
-        for ms in (row.originated_ms, row.live_ms, row.connected_ms, row.ended_ms)
+    return CallOnRecord(
+        attempt=attempt,
+        campaign=row.name,
+        outcome=row.outcome or "",
+        unserved=row.unserved,
+        originated=_moment(row.originated_ms),
+        live=_moment(row.live_ms),
+        connected=_moment(row.connected_ms),
+        ended=_moment(row.ended_ms),
+        patience_s=float(row.definition.get("patience_s", 2.0)),
     )
-    patience_s = float(row.definition.get("patience_s", 2.0))
-    return CallOnRecord(attempt, row.name, row.outcome or "", row.unserved, *moments, patience_s)
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else from_ms(ms)

@@ -35,9 +35,12 @@ class FixedRatio(PeerPacer):
 
     def __init__(self, *, ratio: float = 2.0) -> None:
         super().__init__()
-        if isinstance(ratio, str) or not 0 <= ratio <= 1_000:
+        try:
+            self.ratio = float(ratio)
+        except (TypeError, ValueError):
+            self.ratio = math.nan
+        if not 0 <= self.ratio <= 1_000:
             raise ValueError(f"ratio is {ratio}; must be a number from 0 to 1000")
-        self.ratio = ratio
 
     def lines(self, snapshot: FloorSnapshot) -> int:
         return math.floor(self.ratio * snapshot.idle) - coming(snapshot) - len(snapshot.waiting)
