@@ -16,7 +16,7 @@ def adapter_of(kind: Any) -> TypeAdapter[Any]:
 
 def encode(value: object, kind: type | None = None) -> bytes:
     """JSON of a view, a model or a list of them; `kind` where the type is not enough."""
-    return adapter_of(kind or type(value)).dump_json(value, fallback=_plain)
+    return adapter_of(kind or type(value)).dump_json(value, fallback=_plain, by_alias=True)
 
 
 def _plain(value: object) -> object:
