@@ -25,6 +25,7 @@ from dialer.server.app import Launch, Server
 from dialer.server.intake import Scope
 from dialer.server.load import load_site
 from dialer.web.inbound import INBOUND
+from dialer.web.lists import LISTS
 from simulator.pbx import AmiServer, contract_users
 from simulator.pbx.party import Scripted
 from tests.inbound.conftest import TOKEN
@@ -86,6 +87,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 ASKED = [
     *((route.method, route.path) for route in INBOUND),
+    *((route.method, route.path) for route in LISTS if route.takes is not None),
     ("POST", "/v1/campaigns/{campaign}/{action}"),
 ]
 
