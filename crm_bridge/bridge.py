@@ -276,7 +276,12 @@ class Bridge:
         count = PRUNE_MAX
         while count == PRUNE_MAX:
             async with self._database.transaction() as connection:
-                count = await upkeep.prune(connection, self._utc() - self._keep_s, limit=PRUNE_MAX)
+                count = await upkeep.prune(
+                    connection,
+                    self._utc() - self._keep_s,
+                    limit=PRUNE_MAX,
+                    fresh_too=not self._lanes,
+                )
                 await refs.prune(connection, self._utc() - self._keep_s)
 
     def _utc(self) -> float:

@@ -35,7 +35,7 @@ from crm_bridge.schedule import Answer, Verdict, judge
 LEASE_S = 60.0  # longer than any timeout; drawn out at half time while in hand
 HOLD_S = 1.0  # how long a message stands back behind somebody else's lease
 CLAIM_MAX = 500  # messages claimed in one transaction
-HELD_MAX = 2 * CLAIM_MAX  # messages in hand, in memory, per lane
+HELD_MAX = 4 * CLAIM_MAX  # messages in hand, in memory, per lane
 SETTLE_S = 0.05  # to gather what was delivered: nobody waits for its being written down
 TROUBLE_S = 1.0  # between attempts to reach a database that fails
 
@@ -129,13 +129,13 @@ class Lane:
         self._news.set()
 
     def hand(self) -> Hand | None:
-        """What the router may give us at once; None when all has to stand in the queue: the
-        endpoint takes nothing now, or older messages wait to be claimed."""
-        if self._fetch or self._behind or self.breaker.state is not Circuit.CLOSED:
+        """What the router may give us at once; None when the endpoint takes nothing now and its
+        messages have to stand in the queue. No room: older ones are to be claimed first."""
+        if self.breaker.state is not Circuit.CLOSED or self._allowed() == 0:
             return None
-        if self._allowed() == 0:
-            return None
-        return Hand(HELD_MAX - len(self._held), self._tail)
+        if self._fetch or self._behind:
+            return Hand(0)
+        return Hand(max(0, HELD_MAX - len(self._held)), self._tail)
 
     def take(self, due: Iterable[Due]) -> None:
         """Messages that the router has leased to us."""
@@ -239,7 +239,7 @@ class Lane:
             self._behind = claim.more or limit <= 0
         if claim.more or limit <= 0:
             self._fetch = True
-        if written:
+        if written or fetch:
             self._on_room()
         return due_at
 

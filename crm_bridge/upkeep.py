@@ -68,11 +68,14 @@ async def backlog(connection: AsyncConnection) -> dict[str, Backlog]:
     return found
 
 
-async def prune(connection: AsyncConnection, before: float, *, limit: int) -> int:
+async def prune(
+    connection: AsyncConnection, before: float, *, limit: int, fresh_too: bool = False
+) -> int:
     """Forget up to `limit` events from before that second; how many.
 
     An event goes when nothing of it is pending. Dead letters are forgotten too: whoever wanted to
-    replay them had the time, and they hold personal data; and so are events that nobody asked for.
+    replay them had the time, and they hold personal data. Events that were never routed stay for
+    who will; where nobody is to ask for them (`fresh_too`) they go too.
     """
     waiting = (
         sa.select(deliveries.c.seq)
@@ -83,7 +86,7 @@ async def prune(connection: AsyncConnection, before: float, *, limit: int) -> in
         (
             await connection.execute(
                 sa.select(events.c.seq)
-                .where(events.c.at < before, ~waiting)
+                .where(events.c.at < before, ~waiting, events.c.routed.is_(True) | sa.literal(fresh_too))
                 .order_by(events.c.seq)
                 .limit(limit)
             )

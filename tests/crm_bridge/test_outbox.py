@@ -205,6 +205,8 @@ async def test_old_events_are_forgotten_unless_somebody_still_waits_for_them(wor
         assert await upkeep.prune(connection, NOW + 99, limit=10) == 1
         left = await connection.execute(select(tables.events.c.seq).order_by(tables.events.c.seq))
         assert left.scalars().all() == [3, 4]
+        # Where no bridge has endpoints nobody will ask for the fourth.
+        assert await upkeep.prune(connection, NOW + 99, limit=10, fresh_too=True) == 1
 
 
 async def test_dead_letters_are_found_and_sent_again(world: World) -> None:
