@@ -18,9 +18,14 @@ from hypothesis import strategies as st
 from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
+from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
+from dialer.core.states import AgentState
 from dialer.server.gate import Gate
 from dialer.snapshot import Decision
+from dialer.store.byhand import find
+from dialer.store.lanes import put_in_lane
+from dialer.store.policy import Lane
 from tests.compliance.people import campaign
 from tests.compliance.test_store import facts, person
 from tests.store.world import World, disposition
@@ -39,7 +44,7 @@ class Play:
         self.stopped: set[str] = set()  # the stop is committed: we were told so
         self.dialled: list[str] = []
         self.wrong: list[str] = []
-        self.fetching: list[cmd.FetchLeads] = []
+        self.fetching: list[cmd.FetchLeads | cmd.FetchLeadFor] = []
         clock: Any = self
         self.gate = Gate(world.store, clock)
         self.floor = Floor("b1", self.gate.denied)
@@ -57,13 +62,14 @@ class Play:
                     self.dialled.append(command.phone)
                     if command.phone in self.stopped:
                         self.wrong.append(command.attempt)
-                case cmd.FetchLeads():
+                case cmd.FetchLeads() | cmd.FetchLeadFor():
                     self.fetching.append(command)
                 case (
                     cmd.RecordAttempt()
                     | cmd.RecordOutcome()
                     | cmd.RecordProgress()
                     | cmd.ReturnLeads()
+                    | cmd.RecordPreview()
                 ):
                     self.world.store.submit(command)
                     self.gate.submitted(command)
@@ -81,17 +87,38 @@ class Play:
         writer._on_committed = self.told
         self.post(ev.TrunkConfigured("main", "t", 50, SLOW))
         self.post(ev.LinkResynced("main", ()))
-        self.post(ev.CampaignStarted(ev.CampaignRules("spring", "main", "t", "+12125550199")))
+        rules = ev.CampaignRules("spring", "main", "t", "+12125550199", offer_after_s=0.0)
+        self.post(ev.CampaignStarted(rules))
+        for name in ("anna", "ben"):
+            self.post(ev.AgentLoggedIn(name, f"a-{name}", "main", name, ("spring",)))
+            self.post(ev.LegParked(f"a-{name}", f"PJSIP/{name}"))
+            self.post(ev.StatusChosen(name, ev.Status.READY))
         await self.fetch()
 
     async def fetch(self) -> None:
         while self.fetching:
             command = self.fetching.pop()
-            self.post(
-                await self.world.store.claim_leads(
-                    command.campaign, command.count, self.world.store.clock.utc()
-                )
-            )
+            store, now = self.world.store, self.world.store.clock.utc()
+            if isinstance(command, cmd.FetchLeadFor):
+                self.post(await store.claim_lead_for(command, now))
+            else:
+                self.post(await store.claim_leads(command.campaign, command.count, now))
+
+    async def by_hand(self, phone: str) -> None:
+        """An agent asks for this very number: looked up now, called when it comes to it."""
+        store = self.world.store
+        lead = await store.database.read(lambda c: find(c, store.context, "spring", phone=phone))
+        if lead is not None:
+            self.post(ev.ManualCallAsked("ben", replace(lead, mode=Mode.MANUAL)))
+
+    def look(self, accept: bool) -> None:
+        for agent in self.floor.agents.values():
+            if agent.state is AgentState.PREVIEW and agent.lead is not None:
+                number = agent.lead.lead_id
+                if accept:
+                    self.post(ev.PreviewAccepted(agent.name, number))
+                else:
+                    self.post(ev.PreviewSkipped(agent.name, number, "no"))
 
     async def step(self, what: str, n: int) -> None:
         store = self.world.store
@@ -130,13 +157,21 @@ class Play:
                     break
             case "fetch":
                 await self.fetch()
+            case "hand":
+                await self.by_hand(phone)
+            case "look":
+                self.look(n % 3 > 0)
+            case "webhook":  # committed, and told to the core as the server does
+                await store.suppress([phone], "crm")
+                self.stopped.add(phone)
+                self.post(ev.LeadSuppressed(phones=frozenset({phone})))
 
 
 steps = st.lists(
     st.tuples(
         st.sampled_from(
             ["lines", "lines", "flush", "flush", "time", "time", "stop", "race", "word", "fetch",
-             "end"]
+             "fetch", "hand", "hand", "look", "look", "webhook", "end"]
         ),
         st.integers(0, 7),
     ),
@@ -154,6 +189,10 @@ def test_nobody_is_called_after_the_stop_is_committed(told: list[tuple[str, int]
         play = Play(world)
         try:
             await world.load(*(person(n + 2, f"+1212555010{n}") for n in range(LEADS)))
+            context = world.store.context
+            await world.store.database.write(  # some are an agent's to decide on
+                lambda c: put_in_lane(c, context, [1, 2], Lane(mode="preview"))
+            )
             await play.begin()
             for what, n in told:
                 await play.step(what, n)
@@ -163,7 +202,10 @@ def test_nobody_is_called_after_the_stop_is_committed(told: list[tuple[str, int]
                 play.carry_out(play.floor.tick(play.now))
             await world.store.flush()
             assert play.wrong == []
-            assert len(play.dialled) == len(set(play.dialled))
+            made = await world.value("SELECT count(*) FROM attempts WHERE outcome <> 'cancelled'")
+            assert len(play.dialled) <= made + await world.value(
+                "SELECT count(*) FROM attempts WHERE outcome IS NULL"
+            )
             open_ones = await world.rows("SELECT phone FROM attempts WHERE outcome IS NULL")
             assert {row.phone for row in open_ones} <= set(play.dialled)
             return play
