@@ -25,6 +25,7 @@ RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 10.0
 LOGIN_TRIES_MAX = 20
 _FRAME_BYTES_MAX = 1 << 20
+_ON_ITS_WAY = ("dialling", "ringing", "answered", "connecting")  # stages of a call before the talk
 _REPLY_LIMIT_S = 600.0  # simulated; at speed 30 that is 20 s of the real network
 
 
@@ -65,6 +66,8 @@ class Manners:
     hangs_up_share: float = 0.4  # of conversations that the agent is the one to end
     disposes_early_share: float = 0.15  # chooses the code while still talking
     login_spread_s: float = 20.0
+    preview_mean_s: float = 12.0  # looking at a lead before it is called
+    skips_share: float = 0.1  # of the leads looked at
     goodbye_s: float = 30.0  # at the end of the shift, to end a conversation
     machine_codes: tuple[str, ...] = ("answering_machine", "machine", "voicemail", "am")
     weights: dict[str, float] = field(default_factory=dict)  # by code; others weigh 1
@@ -78,6 +81,8 @@ class Tally:
     calls: int = 0
     hang_ups: int = 0
     breaks: int = 0
+    accepts: int = 0  # of leads in preview
+    skips: int = 0
     reconnects: int = 0
     dispositions: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)  # by what the server said
@@ -172,6 +177,7 @@ class _Person:
         self._due: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=100)
         self._break_due_s = 0.0
         self._talking = False
+        self._considers = 0  # the lead in preview; 0: none
         self._reasons: list[str] = []  # break codes to choose from
 
     async def work(self) -> None:
@@ -257,8 +263,12 @@ class _Person:
 
     def _look(self, picture: dict[str, Any]) -> None:
         call = picture["call"]
+        self._consider(picture.get("offer"))
         self._reasons = picture["break_reasons"]
         self._talking = call is not None and call["ended_at"] is None
+        if call is not None and call.get("stage") in _ON_ITS_WAY:
+            call = None  # it rings, for this agent: nothing to be done
+            self._talking = False
         if call is None:
             self._attempt = ""
             if picture["state"] == "break" and self._timer is None and not self._leaving:
@@ -277,6 +287,29 @@ class _Person:
             and picture["state"] in ("break", "signing on", "phone lost")
             and self._timer is None
         )
+
+    def _consider(self, offer: dict[str, Any] | None) -> None:
+        """Look at a lead for a while, then have it called or leave it."""
+        number = 0 if offer is None else offer["lead"]["lead_id"]
+        if number == self._considers:
+            return
+        self._considers = number
+        if offer is None:
+            return
+        self._stop_timer()
+        looks_s = self._rng.uniform(0.3, 1.7) * self._manners.preview_mean_s
+        self._after(looks_s, self._decide, number, offer["skip_reasons"])
+
+    def _decide(self, number: int, reasons: list[str]) -> None:
+        if self._considers != number:
+            return
+        if self._leaving or self._rng.random() < self._manners.skips_share:
+            self._tally.skips += 1
+            reason = self._rng.choice(reasons) if reasons else "not now"
+            self._say({"type": "skip", "lead_id": number, "reason": reason})
+        else:
+            self._tally.accepts += 1
+            self._say({"type": "accept", "lead_id": number})
 
     def _answer(self, call: dict[str, Any]) -> None:
         self._stop_timer()

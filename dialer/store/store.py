@@ -29,6 +29,7 @@ from dialer.store import (
     callbacks,
     claims,
     decisions,
+    kinship,
     promises,
     recovery,
     stepping,
@@ -46,7 +47,7 @@ from dialer.store.liststore import Incoming, ListStore
 from dialer.store.migrate import upgrade_database
 from dialer.store.ownership import Ownership, take_ownership
 from dialer.store.policy import Policy
-from dialer.store.schema import abandon_account, campaigns, outcome_counts
+from dialer.store.schema import campaigns, outcome_counts
 from dialer.store.staged import Duplicate, StagedLead
 from dialer.store.users import UserBook
 from dialer.store.writer import QUEUE_MAX, Commit, StoreClosed, Writer
@@ -154,13 +155,9 @@ class Store:
         self.context.campaigns[name] = known
 
     async def started_at(self, campaign: str) -> datetime | None:
-        """When the campaign's first attempt was made: its first legal block begins there."""
-        ms = await self.database.read(
-            lambda c: c.scalar(
-                sa.select(campaigns.c.started_ms).where(campaigns.c.name == campaign)
-            )
-        )
-        return None if ms is None else from_ms(ms)
+        """When the first attempt of the campaign's offer was made: its first legal block begins
+        there, whatever the campaign was called then."""
+        return await self.database.read(partial(kinship.began, campaign=campaign))
 
     async def overview(self) -> list[tuple[str, tuple[int, ...]]]:
         """Every campaign with its leads: total, waiting, busy, held, done; and ended attempts."""
@@ -382,21 +379,9 @@ class Store:
     async def abandon_history(
         self, campaign: str, since: datetime
     ) -> list[tuple[datetime, int, int]]:
-        """Rows (minute, live answers, of them abandoned) since then, in order of time."""
-        rows = await self.database.read(
-            lambda c: c.execute(
-                sa.select(
-                    abandon_account.c.minute, abandon_account.c.live, abandon_account.c.abandoned
-                )
-                .join(campaigns, campaigns.c.id == abandon_account.c.campaign_id)
-                .where(
-                    campaigns.c.name == campaign,
-                    abandon_account.c.minute >= to_ms(since) // 60_000,
-                )
-                .order_by(abandon_account.c.minute)
-            ).all()
-        )
-        return [(from_ms(minute * 60_000), live, abandoned) for minute, live, abandoned in rows]
+        """Rows (minute, live answers, of them abandoned) of the campaign's offer since then, in
+        order of time."""
+        return await self.database.read(partial(kinship.account, campaign=campaign, since=since))
 
     async def outcomes(self, campaign: str) -> dict[str, int]:
         """Ended attempts by outcome, since ever."""
