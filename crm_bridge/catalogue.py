@@ -34,6 +34,9 @@ within the endpoint's timeout (15 s unless configured) and work afterwards.
 different leads in any order. What is not answered with 2xx is tried again for three days and then
 kept as a dead letter, which can be replayed. **Real-time** events are sent at once or not at all,
 and carry no `sequence`.
+
+Nothing tells yet, and so there is no type for it: a callback that comes due or was missed, a number
+taken off the do-not-call list, a recording that is ready, a call on hold or transferred.
 """
 
 

@@ -82,11 +82,12 @@ async def prune(
         .where(deliveries.c.seq == events.c.seq, deliveries.c.state == PENDING)
         .exists()
     )
+    known = events.c.routed.is_(True) | sa.literal(fresh_too)
     old = (
         (
             await connection.execute(
                 sa.select(events.c.seq)
-                .where(events.c.at < before, ~waiting, events.c.routed.is_(True) | sa.literal(fresh_too))
+                .where(events.c.at < before, ~waiting, known)
                 .order_by(events.c.seq)
                 .limit(limit)
             )
