@@ -4,6 +4,7 @@ schema is the models'."""
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -197,25 +198,29 @@ def test_lint_asks_the_campaign_for_its_queues(tmp_path: Path) -> None:
     told = RUN.invoke(app, ["strategy", "lint", str(EXAMPLE), "--campaign", str(CAMPAIGN)])
     assert isinstance(told.exception, FileError)
     assert any("has no queue late-stage" in one for one in told.exception.faults)
-    fitting = tmp_path / "campaign.yaml"
-    queues = ", ".join(f"{{name: {one}}}" for one in ("general", "late-stage", "supervisors"))
-    text = f"{CAMPAIGN.read_text(encoding='utf-8')}\nqueues: [{queues}]\n"
-    fitting.write_text(text, encoding="utf-8")
+    fitting = fitted(tmp_path, "")
     told = RUN.invoke(app, ["strategy", "lint", str(EXAMPLE), "--campaign", str(fitting)])
     assert told.exit_code == 0, told.output
+
+
+def fitted(tmp_path: Path, more: str) -> Path:
+    """The examples, with a campaign that has the strategy's queues."""
+    folder = tmp_path / "site"
+    shutil.copytree(EXAMPLE.parent, folder)
+    queues = ", ".join(f"{{name: {one}}}" for one in ("general", "late-stage", "supervisors"))
+    campaign = folder / "campaign.yaml"
+    text = campaign.read_text(encoding="utf-8")
+    campaign.write_text(f"{text}\nqueues: [{queues}]\n{more}", encoding="utf-8")
+    return campaign
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> dict[str, str]:
     """A campaign with the example's strategy, and an empty database."""
-    queues = ", ".join(f"{{name: {one}}}" for one in ("general", "late-stage", "supervisors"))
-    text = CAMPAIGN.read_text(encoding="utf-8")
-    text += f"\nstrategy: collections.yaml\nqueues: [{queues}]\n"
-    (tmp_path / "campaign.yaml").write_text(text, encoding="utf-8")
-    (tmp_path / "collections.yaml").write_bytes(EXAMPLE.read_bytes())
+    campaign = fitted(tmp_path, "strategy: collections.yaml\n")
     return {
-        "campaign": str(tmp_path / "campaign.yaml"),
-        "strategy": str(tmp_path / "collections.yaml"),
+        "campaign": str(campaign),
+        "strategy": str(campaign.with_name("collections.yaml")),
         "list": str(EXAMPLE.parent / "accounts.csv"),
         "database": f"sqlite:///{tmp_path / 'd.db'}",
     }
