@@ -60,6 +60,21 @@ def test_the_configuration_is_whole_and_its_secrets_are_not_for_everybody(tmp_pa
     assert "message.harbour" in done.stderr  # still the default: says so
 
 
+def test_a_phone_in_the_browser_has_a_web_socket_and_nothing_else_has(tmp_path: Path) -> None:
+    for name, more, enabled in (
+        ("without", "", "enabled = no"),
+        ("with", "browser = true\n[browser]\nport = 8123\n", "bindport = 8123"),
+    ):
+        (tmp_path / "site.toml").write_text(GOOD + more)
+        done = render("write", tmp_path / "site.toml", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        local = tmp_path / name / "local"
+        assert enabled in (local / "http.conf").read_text()
+        phones = (local / "pjsip.conf").read_text()
+        assert ("[agent1](overdial-browser)" in phones) is bool(more)
+        assert ("protocol = ws" in phones) is bool(more)
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -71,6 +86,9 @@ def test_the_configuration_is_whole_and_its_secrets_are_not_for_everybody(tmp_pa
         (GOOD.replace('"agent1"', '"agent 1"'), "phones[1].name"),
         (GOOD.replace('"agent1"', '"carrier"'), "'carrier' is given to two"),
         (GOOD.replace('password = "three"', ""), "phones[1].password: is missing"),
+        (GOOD + "browser = true\n", "phones[1].browser: needs Asterisk's web server"),
+        (GOOD + "browser = 1\n", "phones[1].browser: must be true or false"),
+        (GOOD + '[browser]\ntls_key = "/k"\n', "browser.tls_key: goes with tls_certificate"),
         (GOOD + "[rtp]\nstart = 2000\nend = 2001\n", "rtp.end"),
         (GOOD + "[rtpp]\nstart = 2000\n", "rtpp"),
         (GOOD + "[[broken\n", "line"),
