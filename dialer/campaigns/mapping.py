@@ -99,20 +99,20 @@ def choose(
     `asked` is target -> header and wins over `saved` (target by header), which wins over guesses.
     Raises `FileError` when something asked for is not there, or no column holds numbers.
     """
-    names = [cell.strip() for cell in header]
-    faults = []
+    names = [cell.strip() or f"column {n}" for n, cell in enumerate(header, start=1)]
     if len(names) > COLUMNS_MAX:
         raise FileError([f"{where}: has {len(names)} columns, {COLUMNS_MAX} at most"])
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
+    if _is_data(names, region):  # first of all: other faults name the columns
+        raise FileError(
+            [f"{where}: looks like data and not like a header: the first line names the columns"]
+        )
+    faults = []
+    for name in sorted({name for name in names if names.count(name) > 1}):
         faults.append(f"{where}: column {name!r} is there twice: rename one")
     chosen, wrong = _asked(asked, names)
     faults += wrong
-    if saved and not faults and set(saved) >= {name for name in names if name}:
-        chosen = {name: saved[name] for name in names if name} | chosen
-    if not faults and _is_data(names, region):
-        faults.append(
-            f"{where}: looks like data and not like a header: the first line names the columns"
-        )
+    if saved and not faults and set(saved) >= set(names):
+        chosen = {name: saved[name] for name in names} | chosen
     if faults:
         raise FileError(faults)
     targets = _guessed(names, chosen)
@@ -121,10 +121,10 @@ def choose(
         raise FileError(
             [
                 f"{where}: no column looks like a phone number among "
-                f"{', '.join(name for name in names if name)}: name it with --map phone=<column>"
+                f"{', '.join(names)}: name it with --map phone=<column>"
             ]
         )
-    return tuple(Column(n, name or f"column {n + 1}", targets[n]) for n, name in enumerate(names))
+    return tuple(Column(n, name, targets[n]) for n, name in enumerate(names))
 
 
 def _asked(asked: Mapping[str, str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -141,7 +141,7 @@ def _asked(asked: Mapping[str, str], names: Sequence[str]) -> tuple[dict[str, st
         elif column not in names:
             faults.append(
                 f"--map {target}={column}: the file has no column {column!r}; it has "
-                f"{', '.join(name for name in names if name)}"
+                f"{', '.join(names)}"
             )
         elif chosen.get(column, plain) != plain:
             faults.append(f"--map {target}={column}: the column is {chosen[column]} already")
