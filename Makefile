@@ -20,21 +20,21 @@ run: $(VENV)/.run-ready pages
 test: $(VENV)/.dev-ready $(if $(NODE),web/node_modules/.package-lock.json)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run $(ARGS)
 
+# Sources that were changed here and are newer than what is built; a clean checkout is built already.
 .PHONY: pages
-ifeq ($(NODE),1)
-pages: $(STATIC)/index.html
-else
 pages:
+ifeq ($(NODE),1)
+	@if [ -n "$$(find $(PAGES) -newer $(STATIC)/index.html | head -n 1)" ] && \
+	  [ -n "$$(git status --porcelain -- web 2>/dev/null)" ]; then \
+	  $(MAKE) --no-print-directory web/node_modules/.package-lock.json && \
+	  (cd web && npm run --silent build -- --logLevel warn) || \
+	  echo "The pages could not be built (see above): those that are there are used"; fi
 endif
-
-$(STATIC)/index.html: $(PAGES) | web/node_modules/.package-lock.json
-	@cd web && npm run --silent build -- --logLevel warn
-	@touch $@
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	@echo "Installing what the pages are built with into web/node_modules (once)"
-	@cd web && npm ci --silent --no-progress
-	@touch $@
+	@(cd web && npm ci --silent --no-progress) && touch $@ || \
+	  echo "npm could not install it: the pages stay as they are, and their build is not tested"
 
 web: $(VENV)/.dev-ready web/node_modules/.package-lock.json
 	@$(BIN)/python web/make_types.py

@@ -278,3 +278,24 @@ async def test_axe_finds_nothing_serious_in_either_scheme(desk: Desk, browser: B
         await tab.sees("dialog", "Find a customer")
         assert await tab.serious() == []
         await tab.page.context.close()
+
+
+async def test_pages_of_the_others_are_usable_and_fit(desk: Desk, browser: Browser) -> None:
+    """Managers', engineers' and administrators' pages; this server has no lists and no bridge, and
+    they say so instead of staying blank."""
+    tab = await tab_of(browser)
+    await tab.sign_in(desk.url, "root", STAFF_PASSWORD)
+    await expect(tab.page.locator("nav a").first).to_be_visible()
+    seen = []
+    for path in await tab.page.eval_on_selector_all("nav a", "all => all.map((a) => a.pathname)"):
+        await tab.page.click(f'nav a[href="{path}"]')
+        await expect(tab.page.locator("main h1")).to_be_visible()
+        await expect(tab.page.locator(f'nav a[href="{path}"]')).to_have_attribute(
+            "aria-current", "page"
+        )
+        assert await tab.serious() == [], path
+        await tab.fits(390)
+        await tab.page.set_viewport_size({"width": 1440, "height": 900})
+        seen.append(path)
+    assert {"/wallboard", "/lists", "/reports", "/pacing", "/deliveries", "/users"} <= set(seen)
+    assert not tab.complaints
