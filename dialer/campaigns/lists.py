@@ -25,6 +25,7 @@ from dialer.store.preview import Verdict
 from dialer.store.staged import Across, Again, Duplicate, Where
 from dialer.store.store import Store
 
+READING = 0.6  # of an import's time; the rest is the making of leads
 APART_FROM = 1_000_000  # bytes: some ten thousand rows, a second of reading
 
 
@@ -210,7 +211,7 @@ class _Job:
             async for piece in read:
                 assert isinstance(piece, Piece), "the heading came"
                 await self._put(incoming, piece, log)
-                progress(report.rows, piece.share)
+                progress(report.rows, piece.share * (1.0 if report.dry_run else READING))
             if self.wishes.strict and report.rejected and not report.dry_run:
                 raise FileError([self._refusal(log)])
             if report.dry_run:
@@ -227,9 +228,12 @@ class _Job:
 
     async def _finish(self, incoming: Incoming, who: str, progress: Told) -> None:
         lists, report = self.store.lists, self.report
-        done = await lists.finish(
-            incoming, report.rejected, who, self._detail(), lambda made: progress(made, 1.0)
-        )
+        whole = max(1, report.accepted + report.updated)
+
+        def told(made: int) -> None:
+            progress(report.rows, READING + (1.0 - READING) * min(1.0, made / whole))
+
+        done = await lists.finish(incoming, report.rejected, who, self._detail(), told)
         report.list_id = incoming.list_id
         report.accepted, report.updated = done.made, done.updated
         report.came_meanwhile, report.concerned = done.late, done.concerned

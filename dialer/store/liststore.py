@@ -38,6 +38,7 @@ class Incoming:
         self.again = again
         self.scratch = Scratch()
         self.chunks = 0
+        self.stranger = False  # the campaign is known for this dry run only
 
 
 class ListStore:
@@ -63,20 +64,21 @@ class ListStore:
 
     async def rehearse(self, policy: Policy, again: Again | None = None) -> Incoming:
         """Open a dry run, also for a campaign that is not in the database; end it by `drop`."""
-        name = policy.name
-        if name not in self._context.campaigns:
+        incoming = Incoming(policy.name, None, again or Again())
+        if policy.name not in self._context.campaigns:
+            incoming.stranger = True
             row = await self._database.read(
                 lambda c: c.execute(
                     sa.select(campaigns.c.id, campaigns.c.started_ms).where(
-                        campaigns.c.name == name
+                        campaigns.c.name == policy.name
                     )
                 ).first()
             )
             known = KnownCampaign(0, policy, False)
             if row is not None:
                 known = KnownCampaign(row.id, policy, row.started_ms is not None)
-            self._context.campaigns[name] = known
-        return Incoming(name, None, again or Again())
+            self._context.campaigns[policy.name] = known
+        return incoming
 
     async def stage(self, incoming: Incoming, staged: Sequence[StagedLead]) -> list[Duplicate]:
         """Put checked rows aside; what is there already is left out and told."""
@@ -183,6 +185,8 @@ class ListStore:
     async def drop(self, incoming: Incoming) -> None:
         """Forget an import that is not to be finished."""
         incoming.scratch.close()
+        if incoming.stranger:
+            self._context.campaigns.pop(incoming.campaign, None)
         if (list_id := incoming.list_id) is not None:
             await self._database.write(partial(imports.drop_import, list_id=list_id))
 

@@ -118,6 +118,22 @@ async def test_the_second_import_of_a_list_brings_nothing(store: Store, tmp_path
     assert await rows(store, "SELECT count(*) FROM leads") == [(2,)]
 
 
+async def test_progress_goes_one_way(store: Store, tmp_path: Path) -> None:
+    lines = "\n".join(f"{n},+1212555{n:04d}" for n in range(100, 2_300))
+    for dry_run in (True, False):
+        seen: list[tuple[int, float]] = []
+        await bring(
+            store,
+            tmp_path,
+            f"id,phone\n{lines}\n",
+            dry_run=dry_run,
+            progress=lambda rows, share, seen=seen: seen.append((rows, share)),
+        )
+        assert seen == sorted(seen)
+        assert seen[0][1] < 1.0
+        assert seen[-1] == (2_200, 1.0)
+
+
 async def test_a_dry_run_changes_nothing(store: Store, tmp_path: Path) -> None:
     report = await bring(store, tmp_path, "id,phone\n1,2125550101\n2,x\n", dry_run=True)
     assert (report.accepted, report.rejected, report.list_id) == (1, 1, None)
