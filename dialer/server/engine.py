@@ -17,6 +17,7 @@ from dialer.clock import Clock
 from dialer.core import commands as cmd
 from dialer.core.events import AttemptRecorded, AttemptRefused, CampaignPaused, Event
 from dialer.core.floor import Floor
+from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
 from dialer.core.states import CampaignState
 from dialer.server.changes import Changes
@@ -129,8 +130,10 @@ class Engine:
         """The database would not have `command`."""
         if isinstance(command, cmd.RecordAttempt):
             self.post(AttemptRefused(command.attempt, why))
-            # Whatever refused it may have left the lead in our claim; one that is not stays put.
-            self._record(cmd.ReturnLeads(command.lead.campaign, (command.lead.lead_id,)))
+            # Whatever refused it may have left the lead in our claim; one that is not stays put. A
+            # call by hand has no claim: the lead may be in the hopper, which keeps it.
+            if command.booking is None or command.booking.mode is not Mode.MANUAL:
+                self._record(cmd.ReturnLeads(command.lead.campaign, (command.lead.lead_id,)))
         else:
             log.warning("the store refused a record", kind=type(command).__name__, why=why)
 

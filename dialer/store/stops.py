@@ -19,7 +19,7 @@ from crm_bridge import events as crm
 from dialer.campaigns.strategy.model import Trigger
 from dialer.campaigns.strategy.steps import Happened
 from dialer.store.bulk import rows_among
-from dialer.store.callbacks import forget
+from dialer.store.callbacks import Agreed, agree, forget
 from dialer.store.context import Context, to_ms
 from dialer.store.decisions import lock_keys
 from dialer.store.promises import keep_promises
@@ -268,6 +268,7 @@ def call_back(
         raise NotNow(f"The account is stopped: {holds.value}.")
     concerned: set[int] = set()
     found = leads_of(connection, source, external_id, campaign)
+    names = {known.id: name for name, known in context.campaigns.items()}
     for lead in found:
         held = lead.state == LeadState.HELD.value and not lead.why.startswith((STOPPED, RESTED))
         if held or lead.why == "do not call" or _suppressed(connection, lead.id):
@@ -283,6 +284,8 @@ def call_back(
             )
         )
         concerned.add(lead.id)
+        if name := names.get(lead.campaign_id):
+            agree(connection, context, Agreed(lead.id, name, "", "", at, None, now))
     if uses_strategies(context):
         asked = Happened(Trigger.CALLBACK, to_ms(at))
         happened_to(connection, context, concerned, asked, now)
