@@ -45,6 +45,9 @@ class Paper:
     def fetch(self, command: cmd.FetchLeads) -> None:
         pass
 
+    def fetch_for(self, command: cmd.FetchLeadFor) -> None:
+        pass
+
     @property
     def writer_depth(self) -> int:
         return 0
