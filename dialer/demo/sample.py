@@ -9,7 +9,7 @@ import random
 from datetime import date, timedelta
 from pathlib import Path
 
-COLUMNS = ("account", "name", "phone", "state", "balance", "due_date", "product")
+COLUMNS = ("account", "name", "phone", "state", "balance", "due_date", "product", "born")
 
 # Area codes and their states: four time zones of the United States.
 AREAS = (
@@ -38,7 +38,7 @@ def write_accounts(path: Path, count: int, seed: int, today: date) -> None:
     """Write `count` accounts, each with a number of its own. ValueError above `ACCOUNTS_MAX`."""
     if not 0 < count <= ACCOUNTS_MAX:
         raise ValueError(f"a sample list has 1 to {ACCOUNTS_MAX} accounts, not {count}")
-    rng = random.Random(f"accounts/{seed}")
+    rng, born = random.Random(f"accounts/{seed}"), random.Random(f"born/{seed}")
     places = [(area, state, line) for area, state in AREAS for line in range(PER_AREA)]
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
@@ -53,5 +53,6 @@ def write_accounts(path: Path, count: int, seed: int, today: date) -> None:
                     f"{rng.lognormvariate(5.8, 0.8):.2f}",
                     (today - timedelta(days=rng.randint(20, 180))).isoformat(),
                     rng.choice(_PRODUCTS),
+                    (date(1950, 1, 1) + timedelta(days=born.randint(0, 18_000))).isoformat(),
                 )
             )

@@ -76,6 +76,9 @@ def write_site(
     if strategy is not None:
         campaign += f"\nstrategy: {json.dumps(str(strategy.resolve()))}\n{_queues(strategy)}"
     (directory / "campaign.yaml").write_text(campaign, encoding="utf-8")
+    (directory / "script.md").write_text(_SCRIPT, encoding="utf-8")
+    (directory / "knowledge").mkdir(exist_ok=True)
+    (directory / "knowledge" / "payments.md").write_text(_PAYMENTS, encoding="utf-8")
     _write(directory / "crm.yaml", _crm(crm_url, secrets.webhook))
     return _write(
         directory / "dialer.yaml",
@@ -146,6 +149,14 @@ retry:
   busy: {{after: 10m, max: 3}}
   machine: {{after: 30m, max: 2}}
 
+screen:
+  masked: [balance]
+  verify:
+    identifiers: [{{field: born, label: Date of birth}}, {{field: state, label: State}}]
+    need: 2
+  script: script.md
+  knowledge: knowledge
+
 dispositions:
   - {{code: promise, label: Promise to pay, requires: [amount, due_on], emits: promise,
      hot_key: "1"}}
@@ -155,6 +166,37 @@ dispositions:
   - {{code: wrong_number, label: Wrong number, category: wrong_party, next: do_not_call}}
   - {{code: machine, label: Answering machine, category: no_contact, next: retry, after: 2h}}
   - {{code: do_not_call, label: Do not call, next: do_not_call, hot_key: "9", confirm: true}}
+"""
+
+
+_SCRIPT = """\
+## Greeting {required}
+
+Good day, my name is {{ agent }}. Am I speaking with **{{ name }}**?
+
+## Who is it {required} {verify}
+
+Ask for the date of birth and the state. *Never read them out.*
+
+## Why we call {required}
+
+This is an attempt to collect a debt, and any information will be used for that purpose. It is about
+your {{ product }}: {{ balance }}, due since {{ due_date }}.
+
+## Agree on something
+
+1. Can it be paid today? See the page *Ways to pay*.
+2. Not today: a day and an amount that will be kept. Repeat both.
+"""
+
+_PAYMENTS = """\
+# Ways to pay
+
+| Way | How long it takes | What the customer needs |
+|---|---|---|
+| Bank transfer | one to two days | the account's number as reference |
+| Card by phone | at once | **pause the recording** before any digit is said |
+| Portal | at once | the letter with the access code |
 """
 
 
