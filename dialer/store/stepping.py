@@ -160,6 +160,9 @@ def standings(
     ids = list(lead_ids)
     if not ids or not uses_strategies(context):
         return {}
+    if connection.dialect.name == "postgresql":  # the lead first, as all others lock them
+        locking = sa.select(leads.c.id).where(leads.c.id.in_(ids)).order_by(leads.c.id)
+        connection.execute(locking.with_for_update())
     rows = connection.execute(
         _STANDING.where(lead_steps.c.lead_id.in_(ids)).with_for_update(of=lead_steps)
     ).all()
