@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from playwright.async_api import Browser, expect
 
-from dialer.server.face import LinkView
+from dialer.server.face import LinkView, OfferView
 from dialer.web.app import WebServer
 from dialer.web.settings import WebSettings
 from tests.browser.tab import PASSWORD, Tab, tab_of
@@ -102,6 +102,36 @@ async def test_callbacks_carry_a_zone_and_do_not_call_asks_again(
     await page.keyboard.press("5")
     await expect(page.locator("#save")).to_be_hidden()
     assert desk.face.heard[-1] == ("dispose", "ada", second, "dnc", "", "")
+    assert not tab.complaints
+
+
+async def test_previews_and_calls_by_hand_by_keyboard(desk: Desk, browser: Browser) -> None:
+    tab = await _agent(desk, browser)
+    page = tab.page
+    offer = OfferView("spring", ADA, desk.face.now + 40.0, "back", skip_reasons=("no time",))
+    desk.face.seat("ada", state="preview", offer=offer)
+    await tab.sees("#offer-name", "Erika Mustermann")
+    assert await tab.serious() == []
+    await page.keyboard.press("x")
+    await expect(page.locator("#skip-reason")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#offer-name")).to_be_hidden()
+    assert ("skip", "ada", "41", "no time", "") in desk.face.heard
+    desk.face.seat("ada", state="preview", offer=offer)
+    await tab.sees("#offer-name", "Erika")
+    await page.keyboard.press("a")
+    await expect(page.locator("#offer-name")).to_be_hidden()
+    assert ("accept", "ada", "41") in desk.face.heard
+
+    desk.face.seat("ada", state="ready")
+    await tab.sees("#state-text", "Ready")
+    await page.keyboard.press("d")
+    await page.locator("#dial-number").focus()
+    await page.keyboard.type("+4930901820")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("dialog")).to_be_hidden()
+    assert ("dial", "ada", "spring", "+4930901820", "") in desk.face.heard
     assert not tab.complaints
 
 

@@ -2,7 +2,7 @@
 // Alt they work there too.
 
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { tinykeys } from "tinykeys";
 
 const KEPT = "overdial.hotkeys";
@@ -16,7 +16,8 @@ function typing(event: KeyboardEvent): boolean {
 
 /** `bindings`: a key ("r", "1", "/") to what it does, while the caller is on the screen. */
 export function useKeys(bindings: Record<string, () => void>): void {
-  useEffect(() => {
+  // Before the screen is painted: whoever sees a thing can press its key.
+  useLayoutEffect(() => {
     const all: Record<string, (event: KeyboardEvent) => void> = {};
     for (const [key, act] of Object.entries(bindings)) {
       const press = (event: KeyboardEvent) => {
