@@ -1,7 +1,7 @@
 """Measure the pacing: time per decision, speed of the fast simulator, and the figures it reaches.
 
 python -m bench.pacing decisions            p50/p99 per decision of `forward`, as shipped
-python -m bench.pacing speed                seconds per simulated 8-hour day
+python -m bench.pacing speed                CPU seconds per simulated 8-hour day
 python -m bench.pacing optimum --days 6     against the exact optimum of exponential floors
 python -m bench.pacing base --days 6        against the base world's table
 """
@@ -71,12 +71,12 @@ def decisions(count: int) -> None:
 
 def speed() -> None:
     run_day(base_world(2), 1)  # compile, or load from the cache
-    print("agents  seconds per 8-hour day (forward)  decisions  lines")
+    print("agents  CPU seconds per 8-hour day (forward)  decisions  lines")
     for agents in (20, 100, 1_000):
-        start = time.perf_counter()
+        start = time.process_time()
         day = run_day(base_world(agents), 1)
-        took = time.perf_counter() - start
-        print(f"{agents:6d}  {took:10.2f}  {day.decisions:20d}  {day.launched:9d}")
+        took = time.process_time() - start
+        print(f"{agents:6d}  {took:14.2f}  {day.decisions:20d}  {day.launched:9d}")
 
 
 def _row(name: str, days: list[DayResult], goal: float) -> None:

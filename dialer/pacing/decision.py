@@ -66,7 +66,7 @@ REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
 REBUILD_AGE = 0.05  # of the time since the first decision
 # The normal law is asked first, because it costs next to nothing: a risk of so much by it is
 # above theta by any reckoning. It is least exact on the smallest floors.
-SURE_TIMES, SURE_TIMES_SMALL, SURE_ABOVE = 4.0, 100.0, 0.05
+SURE_TIMES, SURE_TIMES_SMALL, SURE_ABOVE = 2.0, 60.0, 0.02
 
 
 @compiled

@@ -50,7 +50,7 @@ TALK_STEP = 1.0  # s
 TALK_STEPS = 52  # reach of the lines' tables and the longest patience
 EXACT_MAX = 48  # agents up to which sums are convolved exactly
 TALK_PRIOR_S = 120.0  # a conversation of age a is first taken to last about as long again
-RING_PRIOR = 0.035  # per s, each of answered and ended: cautious, half of the lines answered
+RING_ANSWERED, RING_ENDED = 0.02, 0.04  # per s: cautious, a third of the lines answered
 
 
 @compiled
@@ -132,17 +132,21 @@ def rebuild(
     for k in range(TALK_STEPS + 1):
         wrap_done[k] = stays * (1.0 - math.exp(-cumulative_at(wrap_cumulative, k * TALK_STEP)))
     talk_over = np.empty((TALK_BINS, TALK_STEPS + 1))
+    edges = np.empty(TALK_BINS)  # where each bin ends; the last is open
+    stays_on = np.empty(TALK_BINS)  # chance to talk on through one step in the bin
     for b in range(TALK_BINS):
-        age = 0.5 * (talk_edge(b) + talk_edge(b + 1))
-        if b == 0:
-            age = 0.0
+        edges[b] = talk_edge(b + 1) if b < TALK_BINS - 1 else math.inf
+        stays_on[b] = math.exp(-talk_hazard[b] * TALK_STEP)
+    for b in range(TALK_BINS):
+        age = 0.0 if b == 0 else 0.5 * (talk_edge(b) + talk_edge(b + 1))
         alive = 1.0
+        at = b
         talk_over[b, 0] = 0.0
         for k in range(TALK_STEPS):
-            at = talk_bin(age + (k + 0.5) * TALK_STEP)
-            stay = math.exp(-talk_hazard[at] * TALK_STEP)
-            talk_over[b, k + 1] = alive * (1.0 - stay)
-            alive *= stay
+            while age + (k + 0.5) * TALK_STEP >= edges[at]:
+                at += 1
+            talk_over[b, k + 1] = alive * (1.0 - stays_on[at])
+            alive *= stays_on[at]
     new_call_free = np.empty(TALK_STEPS + 1)
     for k in range(TALK_STEPS + 1):
         total = 0.0
@@ -166,7 +170,7 @@ def rebuild(
         if stage == SETUP:
             go_prior, end_prior, width, worth = 0.5, 0.02, 1, 1.0
         elif stage == RING:
-            go_prior, end_prior, width, worth = RING_PRIOR, RING_PRIOR, 3, 8.0
+            go_prior, end_prior, width, worth = RING_ANSWERED, RING_ENDED, 3, 8.0
         else:
             go_prior, end_prior, width, worth = 0.4, 0.1, 1, 1.0
         exits = state.line_exits[stage] / line_w

@@ -29,15 +29,15 @@ from dialer.pacing.windows import LENT_LEAST, LENT_S
 # places in State.setting
 P_PATIENCE, P_STARTED = 0, 1  # s a caller may wait; time of the first decision
 
-GAIN = 0.01  # of the price, per expected answer, on a large floor: some two minutes
-GAIN_SMALL = 2.0  # higher by so many over the agents
+GAIN = 0.02  # of the price, per expected answer, on a large floor: some two minutes
+GAIN_SMALL = 1.5  # higher by so many over the agents: they have fewer answers
 PRICE_START = 0.02  # what it comes to on floors of 50 and more
 PRICE_SMALL = 5.0  # and higher by so many over the agents
 PRICE_LEAST, PRICE_MOST = 2e-3, 0.6  # of a large floor
 PUSH_MOST = 0.5  # in one decision
 SPEND_MOST = 2.0  # times the limit's rate
 
-K_PRIOR = 15.0  # forecast abandons the first calibration is worth
+K_PRIOR = 10.0  # forecast abandons the first calibration is worth
 K_MEMORY = 60.0  # forecast abandons the calibration remembers
 K_MEMORY_AGENT = 0.5  # and so many more per agent
 K_LEAST, K_MOST = 0.2, 4.0
@@ -45,9 +45,11 @@ K_LEAST, K_MOST = 0.2, 4.0
 # What is kept in hand for the last minutes, in which abandons can no longer be made good: a root
 # of those that five minutes bring, because they come by chance, and in bursts on large floors.
 RESERVE_S = 300.0
-RESERVE_ROOT, RESERVE_ROOT_PACE, RESERVE_ROOT_MOST = 0.5, 8.0, 1.5
+RESERVE_ROOT_PACE, RESERVE_ROOT_MOST = 12.0, 1.8
 RESERVE_PACE, RESERVE_MOST = 8.0, 1.0
-SPREAD_ANSWERS, SPREAD_S = 10.0, 120.0  # a surplus is spent over so many answers at least
+# A surplus is spent over so many answers at least, and those of so many seconds: large floors
+# must slow down in time, small ones have no answers to wait for.
+SPREAD_ANSWERS, SPREAD_PACE, SPREAD_MOST_S = 5.0, 3000.0, 300.0
 HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.15  # braking begins above it
 
@@ -74,7 +76,7 @@ def calibration(state: State, agents: int) -> float:
     leaves out happens to many lines at once, and high on the smallest, because they count harm to
     later callers who then seldom come.
     """
-    first = 2.0 * (agents + 0.5) / (agents + 3.0)
+    first = 2.0 * agents / (agents + 3.0)
     scalar = state.scalar
     k = (scalar[S_K_SEEN] + K_PRIOR * first) / (scalar[S_K_DUE] + K_PRIOR)
     return float(min(K_MOST, max(K_LEAST, k)))
@@ -90,7 +92,7 @@ def lent(limit: float, live: float, ahead: float, pace: float) -> float:
 @compiled
 def reserve(limit: float, pace: float) -> float:
     """Abandons kept in hand until the close, at `pace` answers per second."""
-    root = min(RESERVE_ROOT_MOST, RESERVE_ROOT + RESERVE_ROOT_PACE * pace)
+    root = min(RESERVE_ROOT_MOST, RESERVE_ROOT_PACE * pace)
     return float(
         min(RESERVE_MOST, RESERVE_PACE * pace) + root * math.sqrt(limit * pace * RESERVE_S)
     )
@@ -113,7 +115,8 @@ def spending(state: State) -> tuple[float, float]:
             gone = state.account[w, 1] + state.scalar[S_PENDING]
             slack = limit * live - gone
             left = math.floor(limit * (live + ahead)) - gone - reserve(limit, pace)
-            even = left / (limit * (ahead + SPREAD_ANSWERS + SPREAD_S * pace))
+            spread = SPREAD_ANSWERS + pace * min(SPREAD_MOST_S, SPREAD_PACE * pace)
+            even = left / (limit * (ahead + spread))
             loan = lent(limit, live, ahead, pace)
             length = min(BRAKE_MOST, BRAKE_LEAST + BRAKE_PACE * pace) + BRAKE_LOAN * loan
             spend = min(spend, even, (slack + loan - HOLD) / length)

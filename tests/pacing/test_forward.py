@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,6 +141,19 @@ def taught(count: int = 2_000) -> Forward:
     return pacer
 
 
+@functools.cache
+def known() -> dict[str, Any]:
+    return taught().state()
+
+
+def knowing() -> Forward:
+    """A fresh pacer that knows what `taught` learned."""
+    pacer = Forward()
+    pacer.restore(known())
+    pacer.learned.account[0, :2] = (2_000, 20)
+    return pacer
+
+
 def floor_at(now: float, idle: int, **more: object) -> FloorSnapshot:
     return FloorSnapshot(
         now=now,
@@ -170,6 +185,66 @@ def test_an_agent_about_to_be_free_is_worth_a_line() -> None:
     fresh = taught().decide(floor_at(1.0, 0, talking=(0.0,) * 4)).lines
     ending = taught().decide(floor_at(1.0, 0, wrapping=(12.0,) * 4)).lines
     assert ending > fresh
+
+
+def plain_sum(chances: list[float]) -> list[float]:
+    """Distribution of a sum of yes-or-no events, one after the other."""
+    pmf = [1.0]
+    for p in chances:
+        pmf = [
+            (pmf[k] * (1 - p) if k < len(pmf) else 0.0) + (pmf[k - 1] * p if k else 0.0)
+            for k in range(len(pmf) + 1)
+        ]
+    return pmf
+
+
+def twin_lines(learned: hazards.State, floor: FloorSnapshot) -> int:
+    """The rule in plain Python, from the tables and the theta of a decision just made."""
+    theta, new = learned.scalar[hazards.S_ALLOWED], learned.setup_asks[0]
+    agents = [learned.talk_frees[hazards.talk_bin(a)] for a in floor.talking]
+    agents += [learned.wrap_frees[hazards.wrap_bin(a)] for a in floor.wrapping]
+    callers = [learned.ring_asks[hazards.line_bin(a)] for a in floor.ringing]
+    callers += [learned.setup_asks[hazards.line_bin(a)] for a in floor.setting_up]
+    callers += [learned.detect_asks[hazards.line_bin(a)] for a in floor.detecting]
+    coming = len(callers)
+    for lines in range(floor.lines_free):
+        risk = []
+        for j in range(hazards.INSTANTS):
+            free = [0.0] * floor.idle + plain_sum([row[j] for row in agents])
+            ask = plain_sum([row[j] for row in callers] + [new[j]] * lines)
+            risk.append(sum(p * sum(ask[k:]) for k, p in enumerate(free)))
+        harm = [0.5 * (risk[j] + max(risk[j:])) for j in range(hazards.INSTANTS)]
+        if lines >= floor.idle - coming and sum(harm) / hazards.INSTANTS > theta:
+            return lines
+    return floor.lines_free
+
+
+@given(
+    st.integers(0, 3),
+    st.lists(st.floats(0, 400), max_size=6),
+    st.lists(st.floats(0, 30), max_size=3),
+    st.lists(st.floats(0, 26), max_size=9),
+    st.lists(st.floats(0, 3), max_size=3),
+)
+@settings(max_examples=15, deadline=None)
+def test_a_decision_is_the_rule_worked_out_plainly(
+    idle: int,
+    talking: list[float],
+    wrapping: list[float],
+    ringing: list[float],
+    setting_up: list[float],
+) -> None:
+    floor = floor_at(
+        2.0,
+        idle + 1,
+        talking=tuple(talking),
+        wrapping=tuple(wrapping),
+        ringing=tuple(ringing),
+        setting_up=tuple(setting_up),
+    )
+    pacer = knowing()
+    lines = pacer.decide(floor).lines
+    assert lines == twin_lines(pacer.learned, floor)
 
 
 @given(
@@ -211,11 +286,11 @@ def test_any_floor_gets_a_number_within_its_lines(
 def test_with_the_account_spent_it_falls_to_one_line_per_agent_and_goes_on_learning() -> None:
     account = Account((Window("all", 0.03, Span.CAMPAIGN),))
     governor = Governor("forward", account)
-    for fact in lines_of(np.random.default_rng(1), 1_000):
-        governor.observe(fact, 0.0)
-    free = governor.decide(floor_at(1.0, 5), 1.0)
+    for second, fact in enumerate(lines_of(np.random.default_rng(1), 1_000)):
+        governor.observe(fact, 3.0 * second)
+    free = governor.decide(floor_at(1.0, 5), 9_000.0)
     for _ in range(40):
-        governor.observe(CallAbandoned(), 2.0)
+        governor.observe(CallAbandoned(), 9_001.0)
     spent = governor.decide(floor_at(2.0, 5), 2.0)
     assert free.lines > 5
     assert (spent.lines, spent.bound) == (5, Bound.PROGRESSIVE)

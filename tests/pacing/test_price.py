@@ -27,9 +27,9 @@ def state_with(*rows: tuple[float, float, float, float]) -> hazards.State:
 
 def twin_spending(live: float, abandoned: float, ahead: float, pace: float) -> float:
     """Whole abandons borne by the close, less those had and the reserve, over those to come."""
-    kept = min(1.0, 8 * pace) + min(1.5, 0.5 + 8 * pace) * math.sqrt(LIMIT * pace * 300)
+    kept = min(1.0, 8 * pace) + min(1.8, 12 * pace) * math.sqrt(LIMIT * pace * 300)
     even = (math.floor(LIMIT * (live + ahead)) - abandoned - kept) / (
-        LIMIT * (ahead + 10 + 120 * pace)
+        LIMIT * (ahead + 5 + pace * min(300, 3_000 * pace))
     )
     loan = Standing(
         Window("day", LIMIT, Span.DAY), int(live), int(abandoned), ahead=ahead, pace=pace
