@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 
@@ -59,4 +60,4 @@ async def test_an_agents_state_is_told_when_it_changes_and_only_then(tmp_path: P
         mine = [one.data for one in ear.heard if one.data["agent"] == "anna"]
     assert [one["state"] for one in mine][-2:] == ["ready", "break"]
     pairs = [(one["state"], one["status"], one["reason"]) for one in mine]
-    assert all(first != then for first, then in zip(pairs, pairs[1:], strict=False))
+    assert all(first != then for first, then in itertools.pairwise(pairs))
