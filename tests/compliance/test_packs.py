@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -96,6 +97,8 @@ def test_a_campaign_with_a_broken_pack_is_refused_by_the_packs_own_line(tmp_path
     (tmp_path / "packs").mkdir()
     (tmp_path / "packs" / "mine.yaml").write_text(PACK.replace("[US]", "[usa]"))
     example = Path("examples/campaign.yaml").read_text()
+    shutil.copy("examples/script.md", tmp_path)
+    shutil.copytree("examples/knowledge", tmp_path / "knowledge")
     path = tmp_path / "campaign.yaml"
     path.write_text(f"{example}\ncompliance: {{packs: packs}}\n")
     with pytest.raises(FileError, match=r"mine\.yaml:6: places\[0\]"):

@@ -1,4 +1,4 @@
-"""What the floor tells the CRM past its records: campaigns by the outbox, agents by the fast path."""
+"""What the floor tells the CRM past its records: campaigns by the outbox, agents at once."""
 
 from __future__ import annotations
 

@@ -297,8 +297,8 @@ def test_bad_files_are_one_clear_line(tmp_path: Path) -> None:
         (["report", str(other)], "not results"),
         (["run", "-p", "progressive", "--keep", str(other)], "no line of kept days"),
         (
-            ["run", "-s", "base", "-p", "progressive", "--days", "1", "-j", "1", "--out", "/no/x"],
-            "/no/x",
+            ["run", "-p", "progressive", "--days", "1", "-j", "1", "--out", str(empty / "x")],
+            "e.csv/x",
         ),
     ):
         code, _, err = told(*args)
