@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from simulator.experiments.jobs import Job
 
 
+_BEGIN = b'{"key": '  # of every line of ours
+
+
 def key_of(job: Job) -> str:
     """The same for the same world, pacer, seeds and engine, in every process."""
     return sha256(repr(job).encode()).hexdigest()[:24]
@@ -52,12 +55,18 @@ class Kept:
                 one = json.loads(line)
                 self._found[one["key"]] = [day_from_json(day) for day in one["days"]]
             except (ValueError, KeyError, TypeError):
-                raise FileError(
-                    f"{path}:{number}: is no line of kept days; give another file to --keep"
-                ) from None
-        if whole < len(data):
+                raise self._foreign(number) from None
+        torn = data[whole:]
+        if torn:
+            if torn[: len(_BEGIN)] != _BEGIN[: len(torn)]:
+                raise self._foreign(data.count(b"\n") + 1)  # somebody's, and nothing to cut off
             with path.open("r+b") as file:
                 file.truncate(whole)
+
+    def _foreign(self, number: int) -> FileError:
+        return FileError(
+            f"{self.path}:{number}: is no line of kept days; give another file to --keep"
+        )
 
     def __len__(self) -> int:
         return len(self._found)

@@ -302,5 +302,5 @@ def test_bad_files_are_one_clear_line(tmp_path: Path) -> None:
         ),
     ):
         code, _, err = told(*args)
-        assert code == 2
+        assert code == 2, args
         assert words in err
