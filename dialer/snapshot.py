@@ -43,6 +43,7 @@ class Bound(StrEnum):
     TRUNK = "trunk capacity"
     PROGRESSIVE = "account of abandons spent: one line per free agent"
     CAUTION = "too little is known yet"
+    OUTAGE = "nothing gets through: one line per free agent"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 from dialer.pacing.compiled import compiled
 from dialer.pacing.hazards import (
     INSTANTS,
+    MODE_OUTAGE,
+    MODE_POLICY,
+    MODE_SPENT,
+    OUTAGE,
     S_ALLOWED,
     S_ANSWER_DUE,
     S_ANSWER_SEEN,
     S_ANSWERS,
     S_BUILT,
     S_CALLERS,
+    S_DEAD,
     S_FACTS,
     S_FREE,
     S_LAST,
@@ -202,10 +207,15 @@ def decide_lines(
     theta = risk_allowed(state, agents, spend)
     scalar[S_ALLOWED] = theta
     scalar[S_RATE] = spend * limit
-    scalar[S_MODE] = 1.0 if spend <= 0.0 else 0.0
+    scalar[S_MODE] = MODE_SPENT if spend <= 0.0 else MODE_POLICY
 
     coming = setting_up.size + ringing.size + detecting.size + waiting
     sure = max(0, min(most, int(idle * share) - coming))
+    if scalar[S_DEAD] > OUTAGE:
+        # Nothing gets through. Whoever believes in that fills every trunk, and when the way is open
+        # again all answer at once: one line for each free agent feels for its end.
+        most = sure
+        scalar[S_MODE] = MODE_OUTAGE
     if most <= 0:
         scalar[S_LAUNCHED] = 0.0
         return 0

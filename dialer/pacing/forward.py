@@ -17,9 +17,12 @@ from dialer.pacing.gate import agents_on_floor, progressive_lines
 from dialer.pacing.hazards import (
     DT,
     INSTANTS,
+    MODE_OUTAGE,
+    MODE_SPENT,
     S_ALLOWED,
     S_BUILT,
     S_CALLERS,
+    S_DEAD,
     S_FREE,
     S_LAST,
     S_MODE,
@@ -111,7 +114,9 @@ class Forward:
         )
         scalar = self.learned.scalar
         bound = Bound.POLICY
-        if scalar[S_MODE] > 0.0 and lines == progressive_lines(snapshot):
+        if scalar[S_MODE] == MODE_OUTAGE:
+            bound = Bound.OUTAGE
+        elif scalar[S_MODE] == MODE_SPENT and lines == progressive_lines(snapshot):
             live = float(self.learned.account[:, 0].max())
             bound = Bound.CAUTION if live < 1.0 / limit_of(self.learned) else Bound.PROGRESSIVE
         elif lines >= most:
@@ -186,7 +191,7 @@ class Forward:
             getattr(self.learned, name)[:] = given
         scalar = self.learned.scalar
         scalar[S_LAST] = scalar[S_BUILT] = -1e18  # another clock, and nobody on the floor yet
-        scalar[S_PENDING] = 0.0
+        scalar[S_PENDING] = scalar[S_DEAD] = 0.0
 
 
 _KEPT = (

@@ -63,11 +63,16 @@ ONWARD, ANSWERED, ENDED = 0, 1, 2  # causes; ANSWERED only leaves set-up: no rin
     S_CALLERS,
     S_LAUNCHED,
     S_FACTS,  # observations since the tables were built
-    S_MODE,  # 0 policy, 1 held to one line per agent by the account
+    S_MODE,  # what held the decision: MODE_POLICY, ...
     S_ALLOWED,  # the price: the risk at which no further line is launched
-) = range(27)
+    S_DEAD,  # share of the latest lines that ended before they rang
+) = range(28)
 SCALARS = 32
 
+MODE_POLICY, MODE_SPENT, MODE_OUTAGE = 0.0, 1.0, 2.0
+
+DEAD_MEMORY = 20.0  # lines
+OUTAGE = 0.9  # so many of them dead: not the list, the way to it
 LINE_MEMORY = 8000.0  # observations after which the old ones count 1/e
 TALK_MEMORY = 1500.0
 PATIENCE_STEPS_MAX = 20
@@ -180,6 +185,9 @@ def learn_line(
     scalar = state.scalar
     answered = live or machine
     if ring_s < 0.0:
+        scalar[S_DEAD] += ((0.0 if answered else 1.0) - scalar[S_DEAD]) / DEAD_MEMORY
+        if scalar[S_DEAD] > OUTAGE and not answered:
+            return  # an outage tells nothing of the lines after it
         learn_stage(state, SETUP, setup_s, ANSWERED if answered else ENDED)
     else:
         learn_stage(state, RING, ring_s, ONWARD if answered else ENDED)
@@ -203,6 +211,7 @@ def learn_line(
 
 @compiled
 def learn_ringing(state: State, setup_s: float) -> None:
+    state.scalar[S_DEAD] *= 1.0 - 1.0 / DEAD_MEMORY
     learn_stage(state, SETUP, setup_s, ONWARD)
 
 

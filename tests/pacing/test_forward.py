@@ -299,6 +299,34 @@ def test_with_the_account_spent_it_falls_to_one_line_per_agent_and_goes_on_learn
     assert governor.decide(floor_at(30.0, 5), 30.0).lines > 5
 
 
+def test_an_outage_is_felt_for_with_one_line_per_agent_and_teaches_nothing() -> None:
+    pacer = knowing()
+    usual = pacer.decide(floor_at(1.0, 6))
+    for _ in range(3_000):
+        pacer.observe(LineEnded(LineEnd.FAILED, 1.0))
+    cut = pacer.decide(floor_at(31.0, 6))
+    assert (cut.lines, cut.bound) == (6, Bound.OUTAGE)
+    assert pacer.decide(floor_at(31.5, 6, setting_up=(0.5,) * 4)).lines == 2
+    assert pacer.decide(floor_at(32.0, 0, wrapping=(12.0,) * 6)).lines == 0
+    for _ in range(5):
+        pacer.observe(LineRang(1.0))
+    back = pacer.decide(floor_at(62.0, 6))
+    assert back.bound is Bound.POLICY
+    assert back.lines == pytest.approx(usual.lines, rel=0.25)
+    again = Forward()
+    again.restore(json.loads(json.dumps(pacer.state())))
+    assert again.learned.scalar[hazards.S_DEAD] == 0.0
+
+
+def test_a_list_of_many_bad_numbers_is_no_outage() -> None:
+    pacer = knowing()
+    rng = np.random.default_rng(3)
+    for second in range(400):
+        dead = rng.random() < 0.6
+        pacer.observe(LineEnded(LineEnd.FAILED, 1.0) if dead else LineRang(1.0))
+        assert pacer.decide(floor_at(1.0 + second, 6)).bound is not Bound.OUTAGE
+
+
 def test_learning_survives_a_restart() -> None:
     pacer = taught()
     kept = json.loads(json.dumps(pacer.state()))
