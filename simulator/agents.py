@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -177,6 +178,7 @@ class _Person:
         self._due: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=100)
         self._break_due_s = 0.0
         self._talking = False
+        self._said: dict[str, Any] = {}  # the disposition sent last
         self._considers = 0  # the lead in preview; 0: none
         self._reasons: list[str] = []  # break codes to choose from
 
@@ -255,6 +257,7 @@ class _Person:
                 self._look(message["agent"])
             case "refused":
                 self._tally.refused[message["detail"]] += 1
+                self._mend(message.get("mend", ""))
             case "ended":
                 return True
         return False
@@ -364,7 +367,16 @@ class _Person:
             command["reason"] = "as the customer said"
         if "note" in offer["requires"]:
             command["note"] = "as discussed"
+        self._said = command
         self._say(command)
+
+    def _mend(self, advice: str) -> None:
+        """A callback at an hour the law forbids is refused: take the time that is named instead."""
+        said, self._said = self._said, {}
+        if "callback_at" in said and (
+            named := re.search(r"\d{4}-\d\d-\d\dT[\d:.+Z-]*[\dZ]", advice)
+        ):
+            self._say({**said, "callback_at": named[0]})
 
     def _break_s(self) -> float:
         if self._hears is not None:
