@@ -63,10 +63,12 @@ $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 
+# The locks are whole, so nothing is resolved: with a resolver at work a release of today can break
+# the install of yesterday's pins.
 $(VENV)/.run-ready: $(VENV)/bin/pip requirements-build.lock requirements.lock pyproject.toml
 	@echo "Installing what the dialer needs into $(VENV) (once, about a minute)"
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-build.lock
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements-build.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@echo "Compiling the pacer's arithmetic (once)"
 	@$(BIN)/python -c "from dialer.pacing.forward import warm_up; warm_up()"
@@ -74,7 +76,7 @@ $(VENV)/.run-ready: $(VENV)/bin/pip requirements-build.lock requirements.lock py
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready requirements-dev.lock
 	@echo "Installing what the tests need into $(VENV) (once)"
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 # Pin anew after a change of the dependencies; the files carry hashes and no addresses.
