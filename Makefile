@@ -63,20 +63,25 @@ $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 
-# The locks are whole, so nothing is resolved: with a resolver at work a release of today can break
-# the install of yesterday's pins.
+# The locks name every package there is, so pip takes them as they stand: were it to resolve anew, it
+# would reach for a release that came out since (pytest-cov asks for `coverage[toml]`, which the pin
+# of `coverage` does not hold in pip 23) and refuse it for want of a hash. A mirror may hang: once more.
+INSTALL := $(BIN)/pip install -qq --disable-pip-version-check --no-deps
+LOCKED = $(INSTALL) --require-hashes -r $(1) || { echo "once more: $(1)"; $(INSTALL) --require-hashes -r $(1); }
+
 $(VENV)/.run-ready: $(VENV)/bin/pip requirements-build.lock requirements.lock pyproject.toml
 	@echo "Installing what the dialer needs into $(VENV) (once, about a minute)"
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements-build.lock
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(call LOCKED,requirements-build.lock)
+	@$(call LOCKED,requirements.lock)
+	@$(INSTALL) --no-build-isolation -e .
 	@echo "Compiling the pacer's arithmetic (once)"
 	@$(BIN)/python -c "from dialer.pacing.forward import warm_up; warm_up()"
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready requirements-dev.lock
 	@echo "Installing what the tests need into $(VENV) (once)"
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@$(call LOCKED,requirements-dev.lock)
+	@$(BIN)/pip check
 	@touch $@
 
 # Pin anew after a change of the dependencies; the files carry hashes and no addresses.
