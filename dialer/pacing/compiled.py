@@ -2,8 +2,9 @@
 
 numba's cache asks only whether the file of a function itself has changed, not what the function
 calls or which constants it took from elsewhere: a change to one module would leave old machine
-code in its callers. So the stamp of a function runs on over everything compiled before it, and
-what a function calls from another module was always compiled before it.
+code in its callers. So a function's stamp holds, besides its own file, the numbers around it and
+the stamps of the compiled functions around it. It depends on nothing else, in particular not on
+what the process imported before: every command finds what another has compiled.
 """
 
 from __future__ import annotations
@@ -15,21 +16,29 @@ from typing import Any, TypeVar, cast
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
-_so_far = sha256()
 
 
-def _constants(function: Callable[..., Any]) -> list[tuple[str, float]]:
-    """The numbers that a function takes from its module: they are compiled in."""
-    found = ((name, function.__globals__.get(name)) for name in function.__code__.co_names)
-    return [(name, value) for name, value in found if isinstance(value, int | float)]
+def _cache_file(function: object) -> Any:
+    """Where numba keeps the stamp; a numba that stores otherwise only loses this protection."""
+    return getattr(getattr(function, "_cache", None), "_cache_file", None)
+
+
+def _around(function: Callable[..., Any]) -> list[tuple[str, object]]:
+    """What a function may have taken from its module: numbers and functions compiled before."""
+    found: list[tuple[str, object]] = []
+    for name, value in sorted(function.__globals__.items()):
+        if isinstance(value, int | float):
+            found.append((name, value))
+        elif (file := _cache_file(value)) is not None:
+            found.append((name, file._source_stamp))
+    return found
 
 
 def compiled(function: F) -> F:
     """numba's njit, cached on disk. The types are those of the plain function."""
     made = numba.njit(cache=True)(function)
-    cache_file = getattr(getattr(made, "_cache", None), "_cache_file", None)
-    if cache_file is not None:  # a numba that stores otherwise only loses this protection
-        of_file = cache_file._source_stamp  # numba has looked at the function's own file
-        _so_far.update(repr((of_file, function.__qualname__, _constants(function))).encode())
-        cache_file._source_stamp = _so_far.hexdigest()
+    if (file := _cache_file(made)) is not None:
+        of_file = file._source_stamp  # numba has looked at the function's own file
+        stamp = repr((of_file, function.__qualname__, _around(function)))
+        file._source_stamp = sha256(stamp.encode()).hexdigest()
     return cast(F, made)
