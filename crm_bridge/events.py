@@ -29,6 +29,7 @@ class Type(StrEnum):
     CALL_STARTED = "call.started"
     CALL_ANSWERED = "call.answered"
     CALL_CONNECTED = "call.connected"
+    CALL_MONITORED = "call.monitored"
     CALL_ABANDONED = "call.abandoned"
     CALL_COMPLETED = "call.completed"
     SCREEN_POP = "agent.screen_pop"
@@ -157,6 +158,18 @@ def call_answered(call: CallPart, at: datetime) -> Event:
 def call_connected(call: CallPart, at: datetime, *, waited_s: float | None = None) -> Event:
     """The customer and the agent hear each other."""
     return _call(Type.CALL_CONNECTED, call, at, waited_s=_seconds(waited_s))
+
+
+def call_monitored(call: CallPart, at: datetime, *, supervisor: str, mode: str) -> Event:
+    """`mode`: listen, whisper, barge; empty: not any more."""
+    return _call(
+        Type.CALL_MONITORED,
+        call,
+        at,
+        supervisor=supervisor,
+        mode=mode or None,
+        about=(at.timestamp(), supervisor, mode),
+    )
 
 
 def call_abandoned(call: CallPart, at: datetime, *, waited_s: float | None = None) -> Event:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dialer.ami.codec import NotEncodable, check_id
-from dialer.core.commands import Originate, RingAgent
+from dialer.core.commands import ChangeMonitor, Originate, RingAgent, RingSupervisor
 
 CUSTOMER_CONTEXT = "overdial-customer"
 AGENT_CONTEXT = "overdial-agent"
+MONITOR_CONTEXT = "overdial-monitor"
 ABANDON_LABEL = "abandon"
 NORMAL_CLEARING = 16  # Q.850
 KEYS = frozenset("0123456789*#ABCD")
@@ -56,6 +57,30 @@ def agent_call(command: RingAgent) -> Action:
     return originate(command.leg, f"PJSIP/{command.phone}", AGENT_CONTEXT, command.ring_limit_s)
 
 
+def supervisor_call(command: RingSupervisor) -> Action:
+    """The mode is the priority's label; the two legs go along as variables."""
+    if not _ENDPOINT.match(command.phone):
+        raise NotEncodable(
+            "the supervisor's phone is not an endpoint's name of letters, digits, _ . -"
+        )
+    legs = {"OD_AGENT": command.agent_leg, "OD_CUSTOMER": command.customer_leg}
+    for name, leg in legs.items():
+        check_id(leg, name)
+    return originate(
+        command.leg,
+        f"PJSIP/{command.phone}",
+        MONITOR_CONTEXT,
+        command.ring_limit_s,
+        variables=legs,
+        priority=command.mode.value,
+    )
+
+
+def change_monitor(command: ChangeMonitor) -> Action:
+    check_id(command.leg, "the leg")
+    return redirect(command.leg, MONITOR_CONTEXT, command.mode.value)
+
+
 def originate(
     leg: str,
     dial_string: str,
@@ -63,6 +88,7 @@ def originate(
     ring_limit_s: float,
     caller_id: str = "",
     variables: Mapping[str, str] | None = None,
+    priority: str = "1",
 ) -> Action:
     """Ring `dial_string`; answered, it runs `context`. The leg is ChannelId and ActionID.
 
@@ -76,7 +102,7 @@ def originate(
         ("Channel", dial_string),
         ("Context", context),
         ("Exten", "s"),
-        ("Priority", "1"),
+        ("Priority", priority),
         ("Timeout", str(max(1, round(ring_limit_s * 1000)))),
         ("Async", "true"),
         ("ChannelId", leg),
@@ -97,15 +123,13 @@ def bridge(agent_channel: str, customer_channel: str) -> Action:
 
 
 def play_harbour(channel: str) -> Action:
-    return Action(
-        "Redirect",
-        (
-            ("Channel", channel),
-            ("Context", CUSTOMER_CONTEXT),
-            ("Exten", "s"),
-            ("Priority", ABANDON_LABEL),
-        ),
-    )
+    return redirect(channel, CUSTOMER_CONTEXT, ABANDON_LABEL)
+
+
+def redirect(channel: str, context: str, label: str) -> Action:
+    """Success means no more than that it was asked for."""
+    where = (("Context", context), ("Exten", "s"), ("Priority", label))
+    return Action("Redirect", (("Channel", channel), *where))
 
 
 def hang_up(leg: str) -> Action:

@@ -29,12 +29,14 @@ from dialer.ami.translate import Translator
 from dialer.clock import Clock
 from dialer.core.commands import (
     Bridge,
+    ChangeMonitor,
     CheckLeg,
     HangUp,
     MuteRecording,
     Originate,
     PlayHarbour,
     RingAgent,
+    RingSupervisor,
     SendDigits,
 )
 from dialer.core.events import (
@@ -49,7 +51,16 @@ from dialer.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-PbxCommand = Originate | RingAgent | Bridge | PlayHarbour | HangUp | CheckLeg
+PbxCommand = (
+    Originate
+    | RingAgent
+    | RingSupervisor
+    | ChangeMonitor
+    | Bridge
+    | PlayHarbour
+    | HangUp
+    | CheckLeg
+)
 
 HELD_EVENTS_MAX = 100_000  # while channels are being listed: some seconds of a very busy PBX
 CHECKS_MAX = 1_000  # CheckLeg under way
@@ -181,6 +192,10 @@ class Pbx:
                 self._originate(command.attempt, partial(actions.customer_call, command))
             case RingAgent():
                 self._originate(command.leg, partial(actions.agent_call, command))
+            case RingSupervisor():
+                self._originate(command.leg, partial(actions.supervisor_call, command))
+            case ChangeMonitor():
+                self._quietly(partial(actions.change_monitor, command))
             case Bridge():
                 self._bridge(command)
             case PlayHarbour():

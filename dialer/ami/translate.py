@@ -20,12 +20,15 @@ from dialer.core.events import (
     LegRinging,
     LegUnbridged,
     MachineDetected,
+    MonitorBegan,
     OriginateFailed,
     PersonDetected,
 )
+from dialer.core.modes import MonitorMode
 
 LEG_PREFIX = "od-"
 HOLDING_CREATOR = "BridgeWait"
+_MODES = frozenset(MonitorMode)
 _UP = "6"  # AST_STATE_UP
 _RINGING = frozenset({"RINGING", "PROGRESS"})  # a 180 with SDP, and any 183, are PROGRESS
 
@@ -171,6 +174,8 @@ class Translator:
                 return MachineDetected(leg, message.get("Cause", ""))
             case "OverdialHarbour":
                 return HarbourStarted(leg)
+            case "OverdialMonitor" if message.get("Mode", "") in _MODES:
+                return MonitorBegan(leg, MonitorMode(message["Mode"]))
         self.odd += 1
         return None
 

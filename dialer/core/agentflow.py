@@ -451,7 +451,7 @@ def found(floor: Floor, agent: Agent, where: ev.ChannelFound | None, now: float)
         signal(floor, agent, AgentSignal.FOUND_TALKING, now)
         call = floor.calls.get(where.peer)
         if call is not None and agent.state is AgentState.TALK:
-            callflow.found_with(floor, call, agent)
+            callflow.found_with(floor, call, agent, now)
     if agent.deadline is None and agent.state in CHECK_AGENT_AFTER_S:
         floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.UNKNOWN])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dialer.core import agentflow
+from dialer.core import agentflow, monitor
 from dialer.core import events as ev
 from dialer.core.call import (
     CHECK_AFTER_S,
@@ -273,11 +273,12 @@ def _talks_with(floor: Floor, call: Call) -> None:
         floor.emit(PopScreen(call.agent, call.attempt, call.campaign, call.lead))
 
 
-def found_with(floor: Floor, call: Call, agent: Agent) -> None:
+def found_with(floor: Floor, call: Call, agent: Agent, now: float) -> None:
     """The PBX shows this customer with this agent, whoever we believed him with."""
     agentflow.give(agent, call)
     if call.agent != agent.name:
         call.agent = agent.name
+        monitor.conversation_over(floor, call.attempt, now)
         if call.connected is not None:
             _talks_with(floor, call)
 
@@ -315,6 +316,7 @@ def _parted(floor: Floor, call: Call, at: float) -> None:
         call.parted = max(at, call.connected)
         floor.emit(Observe(call.campaign, TalkEnded(call.parted - call.connected)))
         agentflow.call_over(floor, call, at)
+        monitor.conversation_over(floor, call.attempt, at)
 
 
 def harbour(floor: Floor, call: Call, now: float) -> None:
@@ -452,7 +454,7 @@ def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> No
     elif call.state is CallState.TALKING:
         partner = floor.agent_of_leg.get(where.peer)
         if partner is not None:
-            found_with(floor, call, partner)
+            found_with(floor, call, partner, now)
         call.parted = None
         _connected(floor, call, now)
     elif call.state is CallState.PARTING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dialer.core.events import Lead, Status
-from dialer.core.modes import Booking, PreviewEnd
+from dialer.core.modes import Booking, MonitorMode, PreviewEnd
 from dialer.core.outcomes import Outcome
 from dialer.snapshot import Observation
 
@@ -37,6 +37,29 @@ class RingAgent:
     leg: str
     phone: str
     ring_limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RingSupervisor:
+    """Ring a supervisor's phone; answered, the leg is part of the conversation of these two legs in
+    this mode, for as long as the customer is there."""
+
+    pbx: str
+    leg: str
+    phone: str
+    agent_leg: str
+    customer_leg: str
+    mode: MonitorMode
+    ring_limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMonitor:
+    """Be part of the same conversation in another mode."""
+
+    pbx: str
+    leg: str
+    mode: MonitorMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +288,19 @@ class ShowAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowMonitor:
+    """A supervisor began or ended to be part of an agent's conversation, or is so in another mode;
+    `mode` None: not (any more)."""
+
+    supervisor: str
+    agent: str
+    attempt: str
+    campaign: str
+    lead: Lead
+    mode: MonitorMode | None
+
+
+@dataclass(frozen=True, slots=True)
 class ShowCampaign:
     """A campaign's state changed. `why` says why it is not dialling, empty when it is."""
 
@@ -292,6 +328,8 @@ class Warn:
 Command = (
     Originate
     | RingAgent
+    | RingSupervisor
+    | ChangeMonitor
     | Bridge
     | PlayHarbour
     | HangUp
@@ -308,6 +346,7 @@ Command = (
     | PopScreen
     | ShowAgent
     | ShowCampaign
+    | ShowMonitor
     | Observe
     | Warn
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dialer.core.modes import Mode
+from dialer.core.modes import Mode, MonitorMode
 from dialer.snapshot import Decision
 
 
@@ -191,6 +191,14 @@ class BridgeFailed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class MonitorBegan:
+    """The supervisor on this leg hears (whispers, barges) from now on."""
+
+    leg: str
+    mode: MonitorMode
+
+
 # --- agents -----------------------------------------------------------------------------------
 
 
@@ -291,6 +299,25 @@ class ScreenBack:
 
 
 # --- campaigns and supervisors ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorAsked:
+    """A supervisor wants to be part of the conversation this agent has, on the phone `phone`; or,
+    being part of it already, to be so in another mode."""
+
+    supervisor: str
+    agent: str
+    pbx: str
+    phone: str
+    mode: MonitorMode
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorLeft:
+    """The supervisor wants to hear no more."""
+
+    supervisor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,6 +480,7 @@ Event = (
     | LegHungUp
     | OriginateFailed
     | BridgeFailed
+    | MonitorBegan
     | AgentLoggedIn
     | StatusChosen
     | HangUpPressed
@@ -462,6 +490,8 @@ Event = (
     | ManualCallAsked
     | ScreenLost
     | ScreenBack
+    | MonitorAsked
+    | MonitorLeft
     | TrunkConfigured
     | CampaignStarted
     | CampaignPaused

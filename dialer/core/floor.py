@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from dialer.core import agentflow, callflow, preview
+from dialer.core import agentflow, callflow, monitor, preview
 from dialer.core import events as ev
 from dialer.core.agent import Agent
 from dialer.core.call import Call
@@ -34,6 +34,7 @@ from dialer.core.commands import (
     Warn,
 )
 from dialer.core.modes import Booking
+from dialer.core.monitor import Monitor
 from dialer.core.states import (
     CallSignal,
     CallState,
@@ -46,6 +47,7 @@ from dialer.snapshot import Bound
 
 NOT_CONNECTED = "not connected yet"
 _NONE: frozenset[str] = frozenset()
+_PEOPLE_OF_OURS = ("a", "s")  # kinds of legs: agents, supervisors
 
 
 class Floor:
@@ -67,10 +69,12 @@ class Floor:
         self.agents: dict[str, Agent] = {}
         self.agent_of_leg: dict[str, Agent] = {}
         self.calls: dict[str, Call] = {}
+        self.monitors: dict[str, Monitor] = {}  # by supervisor
+        self.monitor_of_leg: dict[str, Monitor] = {}
         self.trunks: dict[tuple[str, str], Trunk] = {}
         self.link_down: dict[str, str] = {}  # PBX -> why; a PBX not in here is connected
         self._count = 0
-        self._deadlines: list[tuple[float, int, Call | Agent | Campaign]] = []
+        self._deadlines: list[tuple[float, int, Call | Agent | Monitor | Campaign]] = []
         self._deadline_count = 0
         self._out: list[Command] = []
         self._handlers: dict[type, Callable[[Any, float], None]] = {
@@ -88,6 +92,9 @@ class Floor:
             ev.HarbourStarted: self._harbour_started,
             ev.OriginateFailed: self._originate_failed,
             ev.BridgeFailed: self._bridge_failed,
+            ev.MonitorBegan: self._monitor_began,
+            ev.MonitorAsked: lambda e, now: monitor.ask(self, e, now),
+            ev.MonitorLeft: lambda e, now: monitor.leave(self, e, now),
             ev.AgentLoggedIn: lambda e, now: agentflow.log_in(self, e, now),
             ev.AgentRecovered: lambda e, now: agentflow.recover(self, e, now),
             ev.StatusChosen: lambda e, now: agentflow.choose(self, e, now),
@@ -143,13 +150,15 @@ class Floor:
             raise failed
         return self._drain()
 
-    def _due(self, whose: Call | Agent | Campaign, due: float, now: float) -> None:
+    def _due(self, whose: Call | Agent | Monitor | Campaign, due: float, now: float) -> None:
         if isinstance(whose, Campaign):
             self._refill(whose, now)
         elif whose.deadline == due:
             whose.deadline = None
             if isinstance(whose, Call):
                 callflow.deadline(self, whose, now)
+            elif isinstance(whose, Monitor):
+                monitor.deadline(self, whose, now)
             else:
                 agentflow.deadline(self, whose, now)
 
@@ -169,7 +178,13 @@ class Floor:
     def warn(self, text: str, leg: str = "") -> None:
         self._out.append(Warn(text, leg))
 
-    def set_deadline(self, whose: Call | Agent, at: float | None) -> None:
+    def new_leg(self, kind: str) -> str:
+        """An id for a leg of our own. Fixed width: Asterisk takes an id that begins another living
+        one for a duplicate."""
+        self._count += 1
+        return f"od-{self.boot}-{kind}{self._count:07d}"
+
+    def set_deadline(self, whose: Call | Agent | Monitor, at: float | None) -> None:
         whose.deadline = at
         if at is not None:
             self._deadline_count += 1
@@ -213,6 +228,8 @@ class Floor:
             callflow.link_lost(self, call, now)
         for agent in [a for a in self.agents.values() if a.pbx == event.pbx]:
             agentflow.link_lost(self, agent, now)
+        for one in [m for m in self.monitors.values() if m.pbx == event.pbx]:
+            monitor.link_lost(self, one, now)
         self._show_campaigns_of(event.pbx)
 
     def _link_resynced(self, event: ev.LinkResynced, now: float) -> None:
@@ -224,10 +241,13 @@ class Floor:
             agentflow.found(self, agent, found.get(agent.leg), now)
             if agent.leg in self.agent_of_leg:
                 agentflow.ring_again(self, agent, now)
+        for one in [m for m in self.monitors.values() if m.pbx == event.pbx]:
+            monitor.found(self, one, found.get(one.leg), now)
+        ours = (self.calls, self.agent_of_leg, self.monitor_of_leg)
         for leg in found:
-            if leg not in self.calls and leg not in self.agent_of_leg:
+            if not any(leg in known for known in ours):
                 # A customer we do not know is served by the dialplan's own timer and message.
-                if leg.rpartition("-")[2].startswith("a"):
+                if leg.rpartition("-")[2][:1] in _PEOPLE_OF_OURS:
                     self.emit(HangUp(event.pbx, leg))
                 else:
                     self.warn("a customer's channel nobody here dialled was left to its timer", leg)
@@ -238,6 +258,8 @@ class Floor:
             callflow.found(self, call, event.found, False, now)
         elif (agent := self.agent_of_leg.get(event.leg)) is not None:
             agentflow.found(self, agent, event.found, now)
+        elif (one := self.monitor_of_leg.get(event.leg)) is not None:
+            monitor.found(self, one, event.found, now)
 
     def _show_campaigns_of(self, pbx: str) -> None:
         for campaign in self.campaigns.values():
@@ -277,6 +299,8 @@ class Floor:
             callflow.hung_up(self, call, event, now)
         elif (agent := self.agent_of_leg.get(event.leg)) is not None:
             agentflow.leg_gone(self, agent, now)
+        elif (one := self.monitor_of_leg.get(event.leg)) is not None:
+            monitor.gone(self, one, now)
 
     def _person_detected(self, event: ev.PersonDetected, now: float) -> None:
         if (call := self.calls.get(event.leg)) is not None:
@@ -295,6 +319,12 @@ class Floor:
             callflow.originate_failed(self, call, event, now)
         elif (agent := self.agent_of_leg.get(event.leg)) is not None:
             agentflow.originate_failed(self, agent, now)
+        elif (one := self.monitor_of_leg.get(event.leg)) is not None:
+            monitor.gone(self, one, now)
+
+    def _monitor_began(self, event: ev.MonitorBegan, now: float) -> None:
+        if (one := self.monitor_of_leg.get(event.leg)) is not None:
+            monitor.began(self, one, event.mode, now)
 
     def _bridge_failed(self, event: ev.BridgeFailed, now: float) -> None:
         if (call := self.calls.get(event.customer_leg)) is not None:
@@ -462,10 +492,8 @@ class Floor:
     def plan(self, campaign: Campaign, lead: ev.Lead, booking: Booking | None, now: float) -> Call:
         """Have an attempt written ahead; a line of the trunk is taken from now on."""
         trunk = self.trunk(campaign.rules.pbx, campaign.rules.trunk)
-        # Fixed width: Asterisk takes an id that begins another living one for a duplicate.
-        self._count += 1
         call = Call(
-            attempt=f"od-{self.boot}-c{self._count:07d}",
+            attempt=self.new_leg("c"),
             campaign=campaign.rules.name,
             pbx=trunk.pbx,
             trunk=trunk.name,

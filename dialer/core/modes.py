@@ -1,4 +1,5 @@
-"""Dial modes: how much of a call a person decides, and the agent an attempt is made for."""
+"""Dial modes: how much of a call a person decides, and the agent an attempt is made for; and the
+ways a supervisor may be part of a conversation."""
 
 from __future__ import annotations
 
@@ -38,6 +39,14 @@ class Booking:
     mode: Mode
     override_by: str = ""
     override_because: str = ""
+
+
+class MonitorMode(StrEnum):
+    """How a supervisor is part of a conversation."""
+
+    LISTEN = "listen"  # hears both, is heard by nobody
+    WHISPER = "whisper"  # is heard by the agent
+    BARGE = "barge"  # is heard by both
 
 
 class PreviewEnd(StrEnum):

@@ -329,6 +329,56 @@ def next_agent_state(state: AgentState, signal: AgentSignal) -> AgentState:
     raise IllegalTransition(f"an agent who is {state} cannot {signal}")
 
 
+class MonitorState(StrEnum):
+    """Of a supervisor who listens in on a conversation, over a leg of the supervisor's own."""
+
+    RINGING = "ringing"  # the supervisor's phone
+    ON = "on"
+    LEAVING = "leaving"  # the leg is being hung up
+    UNKNOWN = "unknown"  # the link was lost
+    ENDED = "ended"
+
+
+class MonitorSignal(StrEnum):
+    # ours
+    DISMISSED = "dismissed"  # the supervisor leaves, or the conversation is over
+    # the PBX's
+    BEGAN = "began"  # ... or goes on in another mode
+    GONE = "gone"
+    LINK_LOST = "link lost"
+    FOUND_RINGING = "found ringing"
+    FOUND = "found"
+
+
+_M = MonitorState
+_N = MonitorSignal
+
+MONITOR: dict[MonitorState, dict[MonitorSignal, MonitorState]] = {
+    _M.RINGING: {
+        _N.BEGAN: _M.ON,
+        _N.DISMISSED: _M.LEAVING,
+        _N.GONE: _M.ENDED,
+        _N.LINK_LOST: _M.UNKNOWN,
+        _N.FOUND: _M.ON,
+    },
+    _M.ON: {_N.DISMISSED: _M.LEAVING, _N.GONE: _M.ENDED, _N.LINK_LOST: _M.UNKNOWN},
+    _M.LEAVING: {_N.GONE: _M.ENDED},
+    _M.UNKNOWN: {
+        _N.BEGAN: _M.ON,
+        _N.DISMISSED: _M.LEAVING,
+        _N.GONE: _M.ENDED,
+        _N.FOUND_RINGING: _M.RINGING,
+        _N.FOUND: _M.ON,
+    },
+    _M.ENDED: {},
+}
+
+
+def next_monitor_state(state: MonitorState, signal: MonitorSignal) -> MonitorState:
+    """Where a supervisor's listening goes; a signal its row does not name changes nothing."""
+    return MONITOR[state].get(signal, state)
+
+
 class CampaignState(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"

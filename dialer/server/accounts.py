@@ -250,6 +250,11 @@ class Accounts:
             file is not None and file.may_override,
         )
 
+    def phone_of(self, name: str) -> tuple[str, str] | None:
+        """Phone and PBX of a user; None for who has none."""
+        user = self._users.get(name)
+        return (user.phone, user.pbx) if user is not None and user.phone else None
+
     def _scope(self, user: UserRow) -> tuple[str, ...] | None:
         """The user's campaigns that there are."""
         if self._campaigns is None or user.campaigns is None:

@@ -49,6 +49,7 @@ from dialer.server.inbound import Intake
 from dialer.server.learned import LEARNED_EVERY_S, Learned
 from dialer.server.listing import Listing
 from dialer.server.load import desk_of
+from dialer.server.monitoring import Monitoring
 from dialer.server.pacing import TICK_S, civil_seconds
 from dialer.server.reception import Reception, Watched
 from dialer.server.reports import StoreReports
@@ -227,10 +228,18 @@ class Server:
             {name: campaign.patience_s for name, campaign in self._campaigns.items()},
         )
         experiments = Experiments(self._tasks)
-        self._house = House(supervision, casework, charts, tracing, experiments)
+        monitoring = Monitoring(
+            self.engine,
+            self.accounts,
+            self.accounts.phone_of,
+            browser_phones(self.site),
+            tell_agents=self.site.monitoring.tell_agents,
+        )
+        self._house = House(supervision, casework, charts, tracing, experiments, monitoring)
         watched = self._watched
         watched.messages = supervision.messages_of
         watched.help = supervision.help_of
+        watched.monitors = monitoring.notices
         watched.escalations = supervision.escalations
         watched.kept = casework.kept
         watched.mode = lambda campaign: supervision.settings(campaign).mode

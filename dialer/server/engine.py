@@ -33,7 +33,14 @@ OVERDUE_MAX = 20_000  # ends of calls and agents' doings while nothing is dialle
 log = structlog.get_logger()
 
 PbxCommand = (
-    cmd.Originate | cmd.RingAgent | cmd.Bridge | cmd.PlayHarbour | cmd.HangUp | cmd.CheckLeg
+    cmd.Originate
+    | cmd.RingAgent
+    | cmd.RingSupervisor
+    | cmd.ChangeMonitor
+    | cmd.Bridge
+    | cmd.PlayHarbour
+    | cmd.HangUp
+    | cmd.CheckLeg
 )
 
 
@@ -68,6 +75,8 @@ class PopPort(Protocol):
     def agent_shown(self, command: cmd.ShowAgent) -> None: ...
 
     def campaign_shown(self, command: cmd.ShowCampaign) -> None: ...
+
+    def monitor_shown(self, command: cmd.ShowMonitor) -> None: ...
 
 
 class Engine:
@@ -110,6 +119,7 @@ class Engine:
             cmd.PopScreen: self._pop_screen,
             cmd.ShowAgent: self._show_agent,
             cmd.ShowCampaign: self._show_campaign,
+            cmd.ShowMonitor: self._show_monitor,
             cmd.Observe: lambda c: self.pacing.observe(c.campaign, c.fact),
             cmd.Warn: lambda c: log.warning("the core warns", text=c.text, leg=c.leg),
         }
@@ -234,6 +244,11 @@ class Engine:
             self._pop.agent_shown(command)
         if agent is not None:
             self.pacing.touch(agent.campaigns)
+
+    def _show_monitor(self, command: cmd.ShowMonitor) -> None:
+        self.changes.mark(command.agent)
+        if self._pop is not None:
+            self._pop.monitor_shown(command)
 
     def _show_campaign(self, command: cmd.ShowCampaign) -> None:
         log.info(

@@ -137,6 +137,14 @@ class HelpView:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorNotice:
+    """A supervisor is part of the agent's call: listen, whisper or barge."""
+
+    by: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentView:
     """One agent's screen."""
 
@@ -156,6 +164,7 @@ class AgentView:
     queues: tuple[str, ...] = ()  # in order of priority; none: all
     messages: tuple[MessageView, ...] = ()  # of the last half hour
     help: HelpView | None = None
+    monitors: tuple[MonitorNotice, ...] = ()  # where the site lets agents know
 
 
 @dataclass(frozen=True, slots=True)

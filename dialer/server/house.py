@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dialer.server.casework import Casework
 from dialer.server.charts import Charts
 from dialer.server.experiments import Experiments
+from dialer.server.monitoring import Monitoring
 from dialer.server.supervision import Supervision
 from dialer.server.tracing import Tracing
 
@@ -18,3 +19,4 @@ class House:
     charts: Charts
     tracing: Tracing
     experiments: Experiments
+    monitoring: Monitoring

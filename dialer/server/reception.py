@@ -35,6 +35,7 @@ from dialer.server.face import (
     LinkView,
     MessageView,
     MetricsView,
+    MonitorNotice,
     OfferView,
     PacingView,
     Refused,
@@ -76,6 +77,7 @@ class Watched:
         # Of an agent's screen: broadcasts, the call for help, and the call with its secrets kept.
         self.messages: Callable[[str], tuple[MessageView, ...]] = lambda agent: ()
         self.help: Callable[[str], HelpView | None] = lambda agent: None
+        self.monitors: Callable[[str], tuple[MonitorNotice, ...]] = lambda agent: ()
         self.kept: Callable[[str, CallView], CallView] = lambda agent, call: call
         self.escalations: Callable[[], tuple[EscalationView, ...]] = tuple
         self.mode: Callable[[str], str] = lambda campaign: ""  # a supervisor's choice
@@ -343,6 +345,7 @@ class Reception:
             queues=one.queues,
             messages=self._watched.messages(agent),
             help=self._watched.help(agent),
+            monitors=self._watched.monitors(agent),
         )
 
     def _offer_view(self, agent: Agent) -> OfferView | None:

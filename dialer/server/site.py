@@ -123,6 +123,13 @@ class WebSection(_Settings):
     )
 
 
+class MonitoringSettings(_Settings):
+    """Supervisors who listen in. `tell_agents` false: agents' screens do not show it; whether that
+    is lawful, a site must know."""
+
+    tell_agents: bool = True
+
+
 class SiteSettings(_Settings):
     """One dialer."""
 
@@ -133,6 +140,7 @@ class SiteSettings(_Settings):
     campaigns: tuple[Path, ...] = Field(min_length=1)
     agents: tuple[AgentSettings, ...] = ()
     crm: Path | None = None  # endpoints of the CRM bridge
+    monitoring: MonitoringSettings = MonitoringSettings()
     trace: Path | None = None  # where pacing decisions are written, one JSON line each
 
     @model_validator(mode="after")

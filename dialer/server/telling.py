@@ -1,5 +1,5 @@
-"""What the floor tells the CRM past its records: screen pops, agents' states, campaigns' beginning
-and end. Pops and states go by the bridge's fast path, campaigns by the outbox."""
+"""What the floor tells the CRM past its records: screen pops and agents' states by the bridge's
+fast path; campaigns' beginning and end, and supervisors who listen in, by the outbox."""
 
 from __future__ import annotations
 
@@ -61,7 +61,16 @@ class Telling:
             event = crm.campaign_started(command.campaign, at)
         else:
             event = crm.campaign_stopped(command.campaign, at, why=command.why or command.state)
+        self._tell(event)
+
+    def monitor_shown(self, command: cmd.ShowMonitor) -> None:
+        part = call_part(command.attempt, command.campaign, command.lead, command.agent)
+        mode = "" if command.mode is None else command.mode.value
+        at = self._clock.utc()
+        self._tell(crm.call_monitored(part, at, supervisor=command.supervisor, mode=mode))
+
+    def _tell(self, event: crm.Event) -> None:
         try:
             self._store.submit(TellCrm(event))
         except (StoreFull, StoreClosed):
-            log.warning("the CRM is not told of a campaign", campaign=command.campaign)
+            log.warning("the CRM is not told", type=event.type)

@@ -57,6 +57,7 @@ from dialer.web.models import (
     ToScreen,
     ViewerMessage,
 )
+from dialer.web.monitors import MONITORS
 from dialer.web.oidc import OIDC, Oidc
 from dialer.web.openapi import document
 from dialer.web.pages import PAGES
@@ -107,6 +108,7 @@ ROUTES: tuple[Route, ...] = (
     *OIDC,
     *USERS,
     *FLOOR,
+    *MONITORS,
     *CUSTOMERS,
     *ENGINEERING,
     *BRIDGE,

@@ -105,6 +105,7 @@ class Channel:
         "priority",
         "recording",
         "response_timer",
+        "spied",
         "state",
         "step_timer",
         "target",
@@ -140,6 +141,7 @@ class Channel:
         self.dial = DialStage.DIALLING
         self.fate = Fate.ALIVE
         self.recording = False
+        self.spied = ""  # the channel that a ChanSpy of this one hangs on
         self.waits_since = float("-inf")  # begin of the customer's BridgeWait
         self.response_timer: asyncio.TimerHandle | None = None  # an OriginateResponse to come
         self.step_timer: asyncio.TimerHandle | None = None  # the dialplan's next step

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 CUSTOMER = "overdial-customer"
 AGENT = "overdial-agent"
+MONITOR = "overdial-monitor"
 AT_ONCE_S = 3.0
+NOBODY_TO_SPY_S = 0.1
 HARBOUR_SOUND = "im-sorry&goodbye"
 
 Step = Callable[[Channel], None]
@@ -36,6 +38,9 @@ class Dialplan:
             (CUSTOMER, "s", "abandon"): (14, self._harbour),
             (AGENT, "s", "1"): (1, self._idle),
             (AGENT, "s", "park"): (2, self._idle),
+            (MONITOR, "s", "listen"): (1, self._listen),
+            (MONITOR, "s", "whisper"): (4, self._whisper),
+            (MONITOR, "s", "barge"): (7, self._barge),
         }
 
     def exists(self, context: str, exten: str, priority: str) -> bool:
@@ -133,6 +138,28 @@ class Dialplan:
         leg = channel.variables.get("OD_LEG", "")
         self._at(channel, 2, "BridgeWait", f"ag-{leg},participant,e(s)")
         self._x.enter(channel, self._x.new_bridge(f"ag-{leg}"))
+
+    # --- a supervisor's leg -------------------------------------------------------------------
+
+    def _listen(self, channel: Channel) -> None:
+        self._spy(channel, "listen", "OD_CUSTOMER", 1, "uqES")
+
+    def _whisper(self, channel: Channel) -> None:
+        self._spy(channel, "whisper", "OD_AGENT", 4, "uqESw")
+
+    def _barge(self, channel: Channel) -> None:
+        self._spy(channel, "barge", "OD_CUSTOMER", 7, "uqESB")
+
+    def _spy(self, channel: Channel, mode: str, whom: str, priority: int, options: str) -> None:
+        """ChanSpy: over with the channel it is on (E), and at once when that is not there (S)."""
+        leg, spied = channel.variables.get("OD_LEG", ""), channel.variables.get(whom, "")
+        self._at(channel, priority, "UserEvent", "OverdialMonitor")
+        self._x.user_event(channel, "OverdialMonitor", f"Leg: {leg}\r\nMode: {mode}\r\n")
+        self._at(channel, priority + 1, "ChanSpy", f"{spied},{options}")
+        channel.spied = spied
+        self._x.log.spied.setdefault(spied, []).append((leg, mode))
+        if spied not in self._x.channels:
+            self._then(channel, NOBODY_TO_SPY_S, self._done)
 
     # --- anything else ------------------------------------------------------------------------
 

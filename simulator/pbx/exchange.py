@@ -71,6 +71,7 @@ class CallLog:
         self.times_dialled: dict[str, int] = {}  # by Uniqueid
         self.conversations: dict[str, list[str]] = {}  # Uniqueid -> whom it talked with
         self.harboured: set[str] = set()  # heard the safe-harbour message
+        self.spied: dict[str, list[tuple[str, str]]] = {}  # Uniqueid -> whose ear, in which mode
         self._parties: dict[str, CalledParty] = {}
 
     def dialled(self, uniqueid: str) -> None:
@@ -366,6 +367,8 @@ class Exchange:
             self.event(channel, "MixMonitorStop")
         del self.channels[channel.uniqueid]
         del self._by_name[channel.name.lower()]
+        for ear in [c for c in self.channels.values() if c.spied == channel.uniqueid]:
+            self.loop.call_later(_HANDOVER_S, self.hang_up, ear, NORMAL_CLEARING)
         tech = f"TechCause: {tech_cause}\r\n" if tech_cause else ""
         extra = f"Cause: {cause}\r\nCause-txt: {cause_text(cause)}\r\n{tech}"
         if channel.dial is DialStage.ENDED:
@@ -534,6 +537,7 @@ class Exchange:
         if channel.fate is not Fate.GOTO_PENDING:
             return
         channel.priority = self.dialplan.priority_of(context, exten, priority)
+        channel.spied = ""
         self._pull(channel)
         self._unpark(channel)
         self.dialplan.jump(channel, context, exten, priority)

@@ -18,7 +18,16 @@ from typing import Any, Protocol, TypeVar
 
 from dialer.ami.supervisor import Pbx, PbxConfig
 from dialer.clock import Clock
-from dialer.core.commands import Bridge, CheckLeg, HangUp, Originate, PlayHarbour, RingAgent
+from dialer.core.commands import (
+    Bridge,
+    ChangeMonitor,
+    CheckLeg,
+    HangUp,
+    Originate,
+    PlayHarbour,
+    RingAgent,
+    RingSupervisor,
+)
 from dialer.core.events import (
     BridgeFailed,
     ChannelPlace,
@@ -33,9 +42,11 @@ from dialer.core.events import (
     LegUnbridged,
     LinkLost,
     LinkResynced,
+    MonitorBegan,
     OriginateFailed,
     PersonDetected,
 )
+from dialer.core.modes import MonitorMode
 from dialer.tasks import Tasks
 
 E = TypeVar("E", bound=Event)
@@ -153,6 +164,13 @@ class Floor:
         leg = f"od-{self._boot}-a{next(self._numbers):07d}"
         self.pbx.send(RingAgent("pbx", leg, self.bench.phones[phone], 20.0))
         return await self.event(LegParked, leg=leg)
+
+    def supervisor(self, agent: str, customer: str, mode: MonitorMode, phone: int) -> str:
+        """A supervisor's phone is rung, to be part of this conversation."""
+        leg = f"od-{self._boot}-s{next(self._numbers):07d}"
+        name = self.bench.phones[phone]
+        self.pbx.send(RingSupervisor("pbx", leg, name, agent, customer, mode, 20.0))
+        return leg
 
     async def talk(self, agent: LegParked, customer: LegParked) -> None:
         self.pbx.send(Bridge("pbx", agent.leg, agent.channel, customer.leg, customer.channel))
@@ -396,6 +414,32 @@ async def names_that_begin_alike(bench: Bench) -> None:
         assert "LegBridged" not in it.kinds(first.leg)
 
 
+async def a_supervisor_listens_in(bench: Bench) -> None:
+    """Every mode is told when it begins; leaving disturbs nobody; it is over with the customer."""
+    async with floor(bench) as it:
+        agent, customer = await it.agent(), await it.customer("talk")
+        await it.talk(agent, customer)
+        before = it.kinds(agent.leg) + it.kinds(customer.leg)
+        for n in (1, 2):
+            leg = it.supervisor(agent.leg, customer.leg, MonitorMode.LISTEN, phone=1)
+            await it.event(MonitorBegan, leg=leg, mode=MonitorMode.LISTEN)
+            for mode in (MonitorMode.WHISPER, MonitorMode.BARGE):
+                it.pbx.send(ChangeMonitor("pbx", leg, mode))
+                await it.event(MonitorBegan, leg=leg, mode=mode)
+            found = (await it.check(leg)).found
+            assert found is not None
+            assert found.place is ChannelPlace.DIALPLAN
+            if n == 1:
+                await bench.hang_up(bench.phones[1])
+                await it.event(LegHungUp, leg=leg)
+                assert it.kinds(agent.leg) + it.kinds(customer.leg) == before
+        it.hang_up(customer.leg)
+        await it.event(LegHungUp, leg=customer.leg)
+        assert (await it.event(LegHungUp, leg=leg)).cause in (0, 16)
+        late = it.supervisor(agent.leg, customer.leg, MonitorMode.LISTEN, phone=1)
+        await it.event(LegHungUp, leg=late)  # nobody to hear: it does not stay
+
+
 # --- where legs stand -----------------------------------------------------------------------------
 
 
@@ -560,6 +604,7 @@ SCENES: tuple[Scene, ...] = (
     agents_phone_lost_while_talking,
     a_bridge_that_cannot_be,
     names_that_begin_alike,
+    a_supervisor_listens_in,
     checks,
     resync_adopts_what_stands,
     wrong_password,

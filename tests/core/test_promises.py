@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
-from dialer.core.modes import Mode
+from dialer.core.modes import Mode, MonitorMode
 from dialer.core.states import AgentState
 from dialer.snapshot import CallAbandoned, CallerLeft, CallServed, Decision
 from tests.core.playbook import RULES, lead
@@ -41,6 +41,7 @@ class Channel:
     answered_at: float | None = None
     parked_at: float | None = None
     peer: str = ""
+    spies: str = ""  # the customer whose conversation a supervisor's channel hangs on
 
 
 @dataclass
@@ -71,6 +72,20 @@ class Twin:
         self.originated[leg] += not agent
         self.number += 1
         self.channels[leg] = Channel(leg, f"PJSIP/x-{self.number}", agent, Place.RINGING)
+
+    def ring_supervisor(self, command: cmd.RingSupervisor) -> None:
+        if self.up:
+            self.number += 1
+            name, whom = f"PJSIP/s-{self.number}", command.customer_leg
+            self.channels[command.leg] = Channel(command.leg, name, True, Place.RINGING, spies=whom)
+
+    def listen(self, channel: Channel, now: float) -> None:
+        """ChanSpy: over at once when there is nobody (any more)."""
+        channel.place = Place.DIALPLAN
+        if channel.spies in self.channels:
+            self.tell(ev.MonitorBegan(channel.leg, MonitorMode.LISTEN))
+        else:
+            self.gone(channel.leg, 16, now)
 
     def park(self, channel: Channel, now: float) -> None:
         channel.place, channel.peer, channel.parked_at = Place.PARKED, "", now
@@ -107,6 +122,9 @@ class Twin:
         if not channel.agent and channel.answered_at is None:
             self.tell(ev.OriginateFailed(leg))
         self.tell(ev.LegHungUp(leg, cause))
+        for ear in [one.leg for one in self.channels.values() if one.spies == leg]:
+            if self.channels[ear].place is Place.DIALPLAN:
+                self.gone(ear, 16, now)
 
     def found(self) -> tuple[ev.ChannelFound, ...]:
         return tuple(self.where(leg) for leg in self.channels)  # type: ignore[misc]
@@ -164,6 +182,8 @@ class Promises(RuleBasedStateMachine):
                         lead_id = self.lead_of[command.attempt].lead_id
                         assert lead_id not in self.silenced, "dialled after it was suppressed"
                     self.twin.originate(command)
+                case cmd.RingSupervisor():
+                    self.twin.ring_supervisor(command)
                 case cmd.Bridge():
                     whose = self.booked.get(command.customer_leg)
                     if whose is not None:
@@ -312,6 +332,18 @@ class Promises(RuleBasedStateMachine):
     def agent_hangs_up(self, who: str) -> None:
         self.say(ev.HangUpPressed(who))
 
+    @rule(who=st.sampled_from(AGENTS), mode=st.sampled_from(MonitorMode))
+    def a_supervisor_listens_in(self, who: str, mode: MonitorMode) -> None:
+        before = {name: agent.state for name, agent in self.floor.agents.items()}
+        self.say(ev.MonitorAsked("sue", who, "main", "sue", mode))
+        assert before == {name: agent.state for name, agent in self.floor.agents.items()}
+
+    @rule()
+    def the_supervisor_leaves(self) -> None:
+        standing = {leg for leg, one in self.twin.channels.items() if not one.spies}
+        self.say(ev.MonitorLeft("sue"))
+        assert standing <= set(self.twin.channels), "somebody else was hung up"
+
     @rule(who=st.sampled_from(AGENTS))
     def agent_disposes(self, who: str) -> None:
         agent = self.floor.agents.get(who)
@@ -337,6 +369,9 @@ class Promises(RuleBasedStateMachine):
             else:
                 channel.answered_at = self.now
                 self.twin.tell(ev.LegAnswered(leg, channel.name))
+                if channel.spies:
+                    self.twin.listen(channel, self.now)
+                    return
                 if not channel.agent:
                     self.twin.tell(ev.PersonDetected(leg))
                 self.twin.park(channel, self.now)
@@ -372,7 +407,10 @@ class Promises(RuleBasedStateMachine):
         for channel in [c for c in self.twin.channels.values() if c.place is Place.RINGING]:
             channel.answered_at = self.now
             self.twin.tell(ev.LegAnswered(channel.leg, channel.name))
-            self.twin.park(channel, self.now)
+            if channel.spies:
+                self.twin.listen(channel, self.now)
+            else:
+                self.twin.park(channel, self.now)
         while self.twin.told:
             self.hear(self.twin.told.pop(0))
 
@@ -514,6 +552,7 @@ class Promises(RuleBasedStateMachine):
                 self.say(self.twin.told.pop(0))
             self.time_passes(30.0)
         assert not self.floor.calls
+        assert not self.floor.monitors, "a supervisor hears on after the call"
         assert set(self.outcomes) == set(self.planned)
         assert self.told == self.closed, "the account and the outcomes disagree"
         lingering = (
