@@ -39,6 +39,7 @@ WANTED = (
     "EscalationView",
     "HoursAnswer",
     "KpiReport",
+    "MonitorDesk",
     "OutcomesAnswer",
     "PageView",
     "PagesAnswer",

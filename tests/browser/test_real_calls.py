@@ -16,6 +16,9 @@ from playwright.async_api import Browser, expect
 from crm_bridge import signing
 from crm_bridge.receiver import Receiver
 from dialer.clock import Clock
+from dialer.server.accounts import Accounts
+from dialer.server.people import NewUser, Role
+from dialer.store.store import Store
 from tests.asterisk.harness import AsteriskBench, free_port, missing
 from tests.asterisk.rawami import RawAmi
 from tests.asterisk.sipp import number_for
@@ -26,6 +29,7 @@ pytestmark = pytest.mark.asterisk
 
 PHONE = "web1"
 PHONE_PASSWORD = "a secret of the phone in the page"
+SUPERVISORS_PHONE = "web2"
 CALLS = 10
 POP_P95_MS = 250.0
 
@@ -85,9 +89,9 @@ class Stage:
 @asynccontextmanager
 async def stage(browser: Browser, folder: Path, leads: int) -> AsyncIterator[Stage]:
     socket_port = free_port(socket.SOCK_STREAM)
-    settings = (
-        f'[browser]\nbind = "127.0.0.1"\nport = {socket_port}\n'
-        f'[[phones]]\nname = "{PHONE}"\npassword = "{PHONE_PASSWORD}"\nbrowser = true\n'
+    settings = f'[browser]\nbind = "127.0.0.1"\nport = {socket_port}\n' + "".join(
+        f'[[phones]]\nname = "{name}"\npassword = "{PHONE_PASSWORD}"\nbrowser = true\n'
+        for name in (PHONE, SUPERVISORS_PHONE)
     )
     async with AsyncExitStack() as stack:
         bench = await stack.enter_async_context(
@@ -108,11 +112,12 @@ async def stage(browser: Browser, folder: Path, leads: int) -> AsyncIterator[Sta
             crm_secret=secret,
             wrap_up_limit_s=120.0,
             phone_socket=f"ws://127.0.0.1:{socket_port}/ws",
-            phone_passwords={PHONE: PHONE_PASSWORD},
+            phone_passwords=dict.fromkeys((PHONE, SUPERVISORS_PHONE), PHONE_PASSWORD),
         )
         dialer = Dialer(site, free_port(socket.SOCK_STREAM))
         numbers = [number_for("talk", n) for n in range(leads)]
         await dialer.load(numbers)
+        await add_supervisor(dialer)
         await dialer.start()
         stack.push_async_callback(dialer.end)
         await dialer.act("pause")
@@ -130,6 +135,16 @@ async def stage(browser: Browser, folder: Path, leads: int) -> AsyncIterator[Sta
         await tab.sees("#state-text", "Ready")
         await dialer.act("resume")
         yield Stage(bench, dialer, crm, listener, tab, numbers)
+
+
+async def add_supervisor(dialer: Dialer) -> None:
+    """sue, whose phone is a page."""
+    store = await Store.open(f"sqlite:///{dialer.site.folder / 'overdial.db'}")
+    accounts = Accounts(store.users)
+    await accounts.start()
+    await accounts.add(NewUser("sue", (Role.SUPERVISOR,), phone=SUPERVISORS_PHONE), "tests")
+    await accounts.set_password("sue", PASSWORD, "tests")
+    await store.close()
 
 
 def bridged_at(events: list[dict[str, str]]) -> list[float]:
@@ -183,6 +198,53 @@ async def test_ten_calls_in_a_row(browser: Browser, tmp_path: Path) -> None:
             f"p95 {p95:.0f} ms, worst {late[-1]:.0f} ms"
         )
         assert p95 <= POP_P95_MS
+
+
+async def test_a_supervisor_listens_and_whispers_from_the_floor(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Both pages on real Asterisk: she hears the call, is heard by the agent alone, and goes."""
+    if why := missing():
+        pytest.skip(why)
+    async with stage(browser, tmp_path, 1) as now:
+        number = now.numbers[0]
+        await now.tab.sees("#lead-name", "Customer 0")
+        await now.both_ways(number)
+        sue = await tab_of(browser)
+        await sue.page.add_init_script(WATCH)
+        await sue.sign_in(now.dialer.url + "/wallboard", "sue", PASSWORD)
+        await sue.page.click("#agents button")
+        assert await sue.serious() == []
+        await sue.page.click("#monitor-listen")
+        await sue.sees("#monitor", "nobody hears you")
+        await now.tab.sees(".monitored", "sue listens")
+        began = float(await sue.page.evaluate(HEARS))
+
+        async def hears_more() -> bool:
+            return float(await sue.page.evaluate(HEARS)) > began
+
+        await now.until("the supervisor hears the call", hears_more, 15.0)
+        await sue.page.keyboard.press("w")
+        await sue.sees("#monitor", "the agent hears you")
+        await now.tab.sees(".monitored", "whispers")
+        assert await sue.serious() == []
+        await sue.keep("supervisor-listens")
+        await now.tab.keep("agent-is-listened-to")
+        await now.both_ways(number)  # and the call is as it was
+        await sue.page.keyboard.press("e")
+        await expect(sue.page.locator("#monitor")).to_be_hidden()
+        await expect(now.tab.page.locator(".monitored")).to_be_hidden()
+        await now.both_ways(number)
+        assert not sue.complaints
+        await sue.page.context.close()
+        await now.tab.page.keyboard.press("h")
+        await now.tab.sees("#call-label", "Wrap-up")
+        audited = now.dialer.rows("SELECT action FROM audit_log WHERE who = 'sue' ORDER BY id")
+        assert [row["action"] for row in audited if row["action"].startswith("call.")] == [
+            "call.listen",
+            "call.whisper",
+            "call.unmonitored",
+        ]
 
 
 async def test_the_call_outlives_reload_network_server_and_a_second_tab(

@@ -140,6 +140,13 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
         </Strip>
       )}
       {now.notice && <Strip tone="warm">{now.notice}</Strip>}
+      {now.monitors.map((one) => (
+        <Strip tone="calm" key={one.by}>
+          <span class="monitored">
+            <strong>{one.by}</strong> {MONITORED[one.mode] ?? one.mode}
+          </span>
+        </Strip>
+      ))}
       {message && (
         <Strip tone="calm">
           <strong>{message.by}:</strong> {message.text} <span class="soft"><Clock at={message.at} /> ago</span>
@@ -263,6 +270,12 @@ function AskHelp(): JSX.Element {
     </Sheet>
   );
 }
+
+const MONITORED: Record<string, string> = {
+  listen: "listens to this call.",
+  whisper: "whispers: you hear it, the customer does not.",
+  barge: "has joined the call.",
+};
 
 const KEYS: [string, string][] = [
   ["R", "Ready"],

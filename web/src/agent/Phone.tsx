@@ -4,8 +4,8 @@ import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { post } from "../api/client";
 import { attempt, Do, Key, Sheet } from "../ui/parts";
-import { held, levels, muted, phoneState } from "../phone/phone";
-import { account, call, phone, PHONE_WORDS, talking } from "./desk";
+import { held, levels, muted, PHONE_WORDS, phoneState } from "../phone/phone";
+import { account, call, phone, talking } from "./desk";
 
 const keypad = signal(false);
 const sent = signal("");

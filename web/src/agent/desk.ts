@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { get, post, Problem } from "../api/client";
 import { Link, type LinkState } from "../api/link";
 import type { AgentView, CustomerView, HoursAnswer, PhoneAnswer, ScriptAnswer, StepView } from "../api/types";
-import { beep, Phone, type PhoneAccount, phoneState } from "../phone/phone";
+import { beep, Phone, type PhoneAccount, ready } from "../phone/phone";
 import { session } from "../api/client";
 
 export const agent = signal<AgentView | null>(null);
@@ -57,39 +57,6 @@ export async function sitDown(): Promise<void> {
   await post("/v1/agent/shift");
   link.peek()?.again();
 }
-
-const REGISTER_LIMIT_MS = 10_000;
-
-function ready(): Promise<void> {
-  return new Promise((done, failed) => {
-    const limit = setTimeout(() => finish(new Problem(0, "Your phone in the browser is not connected.", "See what it says beside its name.")), REGISTER_LIMIT_MS);
-    const stop = phoneState.subscribe((state) => {
-      if (state === "waiting" || state === "up" || state === "renewing") setTimeout(() => finish(null));
-      if (state === "no microphone" || state === "refused") setTimeout(() => finish(new Problem(0, PHONE_WORDS[state] ?? state, "Then begin the shift again.")));
-    });
-    let over = false;
-    function finish(why: Problem | null): void {
-      if (over) return;
-      over = true;
-      clearTimeout(limit);
-      stop();
-      if (why) failed(why);
-      else done();
-    }
-  });
-}
-
-export const PHONE_WORDS: Record<string, string> = {
-  off: "off",
-  elsewhere: "in another tab",
-  "no microphone": "no microphone: allow this page to use it",
-  connecting: "connecting",
-  refused: "the telephone system refuses this phone's password",
-  unreachable: "the telephone system cannot be reached",
-  waiting: "ready to be rung",
-  up: "connected",
-  renewing: "audio is coming back",
-};
 
 // A tab that no longer works gives the phone to the one that does; the call goes on there.
 effect(() => {

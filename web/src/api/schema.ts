@@ -41,6 +41,7 @@ export interface AgentView {
   queues: string[];
   messages: MessageView[];
   help: HelpView | null;
+  monitors: MonitorNotice[];
 }
 
 /** One attempt of this process; `answer` is there for those that failed. */
@@ -442,6 +443,29 @@ export interface MessageView {
   at: number;
   by: string;
   text: string;
+}
+
+/** `phone` empty: there is none to listen with. `browser`: it is a page. */
+export interface MonitorDesk {
+  monitor: MonitorView | null;
+  phone: string;
+  browser: BrowserPhone | null;
+}
+
+/** A supervisor is part of the agent's call: listen, whisper or barge. */
+export interface MonitorNotice {
+  by: string;
+  mode: string;
+}
+
+/** What a supervisor is part of. `heard` is empty while the phone rings. */
+export interface MonitorView {
+  agent: string;
+  campaign: string;
+  attempt: string;
+  state: string;
+  mode: string;
+  heard: string;
 }
 
 /** A lead an agent looks at, in state "preview": to be accepted or skipped by `until`. */

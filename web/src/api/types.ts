@@ -27,6 +27,7 @@ export type {
   KpiReport,
   LinkView,
   ListResult,
+  MonitorDesk,
   OfferView,
   OutcomePart,
   OutcomesAnswer,

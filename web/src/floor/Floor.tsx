@@ -11,6 +11,7 @@ import { count, percent, seconds, sentence } from "../ui/format";
 import { useLoaded } from "../ui/loading";
 import { attempt, Clock, Do, Empty, Fault, Sheet, Strip } from "../ui/parts";
 import "./floor.css";
+import { MonitorButtons, MonitorStrip } from "./Monitor";
 import { abandonTone, campaigns, drawn, escalations, link, links, open, rows, STAGES, STATES, type Tone, webhooks } from "./floor";
 
 export default function Floor(): JSX.Element {
@@ -29,6 +30,7 @@ export default function Floor(): JSX.Element {
     <div class="floor" id="board">
       <h1 class="unseen">Floor</h1>
       <Head broadcast={() => (broadcast.value = true)} />
+      {may("direct") && !token.value && <MonitorStrip />}
       <Alerts />
       {campaigns.value.map((one) => (
         <Campaign key={one.name} of={one} />
@@ -345,6 +347,7 @@ function AgentSheet({ of, close }: { of: AgentRow; close: () => void }): JSX.Ele
         {of.campaign && ` · ${of.campaign}`}
         {!of.screen && " · no screen is connected"}
       </p>
+      {of.state === "talk" && !token.value && <MonitorButtons agent={of.agent} began={close} />}
       <p class="soft">A status that is forced during a call comes after it, and is audited under your name.</p>
       <div class="row-of">
         <Do class="main" act={() => force("ready")} done="Done.">

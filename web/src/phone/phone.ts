@@ -4,6 +4,7 @@
 // One tab has the phone (a Web Lock); the others show the same screen and take over when it closes.
 
 import { effect, signal } from "@preact/signals";
+import { Problem } from "../api/client";
 import { forget, kept, Leg, type LegEvents } from "./leg";
 import { parseUri, type RTCSession, Socket, UserAgent } from "./sip";
 
@@ -29,6 +30,40 @@ export const phoneState = signal<PhoneState>("off");
 export const muted = signal(false);
 export const held = signal(false);
 export const levels = signal({ heard: 0, said: 0 }); // 0..1, what the meters show
+
+export const PHONE_WORDS: Record<string, string> = {
+  off: "off",
+  elsewhere: "in another tab",
+  "no microphone": "no microphone: allow this page to use it",
+  connecting: "connecting",
+  refused: "the telephone system refuses this phone's password",
+  unreachable: "the telephone system cannot be reached",
+  waiting: "ready to be rung",
+  up: "connected",
+  renewing: "audio is coming back",
+};
+
+const REGISTER_LIMIT_MS = 10_000;
+
+/** Resolves when the phone of this page can be rung. */
+export function ready(): Promise<void> {
+  return new Promise((done, failed) => {
+    const limit = setTimeout(() => finish(new Problem(0, "Your phone in the browser is not connected.", "See what it says beside its name.")), REGISTER_LIMIT_MS);
+    const stop = phoneState.subscribe((state) => {
+      if (state === "waiting" || state === "up" || state === "renewing") setTimeout(() => finish(null));
+      if (state === "no microphone" || state === "refused") setTimeout(() => finish(new Problem(0, PHONE_WORDS[state] ?? state, "Then begin the shift again.")));
+    });
+    let over = false;
+    function finish(why: Problem | null): void {
+      if (over) return;
+      over = true;
+      clearTimeout(limit);
+      stop();
+      if (why) failed(why);
+      else done();
+    }
+  });
+}
 
 const LOCK = "overdial.phone";
 const MICROPHONE: MediaTrackConstraints = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
