@@ -37,7 +37,7 @@ def add(
     campaign: Annotated[
         list[str] | None, typer.Option(help="May see this one; none given: all.")
     ] = None,
-    phone: Annotated[str, typer.Option(help="An agent's or a supervisor's endpoint on the PBX.")] = "",
+    phone: Annotated[str, typer.Option(help="The endpoint on the PBX.")] = "",
     pbx: Annotated[str, typer.Option(help="The PBX it is on.")] = "main",
 ) -> None:
     """Add a user, and print a password for the first sign-in."""
