@@ -195,6 +195,12 @@ class CampaignFile(Part):
         """The campaign's strategy. Raises `FileError` for one that cannot be read."""
         return None if self.strategy is None else load_strategy(self.strategy)
 
+    def with_plan(self, plan: Strategy) -> CampaignFile:
+        """The same campaign with this strategy, whatever its file says by now."""
+        other = self.model_copy()
+        other.__dict__["plan"] = plan
+        return other
+
     @cached_property
     def wide_zones(self) -> str:
         """Where somebody lives whose zone is not known: anywhere in the campaign's country."""
@@ -249,9 +255,12 @@ class CampaignFile(Part):
 
 def load_campaign(path: Path) -> CampaignFile:
     """Read a campaign's file. Raises `FileError` with every fault: `file:line: field: mend`."""
-    file = YamlFile(path)
+    return read_campaign(YamlFile(path))
+
+
+def read_campaign(file: YamlFile) -> CampaignFile:
     if not isinstance(file.value, dict):
-        raise FileError([f"{path}:1: a campaign is a table of fields: name: ..., trunk: ..."])
+        raise FileError([file.fault((), "a campaign is a table of fields: name: ..., trunk: ...")])
     try:
         campaign = CampaignFile.model_validate(file.value)
         return _with_files(file, campaign)
@@ -362,4 +371,5 @@ __all__ = [
     "Next",
     "json_schema",
     "load_campaign",
+    "read_campaign",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from dialer.campaigns.cli import DEFAULT_DATABASE, Database
 from dialer.campaigns.compliance_cli import in_words as why_not_in_words
 from dialer.campaigns.forecast import Forecast, forecast, leads_of
 from dialer.campaigns.model import CampaignFile, load_campaign
+from dialer.campaigns.served import Served
 from dialer.campaigns.strategy.load import campaign_faults, load_strategy, notes, read_strategy
 from dialer.campaigns.strategy.model import strategy_schema
 from dialer.campaigns.strategy.place import Strategy
@@ -27,12 +27,12 @@ from dialer.campaigns.strategy.split import MILLION, place_of
 from dialer.campaigns.strategy.values import shown, today_of
 from dialer.campaigns.yamlfile import FileError, YamlFile
 from dialer.clock import Clock
-from dialer.core.modes import Mode
 from dialer.store.context import from_ms
+from dialer.store.editions import change, move_all
 from dialer.store.explaining import Explained, explained, leads_here
-from dialer.store.stepping import finish_task, migrate_some, open_tasks
+from dialer.store.stepping import finish_task, open_tasks
 from dialer.store.store import Store
-from dialer.store.strategies import Change, preview
+from dialer.store.strategies import Change
 
 strategy_app = typer.Typer(help="Strategies: who is called in which steps.", no_args_is_help=True)
 _out = Console()
@@ -80,39 +80,15 @@ def lint_command(
         raise FileError(faults)
 
 
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    """A campaign as a strategy sees it. `queues` by agent: which each of them takes (none: all);
-    None: nobody knows the agents."""
-
-    campaign: CampaignFile
-    queues: Sequence[tuple[str, ...]] | None
-
-    @property
-    def name(self) -> str:
-        return self.campaign.name
-
-    @property
-    def mode(self) -> Mode:
-        return self.campaign.mode
-
-    def serves(self, queue: str) -> bool:
-        taken = self.queues is None or any(not one or queue in one for one in self.queues)
-        return taken and self.campaign.serves(queue)
-
-    def has_disposition(self, code: str) -> bool:
-        return self.campaign.has_disposition(code)
-
-
-def _serving(campaign: Path | None, site: Path | None) -> list[_Serving]:
+def _serving(campaign: Path | None, site: Path | None) -> list[Served]:
     if site is None:
-        return [] if campaign is None else [_Serving(load_campaign(campaign), None)]
+        return [] if campaign is None else [Served(load_campaign(campaign), None)]
     from dialer.server.load import load_site
 
     settings, campaigns, _ = load_site(site)
     wanted = None if campaign is None else load_campaign(campaign).name
     return [
-        _Serving(one, [who.queues for who in settings.agents if one.name in who.campaigns])
+        Served(one, [who.queues for who in settings.agents if one.name in who.campaigns])
         for one in campaigns
         if wanted in (None, one.name)
     ]
@@ -312,17 +288,17 @@ def apply_command(
     """Take the strategy as its file is now, for new leads; leads under way keep their version
     unless --migrate moves them, and it is told how many that are."""
     loaded = _with_plan(campaign)
-    change, moved = asyncio.run(_apply(loaded, database, migrate))
+    found, moved = asyncio.run(_apply(loaded, database, migrate))
     plan = loaded.plan
     assert plan is not None
     _say(f"strategy {plan.name}, version {plan.version}: new leads of {loaded.name} begin by it")
-    _say(f"{change.leads:,} leads are under way in other versions, {change.unplaced:,} in none")
-    for (old, new), count in sorted(change.moved.items()):
+    _say(f"{found.leads:,} leads are under way in other versions, {found.unplaced:,} in none")
+    for (old, new), count in sorted(found.moved.items()):
         if old != new:
             _say(f"  {count:,} would move from {old or '(no segment)'} to {new or '(excluded)'}")
     if migrate:
         _say(f"{moved:,} moved; each begins its treatment anew")
-    elif change.leads or change.unplaced:
+    elif found.leads or found.unplaced:
         _say("they stay as they are: --migrate moves them")
 
 
@@ -330,22 +306,10 @@ async def _apply(campaign: CampaignFile, database: str, migrate: bool) -> tuple[
     store = await Store.open(database)
     try:
         await store.add_campaign(campaign)
-        known = store.context.campaigns[campaign.name]
-        plan, strategy_id, now = campaign.plan, known.strategy_id, store.clock.utc()
-        assert plan is not None
-        assert strategy_id is not None
-        change = await store.database.read(lambda c: preview(c, plan, known.id, strategy_id, now))
-        moved, after = 0, 0
-        while migrate:
-            done, after = await store.database.write(
-                lambda c, after=after: migrate_some(  # type: ignore[misc]
-                    c, store.context, campaign.name, after, now
-                )
-            )
-            moved += done
-            if after == 0:
-                break
-        return change, moved
+        assert campaign.plan is not None
+        found = await change(store, campaign.name, campaign.plan)
+        moved = await move_all(store, campaign.name) if migrate else 0
+        return found, moved
     finally:
         await store.close()
 

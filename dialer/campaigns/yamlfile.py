@@ -24,6 +24,20 @@ _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None,
 Path_ = tuple[str | int, ...]
 
 
+class FaultLine(str):
+    """A fault as people read it, `file:line: field: mend`, with its parts for editors."""
+
+    path: Path
+    line: int
+    field: str
+    text: str
+
+    def __new__(cls, path: Path, line: int, field: str, text: str) -> FaultLine:
+        made = super().__new__(cls, f"{path}:{line}: {f'{field}: ' if field else ''}{text}")
+        made.path, made.line, made.field, made.text = path, line, field, text
+        return made
+
+
 class FileError(Exception):
     """What is wrong with a file, one line of text for each fault: `file:line: field: mend`."""
 
@@ -33,10 +47,12 @@ class FileError(Exception):
 
 
 class YamlFile:
-    """The file's `value`, and the line each part of it stands on."""
+    """The file's `value`, and the line each part of it stands on. With `data` it is read as if the
+    file said that."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: bytes | None = None) -> None:
         self.path = path
+        self._data = data
         self._lines: dict[Path_, int] = {(): 1}
         self._faults: list[str] = []
         self._parts = 0
@@ -55,11 +71,11 @@ class YamlFile:
         name = "".join(
             f"[{part}]" if isinstance(part, int) else f".{part}" for part in where
         ).lstrip(".")
-        return f"{self.path}:{self.line(where)}: {f'{name}: ' if name else ''}{text}"
+        return FaultLine(self.path, self.line(where), name, text)
 
     def _compose(self) -> yaml.Node | None:
         try:
-            data = self.path.read_bytes()
+            data = self.path.read_bytes() if self._data is None else self._data
         except OSError as error:
             raise FileError([f"{self.path}: cannot be read: {error.strerror}"]) from None
         if len(data) > BYTES_MAX:
@@ -70,7 +86,8 @@ class YamlFile:
             node: yaml.Node | None = yaml.compose(data, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise FileError([f"{self.path}:{line}: is not YAML: {error.problem}"]) from None
+            text = f"is not YAML: {error.problem}"
+            raise FileError([FaultLine(self.path, line, "", text)]) from None
         except yaml.YAMLError:  # characters that cannot be in YAML; the text would quote them
             raise FileError([f"{self.path}: is not YAML: save it as UTF-8 text"]) from None
         return node

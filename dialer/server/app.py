@@ -37,6 +37,7 @@ from dialer.server.charts import EVERY_S as CHARTS_EVERY_S
 from dialer.server.charts import Charts
 from dialer.server.clickdial import ClickToDial
 from dialer.server.collector import spare_the_collector
+from dialer.server.drafting import Drafting
 from dialer.server.engine import Engine
 from dialer.server.experiments import Experiments
 from dialer.server.face import EndpointView, LinkView, TrunkView, WebhooksView
@@ -103,6 +104,7 @@ class Server:
         self.clock = Clock()
         self.url = ""
         self._campaigns = {campaign.name: campaign for campaign in campaigns}
+        self._desks = {name: desk_of(campaign) for name, campaign in self._campaigns.items()}
         self._crm = crm
         self._launch = launch or Launch()
         self._tasks = Tasks(self._task_failed)
@@ -168,7 +170,7 @@ class Server:
             self.engine,
             self.clock,
             self.accounts.seats,
-            {name: desk_of(campaign) for name, campaign in self._campaigns.items()},
+            self._desks,
             self._watched,
             StoreHandCalls(self.store, self._campaigns, self._claims),
             self.store.callable_at,
@@ -235,7 +237,18 @@ class Server:
             browser_phones(self.site),
             tell_agents=self.site.monitoring.tell_agents,
         )
-        self._house = House(supervision, casework, charts, tracing, experiments, monitoring)
+        drafting = Drafting(
+            self.store,
+            self._campaigns,
+            self._desks,
+            dict(zip(self._campaigns, self.site.campaigns, strict=False)),
+            self.accounts.seats,
+            self.accounts,
+            self._tasks,
+        )
+        self._house = House(
+            supervision, casework, charts, tracing, experiments, monitoring, drafting
+        )
         watched = self._watched
         watched.messages = supervision.messages_of
         watched.help = supervision.help_of

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dialer.server.casework import Casework
 from dialer.server.charts import Charts
+from dialer.server.drafting import Drafting
 from dialer.server.experiments import Experiments
 from dialer.server.monitoring import Monitoring
 from dialer.server.supervision import Supervision
@@ -20,3 +21,4 @@ class House:
     tracing: Tracing
     experiments: Experiments
     monitoring: Monitoring
+    drafting: Drafting

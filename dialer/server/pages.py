@@ -60,7 +60,11 @@ def render(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def _steps(path: Path, changed_ns: int) -> tuple[Step, ...]:
-    text = path.read_bytes()[:BYTES_MAX].decode("utf-8", "replace")
+    return steps_of(path.read_bytes()[:BYTES_MAX].decode("utf-8", "replace"))
+
+
+def steps_of(text: str) -> tuple[Step, ...]:
+    """A script's steps, without values."""
     steps: list[Step] = []
     title, marks, lines, fence = "", frozenset[str](), list[str](), ""
 
@@ -123,11 +127,17 @@ def knowledge(folder: Path) -> list[Page]:
 
 
 def page(folder: Path, name: str) -> Page | None:
-    """The page of that name; a name leads nowhere else than into the folder."""
+    path = page_path(folder, name)
+    return None if path is None else _page(path, path.stat().st_mtime_ns)
+
+
+def page_path(folder: Path, name: str, *, new: bool = False) -> Path | None:
+    """The page of that name, or where a new one would be; a name leads nowhere else than into the
+    folder."""
     path = folder / f"{name}.md"
-    if not _NAME.match(name) or not _is_page(path):
+    if not _NAME.match(name):
         return None
-    return _page(path, path.stat().st_mtime_ns)
+    return path if _is_page(path) or (new and not path.exists() and not path.is_symlink()) else None
 
 
 def _is_page(path: Path) -> bool:
