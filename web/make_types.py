@@ -35,6 +35,8 @@ WANTED = (
     "CustomersAnswer",
     "DeliveriesAnswer",
     "Detail",
+    "DraftFile",
+    "DraftView",
     "EndpointsAnswer",
     "EscalationView",
     "HoursAnswer",
@@ -53,6 +55,7 @@ WANTED = (
     "UndoneAnswer",
     "UploadView",
     "UsersAnswer",
+    "VersionsAnswer",
     "WallboardPicture",
 )
 _PLAIN = {

@@ -74,7 +74,9 @@ def write_site(
         write_accounts(directory / "accounts.csv", leads, seed, today)
     campaign = _CAMPAIGN
     if strategy is not None:
-        campaign += f"\nstrategy: {json.dumps(str(strategy.resolve()))}\n{_queues(strategy)}"
+        # A copy: what is changed on the page must not change somebody's own file.
+        (directory / strategy.name).write_bytes(strategy.read_bytes())
+        campaign += f"\nstrategy: {json.dumps(strategy.name)}\n{_queues(strategy)}"
     (directory / "campaign.yaml").write_text(campaign, encoding="utf-8")
     (directory / "script.md").write_text(_SCRIPT, encoding="utf-8")
     (directory / "knowledge").mkdir(exist_ok=True)

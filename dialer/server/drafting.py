@@ -14,10 +14,10 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -37,12 +37,23 @@ from dialer.store.editions import body_of, change, editions, last_lead, move_all
 from dialer.store.store import Store
 from dialer.tasks import Tasks
 
+T = TypeVar("T")
 TEXT_MAX = 50_000  # signs: a strategy of a thousand lines; JSON around it stays under BODY_MAX
 FAULTS_MAX = 100
 CAMPAIGN, STRATEGY, SCRIPT, PAGE = "campaign", "strategy", "script", "page:"
 # What takes effect in a campaign that runs. The rest is read at the dialer's start.
 LIVE = frozenset(
-    "title screen attempts_max retry calling_window dispositions queues escalate_to duplicates".split()
+    {
+        "title",
+        "screen",
+        "attempts_max",
+        "retry",
+        "calling_window",
+        "dispositions",
+        "queues",
+        "escalate_to",
+        "duplicates",
+    }
 )
 _PATHS = ("script", "knowledge")  # of `screen`: where files are is not a page's to say
 
@@ -233,7 +244,7 @@ class Drafting:
                     await self._store.add_campaign(read.campaign)
                     self._campaigns[campaign] = read.campaign
                     self._desks[campaign] = desk_of(read.campaign)
-                await self._outside(lambda: os.replace(beside, path.resolve()))
+                await self._outside(lambda: beside.replace(path.resolve()))
             finally:
                 beside.unlink(missing_ok=True)
             detail = {"file": file, "digest": _digest(text)}
@@ -341,7 +352,7 @@ class Drafting:
     def _queues(self, campaign: str) -> Sequence[tuple[str, ...]]:
         return [one.queues for one in self._seats.values() if campaign in one.campaigns]
 
-    async def _outside(self, work: Any) -> Any:
+    async def _outside(self, work: Callable[[], T]) -> T:
         """In a thread: files and YAML take their time, and people are on the line."""
         try:
             with outside_work():

@@ -30,6 +30,7 @@ from dialer.web import agent_work, agents, problems, sockets, supervisors
 from dialer.web.auth import Access, Door, host_is_ours
 from dialer.web.bridge import BRIDGE
 from dialer.web.customers import CUSTOMERS
+from dialer.web.drafts import DRAFTS
 from dialer.web.embedded import PANEL
 from dialer.web.encode import encode
 from dialer.web.engineering import ENGINEERING
@@ -262,6 +263,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *REPORTS,
     *LISTS,
+    *DRAFTS,
     *INBOUND,
     Route("GET", "/healthz", health, "Is it serving, and does it dial", gives=HealthView),
 )

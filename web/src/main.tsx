@@ -23,6 +23,7 @@ const SCREENS: Screen[] = [
   { path: "/wallboard", name: "Floor", right: "watch", load: () => import("./floor/Floor") },
   { path: "/campaigns", name: "Campaigns", right: "manage", load: () => import("./manager/Campaigns") },
   { path: "/lists", name: "Lists", right: "manage", load: () => import("./manager/Lists") },
+  { path: "/strategies", name: "Strategies", right: "manage", load: () => import("./manager/Strategies") },
   { path: "/reports", name: "Reports", right: "manage", load: () => import("./manager/Reports") },
   { path: "/pacing", name: "Pacing", right: "engineer", load: () => import("./engineer/Pacing") },
   { path: "/deliveries", name: "Deliveries", right: "engineer", load: () => import("./admin/Deliveries") },

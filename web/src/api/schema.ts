@@ -264,6 +264,47 @@ export interface DispositionOffer {
   next: string;
 }
 
+/** What a strategy would move if everybody under way went by it. `leads` are in other versions, `unplaced` came before the campaign had a strategy. */
+export interface DraftEffect {
+  version: string;
+  in_force: boolean;
+  leads: number;
+  unplaced: number;
+  changing: number;
+  moves: MoveCount[];
+}
+
+export interface DraftFault {
+  line: number;
+  field: string;
+  message: string;
+}
+
+/** `file` is its name here; `base` stands for what it says now, and goes with what is saved. */
+export interface DraftFile {
+  file: string;
+  name: string;
+  text: string;
+  base: string;
+  writable: boolean;
+}
+
+/** A step of a script, or a page, as it will look; safe HTML. */
+export interface DraftSection {
+  title: string;
+  required: boolean;
+  verify: boolean;
+  html: string;
+}
+
+/** What is to be said of a text. `effect` is there where it was asked for. */
+export interface DraftView {
+  faults: DraftFault[];
+  notes: string[];
+  effect: DraftEffect | null;
+  sections: DraftSection[];
+}
+
 /** `circuit`: closed, open, half open or disabled; `why` says why it is off. */
 export interface EndpointView {
   name: string;
@@ -466,6 +507,21 @@ export interface MonitorView {
   state: string;
   mode: string;
   heard: string;
+}
+
+/** Leads that would go from one segment to another; empty: in none. */
+export interface MoveCount {
+  old: string;
+  new: string;
+  leads: number;
+}
+
+/** A move of everybody to the version in force. */
+export interface MoveView {
+  running: boolean;
+  moved: number;
+  share: number;
+  fault: string;
 }
 
 /** A lead an agent looks at, in state "preview": to be accepted or skipped by `until`. */
@@ -674,6 +730,18 @@ export interface VerdictCount {
 export interface VerifyView {
   identifiers: IdentifierPart[];
   need: number;
+}
+
+export interface VersionView {
+  version: string;
+  since: string;
+  leads: number;
+  current: boolean;
+}
+
+export interface VersionsAnswer {
+  versions: VersionView[];
+  moving: MoveView | null;
 }
 
 export interface WallboardPicture {
