@@ -36,7 +36,7 @@ kept as a dead letter, which can be replayed. **Real-time** events are sent at o
 and carry no `sequence`.
 
 Nothing tells yet, and so there is no type for it: a callback that comes due or was missed, a number
-taken off the do-not-call list, a recording that is ready, a call on hold or transferred.
+taken off the do-not-call list, a recording that is ready, a call on hold.
 """
 
 

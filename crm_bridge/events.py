@@ -29,6 +29,7 @@ class Type(StrEnum):
     CALL_STARTED = "call.started"
     CALL_ANSWERED = "call.answered"
     CALL_CONNECTED = "call.connected"
+    CALL_TRANSFERRED = "call.transferred"
     CALL_MONITORED = "call.monitored"
     CALL_ABANDONED = "call.abandoned"
     CALL_COMPLETED = "call.completed"
@@ -158,6 +159,20 @@ def call_answered(call: CallPart, at: datetime) -> Event:
 def call_connected(call: CallPart, at: datetime, *, waited_s: float | None = None) -> Event:
     """The customer and the agent hear each other."""
     return _call(Type.CALL_CONNECTED, call, at, waited_s=_seconds(waited_s))
+
+
+def call_transferred(
+    call: CallPart, at: datetime, *, to_agent: str = "", to_outside: str = ""
+) -> Event:
+    """The customer is with the next; `call.agent` is who handed him on."""
+    return _call(
+        Type.CALL_TRANSFERRED,
+        call,
+        at,
+        to_agent=to_agent or None,
+        to_outside=to_outside or None,
+        about=(at.timestamp(), to_agent, to_outside),
+    )
 
 
 def call_monitored(call: CallPart, at: datetime, *, supervisor: str, mode: str) -> Event:

@@ -52,6 +52,7 @@ WANTED = (
     "SessionAnswer",
     "Timeline",
     "Trace",
+    "TransfersAnswer",
     "UndoneAnswer",
     "UploadView",
     "UsersAnswer",

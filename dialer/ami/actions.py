@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dialer.ami.codec import NotEncodable, check_id
-from dialer.core.commands import ChangeMonitor, Originate, RingAgent, RingSupervisor
+from dialer.core.commands import ChangeMonitor, Originate, RingAgent, RingSupervisor, SendOut
 
 CUSTOMER_CONTEXT = "overdial-customer"
 AGENT_CONTEXT = "overdial-agent"
 MONITOR_CONTEXT = "overdial-monitor"
+TRANSFER_CONTEXT = "overdial-transfer"
 ABANDON_LABEL = "abandon"
 NORMAL_CLEARING = 16  # Q.850
 KEYS = frozenset("0123456789*#ABCD")
@@ -20,6 +21,7 @@ DIGIT_MS = 80  # Asterisk holds up the link for as long, so it is short; 40 is t
 # Names of endpoints and trunks as pjsip.conf has them; '@' and '/' would change what is dialled.
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}\Z")
+_OUTSIDE = re.compile(r"\+[0-9]{4,15}\Z")
 _CALLER_ID = re.compile(r'("[^"\\<>]{0,60}" ?<\+?[0-9]{1,32}>|\+?[0-9]{0,32})\Z')
 
 
@@ -47,7 +49,8 @@ def customer_call(command: Originate) -> Action:
         CUSTOMER_CONTEXT,
         command.ring_limit_s,
         command.caller_id,
-        {name: "1" for name, is_wanted in wanted.items() if is_wanted},
+        {"OD_TRUNK": command.trunk}
+        | {name: "1" for name, is_wanted in wanted.items() if is_wanted},
     )
 
 
@@ -126,9 +129,16 @@ def play_harbour(channel: str) -> Action:
     return redirect(channel, CUSTOMER_CONTEXT, ABANDON_LABEL)
 
 
-def redirect(channel: str, context: str, label: str) -> Action:
+def send_out(command: SendOut) -> Action:
+    """The number is the extension: nothing else of what is dialled comes from here."""
+    if not _OUTSIDE.match(command.number):
+        raise NotEncodable("the number outside is not one with its country: +...")
+    return redirect(command.channel, TRANSFER_CONTEXT, "1", command.number)
+
+
+def redirect(channel: str, context: str, label: str, exten: str = "s") -> Action:
     """Success means no more than that it was asked for."""
-    where = (("Context", context), ("Exten", "s"), ("Priority", label))
+    where = (("Context", context), ("Exten", exten), ("Priority", label))
     return Action("Redirect", (("Channel", channel), *where))
 
 

@@ -38,6 +38,7 @@ from dialer.core.commands import (
     RingAgent,
     RingSupervisor,
     SendDigits,
+    SendOut,
 )
 from dialer.core.events import (
     BridgeFailed,
@@ -57,6 +58,7 @@ PbxCommand = (
     | RingSupervisor
     | ChangeMonitor
     | Bridge
+    | SendOut
     | PlayHarbour
     | HangUp
     | CheckLeg
@@ -198,6 +200,8 @@ class Pbx:
                 self._quietly(partial(actions.change_monitor, command))
             case Bridge():
                 self._bridge(command)
+            case SendOut():
+                self._quietly(partial(actions.send_out, command))
             case PlayHarbour():
                 self._quietly(partial(actions.play_harbour, command.channel))
             case HangUp():

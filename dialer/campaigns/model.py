@@ -74,6 +74,13 @@ class DuplicatesPart(Part):
     one_per_person: bool = False  # where the list says whose account it is
 
 
+class OutsidePart(Part):
+    """A number outside that agents may hand customers on to. No other is ever dialled for that."""
+
+    name: str = Field(min_length=1, max_length=60)
+    number: Annotated[str, Field(pattern=r"^\+[0-9]{4,15}$")]
+
+
 class CampaignFile(Part):
     """A campaign. Implements the store's `Policy`."""
 
@@ -104,12 +111,22 @@ class CampaignFile(Part):
     queues: tuple[QueuePart, ...] = ()
     escalate_to: Name | None = None  # the queue of what agents hand over
     preview: PreviewPart = PreviewPart()
+    transfers: tuple[OutsidePart, ...] = Field(default=(), max_length=50)
 
     @field_validator("default_region")
     @classmethod
     def _region(cls, value: str) -> str:
         if value not in phonenumbers.SUPPORTED_REGIONS:
             raise ValueError("is no region of the telephone world: US, GB, DE, ...")
+        return value
+
+    @field_validator("transfers")
+    @classmethod
+    def _told_apart(cls, value: tuple[OutsidePart, ...]) -> tuple[OutsidePart, ...]:
+        names = [one.name for one in value]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"name {', '.join(sorted(twice))} is given twice")
         return value
 
     @field_validator("retry")
@@ -352,6 +369,8 @@ def _fields_near(outer: list[Any]) -> list[str]:
             return list(part.model_fields)
         case "queues":
             return list(QueuePart.model_fields)
+        case "transfers":
+            return list(OutsidePart.model_fields)
         case "preview":
             return list(PreviewPart.model_fields)
         case _:

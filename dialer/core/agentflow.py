@@ -360,7 +360,9 @@ def dispose(floor: Floor, event: ev.DispositionChosen, now: float) -> None:
         return
     agent.disposed = True
     if call is not None:
-        call.word = event
+        # Who has handed the customer on does not overrule who has him now.
+        if call.word is None or call.word.agent == agent.name or call.agent == agent.name:
+            call.word = event
     else:
         write_word(floor, event, agent.campaign, agent.lead)
     if agent.state is AgentState.WRAP_UP:
@@ -462,7 +464,8 @@ def _may_be_old(floor: Floor, agent: Agent, where: ev.ChannelFound, now: float) 
         return False
     if agent.state is AgentState.RESERVED:
         call = floor.calls.get(agent.attempt)
-        return call is not None and call.agent == agent.name and call.state is CallState.CONNECTING
+        on_the_way = (CallState.CONNECTING, CallState.MOVING)
+        return call is not None and call.agent == agent.name and call.state in on_the_way
     return agent.state is AgentState.TALK and now - agent.since < OLD_ANSWER_S
 
 

@@ -20,6 +20,8 @@ CHECK_AFTER_S = {
     CallState.ANSWERED: 10.0,  # AMD's total_analysis_time is 5 s at most
     CallState.CONNECTING: 1.0,
     CallState.TALKING: 600.0,
+    CallState.MOVING: 1.0,
+    CallState.HANDED_ON: 2.0,
     CallState.PARTING: 2.0,
     CallState.TURNING_AWAY: 1.0,
     CallState.HARBOUR: 60.0,
@@ -27,6 +29,7 @@ CHECK_AFTER_S = {
     CallState.UNKNOWN: 1.0,
 }
 LINGER_S = 2.0  # how long a failed Originate waits for the Hangup that carries the cause
+RETURNED_WAIT_S = 60.0  # who comes back from outside waits so long for an agent, with music
 # An answer about one leg may be so much older than it looks: several actions make it.
 OLD_ANSWER_S = 5.0
 # A leg that a listing does not show may still be on its way into the PBX for this long.
@@ -58,12 +61,17 @@ class Call:
     deadline: float | None = None
     channel: str = ""
     agent: str = ""  # the agent reserved for, or talking to, this customer
+    passed_by: str = ""  # the agent who hands him on, until he is with the next
+    handed_to: str = ""  # the name of the number outside he was sent to
+    outside_answered: bool = False
+    lines: int = 1  # of the trunk
     booking: Booking | None = None  # made for one agent, and answered by nobody else
     originated: float | None = None
     rang: float | None = None
     answered: float | None = None
     live: float | None = None
     connected: float | None = None
+    talk_began: float | None = None  # with the agent he is with
     parted: float | None = None
     harbour: float | None = None
     amd: str = ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dialer.core import agentflow, monitor
+from dialer.core import agentflow, monitor, transfer
 from dialer.core import events as ev
 from dialer.core.call import (
     CHECK_AFTER_S,
     LINGER_S,
     OLD_ANSWER_S,
     ORIGINATE_GRACE_S,
+    RETURNED_WAIT_S,
     UNSEEN_GRACE_S,
     Call,
     Counted,
@@ -233,13 +234,16 @@ def _wait(floor: Floor, call: Call, now: float) -> None:
     """Serve a waiting customer at once, or set the clock of his patience."""
     campaign = floor.campaigns[call.campaign]
     campaign.waiting[call.attempt] = None
-    if call.live is not None:
+    if call.connected is not None:  # back from outside: music, and no law's two seconds
+        transfer.back(floor, call)
+        floor.set_deadline(call, now + RETURNED_WAIT_S)
+    elif call.live is not None:
         floor.set_deadline(call, call.live + campaign.rules.patience_s)
-    if call.booking is not None:
+    if call.booking is not None and call.connected is None:
         if agentflow.is_kept(floor, call):
             connect(floor, call, call.booking.agent, now)
         return
-    for name in campaign.idle:
+    for name in transfer.first(campaign.idle, call.agent):
         if floor.agents[name].takes(call.lead):
             connect(floor, call, name, now)
             return
@@ -255,14 +259,21 @@ def connect(floor: Floor, call: Call, agent_name: str, now: float) -> None:
 
 
 def bridged(floor: Floor, call: Call, event: ev.LegBridged, now: float) -> None:
+    at = now if event.at is None else min(event.at, now)
     if signal(floor, call, CallSignal.BRIDGED, now) and call.state is CallState.TALKING:
-        _connected(floor, call, now if event.at is None else min(event.at, now))
+        _connected(floor, call, at)
+    elif call.state is CallState.HANDED_ON and not call.outside_answered:
+        call.outside_answered = True
+        transfer.outside_answered(floor, call)
 
 
 def _connected(floor: Floor, call: Call, at: float) -> None:
-    if call.connected is None:
+    if transfer.arrived(floor, call, at):
+        _talks_with(floor, call)
+    elif call.connected is None:
         # The PBX's clock is mapped to ours with an error: a stage never begins before the last.
         call.connected = at if call.live is None else max(at, call.live)
+        call.talk_began = call.connected
         _served(floor, call)
         _talks_with(floor, call)
 
@@ -277,6 +288,7 @@ def found_with(floor: Floor, call: Call, agent: Agent, now: float) -> None:
     """The PBX shows this customer with this agent, whoever we believed him with."""
     agentflow.give(agent, call)
     if call.agent != agent.name:
+        transfer.found_elsewhere(floor, call, agent)
         call.agent = agent.name
         monitor.conversation_over(floor, call.attempt, now)
         if call.connected is not None:
@@ -301,20 +313,28 @@ def _abandoned(floor: Floor, call: Call) -> None:
 
 def bridge_failed(floor: Floor, call: Call, now: float) -> None:
     """Nothing was bridged: the customer waits on, and the agent is asked after first."""
-    if signal(floor, call, CallSignal.BRIDGE_FAILED, now):
+    if call.state is CallState.MOVING:
+        transfer.failed(floor, call, now)
+    elif signal(floor, call, CallSignal.BRIDGE_FAILED, now):
         call.agent = ""
         _wait(floor, call, now)
 
 
 def unbridged(floor: Floor, call: Call, event: ev.LegUnbridged, now: float) -> None:
-    if signal(floor, call, CallSignal.UNBRIDGED, now):
-        _parted(floor, call, now if event.at is None else min(event.at, now))
+    at = now if event.at is None else min(event.at, now)
+    if signal(floor, call, CallSignal.UNBRIDGED, now) or (
+        call.state is CallState.HANDED_ON and not call.outside_answered
+    ):
+        _parted(floor, call, at)
+    elif call.state is CallState.MOVING:
+        transfer.left(floor, call, at)
 
 
 def _parted(floor: Floor, call: Call, at: float) -> None:
     if call.connected is not None and call.parted is None:
-        call.parted = max(at, call.connected)
-        floor.emit(Observe(call.campaign, TalkEnded(call.parted - call.connected)))
+        began = call.connected if call.talk_began is None else call.talk_began
+        call.parted = max(at, began)
+        floor.emit(Observe(call.campaign, TalkEnded(call.parted - began)))
         agentflow.call_over(floor, call, at)
         monitor.conversation_over(floor, call.attempt, at)
 
@@ -385,7 +405,7 @@ def _forget(floor: Floor, call: Call) -> None:
     campaign.waiting.pop(call.attempt, None)
     del floor.calls[call.attempt]
     del campaign.calls[call.attempt]
-    floor.trunk(call.pbx, call.trunk).in_use -= 1
+    floor.trunk(call.pbx, call.trunk).in_use -= call.lines
     floor.drained(campaign)
 
 
@@ -418,6 +438,9 @@ def found(
         return
     call.channel = where.channel or call.channel
     before = call.state
+    if before is CallState.MOVING and transfer.not_yet(floor, call, where):
+        floor.set_deadline(call, now + CHECK_AFTER_S[CallState.MOVING])
+        return
     if before is CallState.TALKING and where.place in _NO_TALK and now - call.since < OLD_ANSWER_S:
         floor.set_deadline(
             call, now + OLD_ANSWER_S
@@ -437,7 +460,7 @@ def found(
 
 
 def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> None:
-    what = _FOUND[where.place]
+    what = CallSignal.FOUND_OUTSIDE if transfer.outside(floor, call, where) else _FOUND[where.place]
     if what is CallSignal.FOUND_RINGING:
         call.rang = now if call.rang is None else call.rang
     else:
@@ -480,6 +503,8 @@ def deadline(floor: Floor, call: Call, now: float) -> None:
 
 
 def _out_of_patience(floor: Floor, call: Call, now: float) -> bool:
+    if call.connected is not None:
+        return now >= call.since + RETURNED_WAIT_S
     patience_s = floor.campaigns[call.campaign].rules.patience_s
     return call.live is None or now >= call.live + patience_s
 
@@ -526,13 +551,15 @@ def recover(floor: Floor, event: ev.AttemptRecovered, now: float) -> None:
 
 
 def serve_waiting(floor: Floor, campaign: Campaign, agent_name: str, now: float) -> bool:
-    """Give the campaign's longest-waiting customer to this idle agent, if there is one."""
+    """Give the campaign's longest-waiting customer to this idle agent, if there is one. Who has two
+    seconds goes before who has music."""
     agent = floor.agents[agent_name]
-    for attempt in campaign.waiting:
-        call = floor.calls[attempt]
-        theirs = (
-            agent.takes(call.lead) if call.booking is None else call.booking.agent == agent_name
-        )
+    waiting = [floor.calls[attempt] for attempt in campaign.waiting]
+    for call in sorted(waiting, key=lambda one: one.connected is not None):
+        if call.booking is None or call.connected is not None:
+            theirs = agent.takes(call.lead)
+        else:
+            theirs = call.booking.agent == agent_name
         if theirs:
             connect(floor, call, agent_name, now)
             return True

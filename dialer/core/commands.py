@@ -74,6 +74,17 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True)
+class SendOut:
+    """Send a customer on to a number outside, over the trunk he was called on: it is rung, he hears
+    it ring, and where nobody answers he waits again, with music."""
+
+    pbx: str
+    attempt: str
+    channel: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlayHarbour:
     """Send a customer whom nobody can take to the safe-harbour message."""
 
@@ -288,6 +299,18 @@ class ShowAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowTransfer:
+    """A customer is with the next: an agent, or somebody outside."""
+
+    by: str
+    attempt: str
+    campaign: str
+    lead: Lead
+    to_agent: str = ""
+    to_outside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ShowMonitor:
     """A supervisor began or ended to be part of an agent's conversation, or is so in another mode;
     `mode` None: not (any more)."""
@@ -331,6 +354,7 @@ Command = (
     | RingSupervisor
     | ChangeMonitor
     | Bridge
+    | SendOut
     | PlayHarbour
     | HangUp
     | CheckLeg
@@ -347,6 +371,7 @@ Command = (
     | ShowAgent
     | ShowCampaign
     | ShowMonitor
+    | ShowTransfer
     | Observe
     | Warn
 )

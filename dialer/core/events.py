@@ -240,6 +240,18 @@ class HangUpPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """The agent hands the customer on and is free of him at once: to the agent `to_agent`, to a
+    free one of `queue`, or to `number` outside, which the campaign has on its list as `name`."""
+
+    agent: str
+    to_agent: str = ""
+    queue: str = ""
+    number: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DispositionChosen:
     """The agent says how the call went. During the call it is kept until the call's end."""
 
@@ -484,6 +496,7 @@ Event = (
     | AgentLoggedIn
     | StatusChosen
     | HangUpPressed
+    | TransferAsked
     | DispositionChosen
     | PreviewAccepted
     | PreviewSkipped

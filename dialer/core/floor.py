@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from dialer.core import agentflow, callflow, monitor, preview
+from dialer.core import agentflow, callflow, monitor, preview, transfer
 from dialer.core import events as ev
 from dialer.core.agent import Agent
 from dialer.core.call import Call
@@ -99,6 +99,7 @@ class Floor:
             ev.AgentRecovered: lambda e, now: agentflow.recover(self, e, now),
             ev.StatusChosen: lambda e, now: agentflow.choose(self, e, now),
             ev.HangUpPressed: lambda e, now: agentflow.hang_up(self, e, now),
+            ev.TransferAsked: lambda e, now: transfer.ask(self, e, now),
             ev.DispositionChosen: lambda e, now: agentflow.dispose(self, e, now),
             ev.PreviewAccepted: lambda e, now: preview.accept(self, e, now),
             ev.PreviewSkipped: lambda e, now: preview.skip(self, e, now),
@@ -235,14 +236,14 @@ class Floor:
     def _link_resynced(self, event: ev.LinkResynced, now: float) -> None:
         self.link_down[event.pbx] = ""
         found = {channel.leg: channel for channel in event.channels}
+        for one in [m for m in self.monitors.values() if m.pbx == event.pbx]:
+            monitor.found(self, one, found.get(one.leg), now)  # before what it hangs on
         for call in [c for c in self.calls.values() if c.pbx == event.pbx]:
             callflow.found(self, call, found.get(call.attempt), event.restarted, now)
         for agent in [a for a in self.agents.values() if a.pbx == event.pbx]:
             agentflow.found(self, agent, found.get(agent.leg), now)
             if agent.leg in self.agent_of_leg:
                 agentflow.ring_again(self, agent, now)
-        for one in [m for m in self.monitors.values() if m.pbx == event.pbx]:
-            monitor.found(self, one, found.get(one.leg), now)
         ours = (self.calls, self.agent_of_leg, self.monitor_of_leg)
         for leg in found:
             if not any(leg in known for known in ours):

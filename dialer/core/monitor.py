@@ -159,7 +159,7 @@ def found(floor: Floor, one: Monitor, where: ev.ChannelFound | None, now: float)
     rings = where.place is ev.ChannelPlace.RINGING
     _signal(floor, one, MonitorSignal.FOUND_RINGING if rings else MonitorSignal.FOUND, now)
     call = floor.calls.get(one.attempt)
-    if one.state is MonitorState.LEAVING and one.since < now:
+    if one.state is MonitorState.LEAVING:
         floor.emit(HangUp(one.pbx, one.leg))
         floor.set_deadline(one, now + CHECK_AFTER_S[MonitorState.LEAVING])
     elif call is None or call.parted is not None or call.agent != one.agent:

@@ -30,7 +30,7 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
     waiting = [
         now - (call.live if call.live is not None else call.since)
         for call in (floor.calls[attempt] for attempt in campaign.waiting)
-        if call.booking is None
+        if call.booking is None and call.connected is None
     ]
     talking: list[float] = []
     wrapping: list[float] = []

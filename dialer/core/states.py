@@ -27,6 +27,8 @@ class CallState(StrEnum):
     WAITING = "waiting"  # a live person, parked, without an agent
     CONNECTING = "connecting"  # an agent is reserved and the Bridge sent
     TALKING = "talking"
+    MOVING = "moving"  # a Bridge is sent that takes him from his agent to another
+    HANDED_ON = "handed on"  # sent to a number outside; comes back when nobody answers there
     PARTING = "parting"  # the bridge is dissolved, the hangup will follow
     TURNING_AWAY = "turning away"  # patience is over, sent to the safe-harbour message
     HARBOUR = "harbour"  # hears the message
@@ -43,6 +45,8 @@ class CallSignal(StrEnum):
     REVOKED = "revoked"  # the lead or the number was suppressed while the attempt was being written
     LAUNCHED = "launched"
     TAKEN = "taken"  # an agent is reserved
+    PASSED = "passed to another agent"
+    SENT_OUT = "sent to a number outside"
     PATIENCE_OVER = "patience over"
     LINGER_OVER = "linger over"
     # the PBX's
@@ -64,6 +68,7 @@ class CallSignal(StrEnum):
     FOUND_PARKED = "found parked"
     FOUND_TALKING = "found talking"
     FOUND_HARBOUR = "found in harbour"
+    FOUND_OUTSIDE = "found outside"  # with, or on the way to, somebody who is none of ours
     MISSING = "missing"
 
 
@@ -143,6 +148,26 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
         _G.HARBOUR: _S.HARBOUR,
         _G.FOUND_DIALPLAN: _S.PARTING,
         _G.FOUND_PARKED: _S.PARTING,
+        _G.PASSED: _S.MOVING,
+        _G.SENT_OUT: _S.HANDED_ON,
+    },
+    # He leaves the one bridge and enters the other: only the second, a failure or his end is news.
+    _S.MOVING: {
+        **_ALWAYS,
+        _G.BRIDGED: _S.TALKING,
+        _G.BRIDGE_FAILED: _S.TALKING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_TALKING: _S.TALKING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    # Out of our hands until he parks again. Found with an agent, he was never sent.
+    _S.HANDED_ON: {
+        **_ALWAYS,
+        _G.PARKED: _S.WAITING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_PARKED: _S.WAITING,
+        _G.FOUND_TALKING: _S.TALKING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
     },
     _S.PARTING: {
         **_ALWAYS,
@@ -183,6 +208,7 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
         _G.FOUND_PARKED: _S.WAITING,
         _G.FOUND_TALKING: _S.TALKING,
         _G.FOUND_HARBOUR: _S.HARBOUR,
+        _G.FOUND_OUTSIDE: _S.HANDED_ON,
     },
     _S.ENDED: {},
 }
@@ -193,6 +219,8 @@ OWN_CALL_SIGNALS = frozenset(
         _G.RECORDED,
         _G.LAUNCHED,
         _G.TAKEN,
+        _G.PASSED,
+        _G.SENT_OUT,
         _G.PATIENCE_OVER,
         _G.LINGER_OVER,
         _G.WITHDRAWN,

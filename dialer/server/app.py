@@ -27,6 +27,7 @@ from dialer.clock import Clock, outside_work
 from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
+from dialer.core.modes import Booking
 from dialer.pacing.forward import warm_up
 from dialer.pacing.governor import Governor
 from dialer.pacing.windows import Account, us_windows
@@ -64,6 +65,7 @@ from dialer.server.site import (
 from dialer.server.supervision import Supervision
 from dialer.server.telling import Telling
 from dialer.server.tracing import Tracing
+from dialer.server.transfers import Transfers
 from dialer.server.watch import TRACE_EVERY_S, TraceFile, every, watch_lag
 from dialer.store.casebook import Casebook
 from dialer.store.store import Store
@@ -246,8 +248,11 @@ class Server:
             self.accounts,
             self._tasks,
         )
+        transfers = Transfers(
+            self.engine, self.accounts, self._campaigns, self.accounts.seats, self._denied_outside
+        )
         self._house = House(
-            supervision, casework, charts, tracing, experiments, monitoring, drafting
+            supervision, casework, charts, tracing, experiments, monitoring, drafting, transfers
         )
         watched = self._watched
         watched.messages = supervision.messages_of
@@ -257,6 +262,10 @@ class Server:
         watched.kept = casework.kept
         watched.mode = lambda campaign: supervision.settings(campaign).mode
         self._tasks.start("charts", every(CHARTS_EVERY_S, self._sample_charts))
+
+    def _denied_outside(self, lead: ev.Lead, booking: Booking) -> str:
+        deny = self.store.denied_now(lead, self.clock.utc(), booking)
+        return "" if deny is None else deny.rule
 
     async def _sample_charts(self) -> None:
         self._house.charts.sample(self.reception.campaigns(), self.clock.utc().timestamp())

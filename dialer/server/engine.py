@@ -38,6 +38,7 @@ PbxCommand = (
     | cmd.RingSupervisor
     | cmd.ChangeMonitor
     | cmd.Bridge
+    | cmd.SendOut
     | cmd.PlayHarbour
     | cmd.HangUp
     | cmd.CheckLeg
@@ -77,6 +78,8 @@ class PopPort(Protocol):
     def campaign_shown(self, command: cmd.ShowCampaign) -> None: ...
 
     def monitor_shown(self, command: cmd.ShowMonitor) -> None: ...
+
+    def transfer_shown(self, command: cmd.ShowTransfer) -> None: ...
 
 
 class Engine:
@@ -120,6 +123,7 @@ class Engine:
             cmd.ShowAgent: self._show_agent,
             cmd.ShowCampaign: self._show_campaign,
             cmd.ShowMonitor: self._show_monitor,
+            cmd.ShowTransfer: self._show_transfer,
             cmd.Observe: lambda c: self.pacing.observe(c.campaign, c.fact),
             cmd.Warn: lambda c: log.warning("the core warns", text=c.text, leg=c.leg),
         }
@@ -249,6 +253,11 @@ class Engine:
         self.changes.mark(command.agent)
         if self._pop is not None:
             self._pop.monitor_shown(command)
+
+    def _show_transfer(self, command: cmd.ShowTransfer) -> None:
+        self.changes.mark(command.by)
+        if self._pop is not None:
+            self._pop.transfer_shown(command)
 
     def _show_campaign(self, command: cmd.ShowCampaign) -> None:
         log.info(

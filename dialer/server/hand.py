@@ -24,6 +24,7 @@ STAGES: Mapping[CallState, str] = {
     CallState.WAITING: "connecting",
     CallState.CONNECTING: "connecting",
     CallState.TALKING: "talking",
+    CallState.MOVING: "talking",
     CallState.UNKNOWN: "unknown",
 }
 

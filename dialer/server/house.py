@@ -11,6 +11,7 @@ from dialer.server.experiments import Experiments
 from dialer.server.monitoring import Monitoring
 from dialer.server.supervision import Supervision
 from dialer.server.tracing import Tracing
+from dialer.server.transfers import Transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,4 @@ class House:
     experiments: Experiments
     monitoring: Monitoring
     drafting: Drafting
+    transfers: Transfers

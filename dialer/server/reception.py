@@ -59,6 +59,8 @@ _STAGES = {
     CallState.WAITING: "waiting",
     CallState.CONNECTING: "waiting",
     CallState.TALKING: "talking",
+    CallState.MOVING: "talking",
+    CallState.HANDED_ON: "talking",
 }
 SPEED_SHOWN_MAX = 1_000.0  # virtual time has no speed; a screen needs a number
 _WRONG = "The agent name or the password is wrong."
@@ -361,7 +363,8 @@ class Reception:
         call = self._floor.calls.get(agent.attempt)
         popped = self._engine.popped.get(agent.name)
         began = popped is not None and popped.attempt == agent.attempt
-        talking = call is not None and call.parted is None
+        # Who handed the customer on writes up, while the call goes on with another.
+        talking = call is not None and call.parted is None and call.agent in ("", agent.name)
         word = self._chosen.get(agent.name)
         chosen = word.code if word is not None and word.attempt == agent.attempt else ""
         dialling = agent.state is AgentState.DIALLING
@@ -371,7 +374,7 @@ class Reception:
             lead=card(lead),
             connected_at=agent.since if began and talking else None,
             ended_at=None if talking or dialling else (agent.wrap_began or agent.since),
-            stage=stage_of(call),
+            stage=stage_of(call if talking or dialling else None),
             mode=mode_of(call, desk.rules),
             queue=lead.queue,
             callback=lead.callback,

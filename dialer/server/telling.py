@@ -69,6 +69,13 @@ class Telling:
         at = self._clock.utc()
         self._tell(crm.call_monitored(part, at, supervisor=command.supervisor, mode=mode))
 
+    def transfer_shown(self, command: cmd.ShowTransfer) -> None:
+        part = call_part(command.attempt, command.campaign, command.lead, command.by)
+        at = self._clock.utc()
+        self._tell(
+            crm.call_transferred(part, at, to_agent=command.to_agent, to_outside=command.to_outside)
+        )
+
     def _tell(self, event: crm.Event) -> None:
         try:
             self._store.submit(TellCrm(event))

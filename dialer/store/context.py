@@ -22,6 +22,7 @@ from dialer.store.policy import Lane, Policy
 CRM_TYPES: frozenset[str] = frozenset(
     {
         Type.CALL_CONNECTED,
+        Type.CALL_TRANSFERRED,
         Type.CALL_MONITORED,
         Type.CALL_ABANDONED,
         Type.CALL_COMPLETED,

@@ -67,6 +67,7 @@ from dialer.web.reports import REPORTS
 from dialer.web.routes import Call, Route, Site, serve
 from dialer.web.session import SESSION
 from dialer.web.settings import BODY_MAX, WebSettings
+from dialer.web.transfers import TRANSFERS
 from dialer.web.users import USERS
 
 log = structlog.get_logger(__name__)
@@ -110,6 +111,7 @@ ROUTES: tuple[Route, ...] = (
     *USERS,
     *FLOOR,
     *MONITORS,
+    *TRANSFERS,
     *CUSTOMERS,
     *ENGINEERING,
     *BRIDGE,

@@ -6,6 +6,7 @@ Each step shows the application it stands for, gives its events, and sets the ch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 CUSTOMER = "overdial-customer"
 AGENT = "overdial-agent"
 MONITOR = "overdial-monitor"
+TRANSFER = "overdial-transfer"
+TRANSFER_RING_S = 30.0
 AT_ONCE_S = 3.0
+DIALLED_FOR = "AppDial"  # what a leg shows that a Dial of another channel made
 NOBODY_TO_SPY_S = 0.1
+RETURNED_HOLD_S = 60.0
+_NUMBER = re.compile(r"\+[0-9]{2,}\Z")
 HARBOUR_SOUND = "im-sorry&goodbye"
 
 Step = Callable[[Channel], None]
@@ -44,10 +50,17 @@ class Dialplan:
         }
 
     def exists(self, context: str, exten: str, priority: str) -> bool:
-        return (context, exten, priority) in self._labels
+        return self._at_label(context, exten, priority) is not None
 
     def priority_of(self, context: str, exten: str, priority: str) -> int:
-        return self._labels[context, exten, priority][0]
+        found = self._at_label(context, exten, priority)
+        assert found is not None, "asked for with `exists` first"
+        return found[0]
+
+    def _at_label(self, context: str, exten: str, priority: str) -> tuple[int, Step] | None:
+        if context == TRANSFER and priority == "1" and _NUMBER.match(exten):
+            return (1, self._transfer)
+        return self._labels.get((context, exten, priority))
 
     def start(self, channel: Channel) -> None:
         """The leg was answered: run it from where its Originate said."""
@@ -58,7 +71,9 @@ class Dialplan:
 
     def jump(self, channel: Channel, context: str, exten: str, priority: str) -> None:
         channel.context, channel.exten = context, exten
-        self._labels[context, exten, priority][1](channel)
+        found = self._at_label(context, exten, priority)
+        assert found is not None, "asked for with `exists` first"
+        found[1](channel)
 
     def resume(self, channel: Channel) -> None:
         """Back from a bridge, at the next priority."""
@@ -67,6 +82,10 @@ class Dialplan:
         self._x.unpark(channel)
         if channel.context == AGENT:
             self._idle(channel)
+        elif channel.context == TRANSFER and channel.app == "BridgeWait":
+            self._returned_over(channel)  # his second agent's leg was lost
+        elif channel.context != CUSTOMER:
+            self._done(channel)  # the talk outside is over
         elif self._x.loop.time() - channel.waits_since > AT_ONCE_S:
             self._done(channel)  # the agent's leg was lost in a conversation
         else:
@@ -139,6 +158,24 @@ class Dialplan:
         self._at(channel, 2, "BridgeWait", f"ag-{leg},participant,e(s)")
         self._x.enter(channel, self._x.new_bridge(f"ag-{leg}"))
 
+    # --- sent on to a number outside ----------------------------------------------------------
+
+    def _transfer(self, channel: Channel) -> None:
+        channel.recording = False
+        self._at(channel, 2, "Dial", f"PJSIP/{channel.exten}@{channel.variables.get('OD_TRUNK')}")
+        self._x.dial_for(channel, channel.app_data, TRANSFER_RING_S, self._returned)
+
+    def _returned(self, channel: Channel) -> None:
+        """Nobody answered there."""
+        leg = channel.variables.get("OD_LEG", "")
+        self._at(channel, 3, "BridgeWait", f"cu-{leg},participant,m(overdial)e(m)S(60)")
+        self._x.enter(channel, self._x.new_bridge(f"cu-{leg}"))
+        self._then(channel, RETURNED_HOLD_S, self._returned_over)
+
+    def _returned_over(self, channel: Channel) -> None:
+        channel.context, channel.exten = CUSTOMER, "s"
+        self._hold_over(channel)
+
     # --- a supervisor's leg -------------------------------------------------------------------
 
     def _listen(self, channel: Channel) -> None:
@@ -166,6 +203,9 @@ class Dialplan:
     def _application(self, channel: Channel) -> None:
         """An Originate into an application: Wait and Echo stay, everything else ends at once."""
         dial = channel.dial_request
+        if dial.application == DIALLED_FOR:
+            self._x.join(dial.app_data, channel)
+            return
         self._at(channel, 1, dial.application, dial.app_data)
         if dial.application.lower() == "wait":
             self._then(channel, float(dial.app_data or 0), self._done)

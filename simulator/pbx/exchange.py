@@ -12,12 +12,12 @@ import asyncio
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from simulator.pbx.causes import cause_of_sip, cause_text, dial_status, synthetic_sip
 from simulator.pbx.channel import Bridge, Channel, ChannelState, DialStage, Fate
-from simulator.pbx.dialplan import Dialplan
+from simulator.pbx.dialplan import DIALLED_FOR, Dialplan
 from simulator.pbx.party import Answer, CalledParty, Directory
 
 NORMAL_CLEARING = 16
@@ -486,6 +486,33 @@ class Exchange:
         self.log.bridged(first.uniqueid, second.uniqueid)
         for channel in (first, second):
             self._conversation(channel)
+
+    def dial_for(
+        self, channel: Channel, resource: str, ring_s: float, failed: Callable[[Channel], None]
+    ) -> None:
+        """The application Dial: ring somebody for this channel; `failed` when nobody answers."""
+
+        def ended(answered: bool) -> None:
+            if not answered and channel.fate is Fate.ALIVE:
+                failed(channel)
+
+        name = channel.uniqueid
+        dial = Dial(resource, application=DIALLED_FOR, app_data=name, timeout_s=ring_s)
+        self.originate(replace(dial, cid_num=channel.cid_num, cid_name=channel.cid_name), ended)
+
+    def join(self, waiting: str, answered: Channel) -> None:
+        """Who was rung answered: both into a bridge; nobody waits any more: hang up."""
+        channel = self.channels.get(waiting)
+        if channel is None or channel.fate is not Fate.ALIVE:
+            self.hang_up(answered, NORMAL_CLEARING)
+            return
+        bridge = self.new_bridge()
+        for one, other in ((channel, answered), (answered, channel)):
+            self.enter(one, bridge)
+            one.peer = other.name
+        self.log.bridged(channel.uniqueid, answered.uniqueid)
+        for one in (channel, answered):
+            self._conversation(one)
 
     def _pull(self, channel: Channel) -> None:
         """Take a channel from wherever it is: holding bridge, conversation, dialplan, ringing."""

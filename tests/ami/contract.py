@@ -27,6 +27,7 @@ from dialer.core.commands import (
     PlayHarbour,
     RingAgent,
     RingSupervisor,
+    SendOut,
 )
 from dialer.core.events import (
     BridgeFailed,
@@ -414,6 +415,59 @@ async def names_that_begin_alike(bench: Bench) -> None:
         assert "LegBridged" not in it.kinds(first.leg)
 
 
+async def moved_to_another_agent(bench: Bench) -> None:
+    """One Bridge takes the customer from the one to the other; the first parks by itself."""
+    async with floor(bench) as it:
+        first, second = await it.agent(0), await it.agent(1)
+        customer = await it.customer("talk")
+        await it.talk(first, customer)
+        it.pbx.send(Bridge("pbx", second.leg, second.channel, customer.leg, customer.channel))
+        await it.event(LegBridged, leg=customer.leg, skip=1)
+        await it.event(LegBridged, leg=second.leg)
+        await it.event(LegParked, leg=first.leg, skip=1)
+        told = it.kinds(customer.leg)
+        assert told[-3:] == ["LegBridged", "LegUnbridged", "LegBridged"]
+        found = (await it.check(customer.leg)).found
+        assert found is not None
+        assert found.peer == second.leg
+        told = it.kinds(customer.leg)
+        gone = f"PJSIP/{bench.phones[0]}-0000ffff"
+        it.pbx.send(Bridge("pbx", "od-gone-a1", gone, customer.leg, customer.channel))
+        await it.event(BridgeFailed, agent_leg="od-gone-a1")
+        assert it.kinds(customer.leg) == told, "what cannot be connected leaves him where he was"
+        it.hang_up(customer.leg)
+        await it.event(LegParked, leg=second.leg, skip=1)
+
+
+async def sent_on_to_a_number_outside(bench: Bench) -> None:
+    """The agent is free at once; outside is rung; who is not answered there waits again."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        for n, behaviour in enumerate(("talk", "busy")):
+            customer = await it.customer("talk", n)
+            parked = it.kinds(agent.leg).count("LegParked")
+            await it.talk(agent, customer)
+            number = bench.number_for(behaviour, 9)
+            it.pbx.send(SendOut("pbx", customer.leg, customer.channel, number))
+            await it.event(LegUnbridged, leg=customer.leg)
+            await it.event(LegParked, leg=agent.leg, skip=parked)
+            if behaviour == "talk":
+                await it.event(LegBridged, leg=customer.leg, skip=1)
+                found = (await it.check(customer.leg)).found
+                assert found is not None
+                assert (found.place, found.peer) == (ChannelPlace.TALKING, "")
+                await bench.hang_up(number)
+            else:
+                await it.event(LegParked, leg=customer.leg, skip=1)
+                await asyncio.sleep(2.5)  # no two seconds now: he hears music
+                assert "HarbourStarted" not in it.kinds(customer.leg)
+                back = LegParked(agent.leg, agent.channel)
+                it.pbx.send(Bridge("pbx", back.leg, back.channel, customer.leg, customer.channel))
+                await it.event(LegBridged, leg=customer.leg, skip=1)
+                it.hang_up(customer.leg)
+            await it.event(LegHungUp, leg=customer.leg)
+
+
 async def a_supervisor_listens_in(bench: Bench) -> None:
     """Every mode is told when it begins; leaving disturbs nobody; it is over with the customer."""
     async with floor(bench) as it:
@@ -604,6 +658,8 @@ SCENES: tuple[Scene, ...] = (
     agents_phone_lost_while_talking,
     a_bridge_that_cannot_be,
     names_that_begin_alike,
+    moved_to_another_agent,
+    sent_on_to_a_number_outside,
     a_supervisor_listens_in,
     checks,
     resync_adopts_what_stands,

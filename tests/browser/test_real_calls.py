@@ -87,11 +87,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(browser: Browser, folder: Path, leads: int) -> AsyncIterator[Stage]:
+async def stage(
+    browser: Browser, folder: Path, leads: int, more_agents: tuple[str, ...] = ()
+) -> AsyncIterator[Stage]:
     socket_port = free_port(socket.SOCK_STREAM)
     settings = f'[browser]\nbind = "127.0.0.1"\nport = {socket_port}\n' + "".join(
         f'[[phones]]\nname = "{name}"\npassword = "{PHONE_PASSWORD}"\nbrowser = true\n'
-        for name in (PHONE, SUPERVISORS_PHONE)
+        for name in (PHONE, SUPERVISORS_PHONE, *more_agents)
     )
     async with AsyncExitStack() as stack:
         bench = await stack.enter_async_context(
@@ -106,13 +108,13 @@ async def stage(browser: Browser, folder: Path, leads: int) -> AsyncIterator[Sta
             bench.ami_port,
             bench.cmd_secret,
             bench.evt_secret,
-            [PHONE],
+            [PHONE, *more_agents],
             lines_per_agent=1.0,
             crm_url=crm_url,
             crm_secret=secret,
             wrap_up_limit_s=120.0,
             phone_socket=f"ws://127.0.0.1:{socket_port}/ws",
-            phone_passwords=dict.fromkeys((PHONE, SUPERVISORS_PHONE), PHONE_PASSWORD),
+            phone_passwords=dict.fromkeys((PHONE, SUPERVISORS_PHONE, *more_agents), PHONE_PASSWORD),
         )
         dialer = Dialer(site, free_port(socket.SOCK_STREAM))
         numbers = [number_for("talk", n) for n in range(leads)]
@@ -245,6 +247,48 @@ async def test_a_supervisor_listens_and_whispers_from_the_floor(
             "call.whisper",
             "call.unmonitored",
         ]
+
+
+async def test_a_customer_is_handed_on_to_another_agents_page(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """By keyboard: his screen pops there, audio goes both ways there, and the first writes up."""
+    if why := missing():
+        pytest.skip(why)
+    async with stage(browser, tmp_path, 1, ("web3",)) as now:
+        number = now.numbers[0]
+        await now.tab.sees("#lead-name", "Customer 0")
+        await now.both_ways(number)
+        second = await tab_of(browser)
+        await second.page.add_init_script(WATCH)
+        await second.sign_in(now.dialer.url + "/agent", "web3", PASSWORD)
+        await second.sees("#phone-state", "ready to be rung")
+        await second.page.click("#begin-shift")
+        await expect(second.page.locator("#phone-state")).to_have_attribute("data-phone", "up")
+        first = now.tab.page
+        await first.keyboard.press("t")
+        await now.tab.sees("#transfers", "not free")
+        await second.page.keyboard.press("r")
+        await second.sees("#state-text", "Ready")
+        await expect(first.locator("#transfers button")).to_be_enabled()
+        assert await now.tab.serious() == []
+        await now.tab.keep("agent-hands-on")
+        await first.focus("#transfers button")
+        await first.keyboard.press("1")
+        await second.sees("#lead-name", "Customer 0")
+        await second.sees("#call-label", "Talking")
+        await now.tab.sees("#call-label", "Wrap-up")
+        before = now.tab
+        now.tab = second
+        await now.both_ways(number)
+        now.tab = before
+        await first.keyboard.press("1")  # "Done"
+        await expect(first.locator("#call")).to_be_hidden()
+        await second.page.keyboard.press("h")
+        await second.sees("#call-label", "Wrap-up")
+        assert not now.tab.complaints
+        assert not second.complaints
+        await second.page.context.close()
 
 
 async def test_the_call_outlives_reload_network_server_and_a_second_tab(

@@ -19,7 +19,7 @@ from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.core.modes import Mode, MonitorMode
-from dialer.core.states import AgentState
+from dialer.core.states import AgentState, CallState
 from dialer.snapshot import CallAbandoned, CallerLeft, CallServed, Decision
 from tests.core.playbook import RULES, lead
 
@@ -41,6 +41,8 @@ class Channel:
     answered_at: float | None = None
     parked_at: float | None = None
     peer: str = ""
+    out: bool = False  # a customer sent on to a number outside
+    hold_s: float = 2.0  # the dead-man timer of where he waits
     spies: str = ""  # the customer whose conversation a supervisor's channel hangs on
 
 
@@ -53,6 +55,7 @@ class Twin:
     up: bool = True
     originated: Counter[str] = field(default_factory=Counter)
     stolen: int = 0
+    handed_on: set[str] = field(default_factory=set)  # customers an agent wants to hand on
     bridged_unanswered: int = 0
     cut_ringing: int = 0
     number: int = 0
@@ -72,6 +75,32 @@ class Twin:
         self.originated[leg] += not agent
         self.number += 1
         self.channels[leg] = Channel(leg, f"PJSIP/x-{self.number}", agent, Place.RINGING)
+
+    def leave(self, customer: Channel, now: float) -> None:
+        """He is taken out of his conversation; his agent's leg parks by itself."""
+        self.handed_on.discard(customer.leg)
+        self.tell(ev.LegUnbridged(customer.leg, "b"))
+        former = self.channels.get(customer.peer)
+        customer.peer = ""
+        if former is not None:
+            self.tell(ev.LegUnbridged(former.leg, "b"))
+            self.park(former, now)
+
+    def send_out(self, command: cmd.SendOut, now: float) -> None:
+        customer = self.channels.get(command.attempt)
+        if not self.up or customer is None:
+            return
+        assert customer.leg in self.handed_on, "sent out, and nobody asked for it"
+        self.leave(customer, now)
+        customer.place, customer.out = Place.DIALPLAN, True
+
+    def outside(self, customer: Channel, answered: bool, now: float) -> None:
+        if answered:
+            customer.place = Place.TALKING
+            self.tell(ev.LegBridged(customer.leg, "out"))
+        else:
+            customer.out, customer.hold_s = False, 60.0
+            self.park(customer, now)
 
     def ring_supervisor(self, command: cmd.RingSupervisor) -> None:
         if self.up:
@@ -100,7 +129,11 @@ class Twin:
             text = "no such channel"
             self.tell(ev.BridgeFailed(command.agent_leg, command.customer_leg, text))
             return
-        self.stolen += agent.place is Place.TALKING or customer.place is Place.TALKING
+        handed_on = customer.place is Place.TALKING and customer.leg in self.handed_on
+        stolen = customer.place is Place.TALKING and not handed_on
+        self.stolen += agent.place is Place.TALKING or stolen
+        if handed_on:
+            self.leave(customer, now)
         self.bridged_unanswered += customer.answered_at is None
         for one, other in ((agent, customer), (customer, agent)):
             one.place, one.peer = Place.TALKING, other.leg
@@ -182,11 +215,17 @@ class Promises(RuleBasedStateMachine):
                         lead_id = self.lead_of[command.attempt].lead_id
                         assert lead_id not in self.silenced, "dialled after it was suppressed"
                     self.twin.originate(command)
+                case cmd.SendOut():
+                    self.twin.send_out(command, self.now)
                 case cmd.RingSupervisor():
                     self.twin.ring_supervisor(command)
                 case cmd.Bridge():
                     whose = self.booked.get(command.customer_leg)
-                    if whose is not None:
+                    customer = self.twin.channels.get(command.customer_leg)
+                    again = customer is not None and (
+                        customer.place is Place.TALKING or customer.hold_s > 2.0
+                    )
+                    if whose is not None and not again:
                         agent = self.floor.agent_of_leg[command.agent_leg]
                         assert agent.name == whose, "somebody else got the call"
                     self.twin.bridge(command, self.now)
@@ -332,6 +371,24 @@ class Promises(RuleBasedStateMachine):
     def agent_hangs_up(self, who: str) -> None:
         self.say(ev.HangUpPressed(who))
 
+    @rule(
+        who=st.sampled_from(AGENTS),
+        to=st.sampled_from([*AGENTS, "outside", "outside"]),
+    )
+    def agent_hands_on(self, who: str, to: str) -> None:
+        agent = self.floor.agents.get(who)
+        if agent is None:
+            return
+        before = self.floor.calls.get(agent.attempt)
+        if before is not None and before.agent == who:
+            self.twin.handed_on.add(agent.attempt)
+        if to == "outside":
+            self.say(ev.TransferAsked(who, number="+493012345678", name="office"))
+        else:
+            self.say(ev.TransferAsked(who, to_agent=to))
+        if before is not None and before.state is CallState.TALKING:
+            self.twin.handed_on.discard(before.attempt)  # nothing was sent
+
     @rule(who=st.sampled_from(AGENTS), mode=st.sampled_from(MonitorMode))
     def a_supervisor_listens_in(self, who: str, mode: MonitorMode) -> None:
         before = {name: agent.state for name, agent in self.floor.agents.items()}
@@ -375,6 +432,8 @@ class Promises(RuleBasedStateMachine):
                 if not channel.agent:
                     self.twin.tell(ev.PersonDetected(leg))
                 self.twin.park(channel, self.now)
+        elif channel.out and channel.place is Place.DIALPLAN and data.draw(st.booleans()):
+            self.twin.outside(channel, data.draw(st.booleans()), self.now)
         elif data.draw(st.booleans()) or not channel.agent:
             self.twin.gone(leg, 16, self.now)
 
@@ -481,7 +540,7 @@ class Promises(RuleBasedStateMachine):
             self.now = min(end, max(self.now, due if due is not None else end) + 1e-6)
             for channel in list(self.twin.channels.values()):  # Asterisk's dead-man timer
                 since = channel.parked_at
-                if not channel.agent and since is not None and self.now - since >= 2.0:
+                if not channel.agent and since is not None and self.now - since >= channel.hold_s:
                     self.to_harbour(channel.leg, only_parked=True)
             self.do(self.floor.tick(self.now))
 
@@ -534,7 +593,8 @@ class Promises(RuleBasedStateMachine):
 
     @invariant()
     def the_trunk_is_counted_right(self) -> None:
-        assert self.floor.trunk("main", "trunk").in_use == len(self.floor.calls)
+        lines = sum(call.lines for call in self.floor.calls.values())
+        assert self.floor.trunk("main", "trunk").in_use == lines
 
     def teardown(self) -> None:
         """Everybody hangs up, the link is whole: nothing may be left behind."""
@@ -546,7 +606,8 @@ class Promises(RuleBasedStateMachine):
             self.store_commits()
         for _ in range(40):
             for leg in list(self.twin.channels):
-                if not self.twin.channels[leg].agent:
+                channel = self.twin.channels.get(leg)
+                if channel is not None and not channel.agent:
                     self.twin.gone(leg, 16, self.now)
             while self.twin.told:
                 self.say(self.twin.told.pop(0))

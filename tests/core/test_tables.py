@@ -91,6 +91,8 @@ def test_whoever_is_connected_was_waiting_first(state: CallState) -> None:
         assert state in (
             CallState.CONNECTING,
             CallState.TURNING_AWAY,
+            CallState.MOVING,  # he talks, and goes on talking, with one agent or the other
+            CallState.HANDED_ON,
             CallState.PARTING,
             CallState.HARBOUR,
             CallState.UNKNOWN,

@@ -22,6 +22,7 @@ CALL = CallPart("od-1-c7", "spring", LEAD, 2, "anna")
 EXAMPLES = {
     Type.CALL_STARTED: events.call_started(CALL, AT),
     Type.CALL_ANSWERED: events.call_answered(CALL, AT),
+    Type.CALL_TRANSFERRED: events.call_transferred(CALL, AT, to_agent="ben"),
     Type.CALL_MONITORED: events.call_monitored(CALL, AT, supervisor="sue", mode="whisper"),
     Type.CALL_CONNECTED: events.call_connected(CALL, AT, waited_s=0.0301),
     Type.CALL_ABANDONED: events.call_abandoned(CallPart("od-1-c8", "spring", LEAD), AT),

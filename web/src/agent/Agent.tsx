@@ -10,12 +10,13 @@ import { hotKeys, useKeys } from "../ui/keys";
 import { attempt as tryIt, Clock, Do, Key, Sheet, Strip } from "../ui/parts";
 import "./agent.css";
 import { CustomerCard } from "./Customer";
-import { account, agent, attempt, call, close, linkState, open, send, sitDown, useHere } from "./desk";
+import { account, agent, attempt, call, close, linkState, open, send, sitDown, talking, useHere } from "./desk";
 import { Dispose, press } from "./Dispose";
 import { Knowledge, ManualDial, Search } from "./Finder";
 import { CallControls, openKeypad, PhoneLine, toggleHold, toggleMute } from "./Phone";
 import { accept, Preview } from "./Preview";
 import { Script } from "./Script";
+import { Transfer } from "./Transfer";
 
 const IDLE: Record<string, [string, string]> = {
   "signing on": ["Your phone rings", "Pick up and stay on the line."],
@@ -29,7 +30,7 @@ const IDLE: Record<string, [string, string]> = {
 };
 const STATES: Record<string, string> = { talk: "On a call", "wrap-up": "Wrap-up", "signing on": "Signing on" };
 
-type Open = "" | "search" | "knowledge" | "dial" | "keys" | "help";
+type Open = "" | "search" | "knowledge" | "dial" | "keys" | "help" | "transfer";
 const opened = signal<Open>("");
 const breaks = signal(false);
 
@@ -47,6 +48,7 @@ function choose(status: string, reason = ""): Promise<boolean> {
 }
 
 const hangUp = () => void tryIt(() => send("hangup"));
+const handOn = () => talking.peek() && (opened.value = "transfer");
 
 const dialLead = (campaign: string, lead_id: number) => send("dial", { campaign, lead_id }).then(() => void (opened.value = ""));
 const dialNumber = (campaign: string, phone: string, override: string) => send("dial", { campaign, phone, override });
@@ -115,6 +117,7 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
     m: toggleMute,
     o: toggleHold,
     k: openKeypad,
+    t: handOn,
     n: () => document.getElementById("note")?.focus(),
     v: () => document.getElementById("verify-first")?.focus(),
     "/": () => (opened.value = "search"),
@@ -213,7 +216,7 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
 
       {now.call ? (
         <>
-          <CallControls hangUp={hangUp} />
+          <CallControls hangUp={hangUp} handOn={handOn} />
           <div id="call" class="call" key={now.call.attempt}>
             <CustomerCard />
             <Script />
@@ -246,6 +249,7 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
       {opened.value === "dial" && <ManualDial campaigns={now.campaigns} dial={dialNumber} close={() => (opened.value = "")} />}
       {opened.value === "help" && <AskHelp />}
       {opened.value === "keys" && <KeyList />}
+      {opened.value === "transfer" && <Transfer close={() => (opened.value = "")} />}
     </div>
   );
 }
@@ -285,6 +289,7 @@ const KEYS: [string, string][] = [
   ["M", "Mute"],
   ["O", "Hold"],
   ["K", "Keypad"],
+  ["T", "Hand the customer on"],
   ["V", "Verification"],
   ["N", "Note"],
   ["Ctrl Enter", "Save, from the note"],

@@ -52,7 +52,7 @@ export function PhoneLine(): JSX.Element | null {
   );
 }
 
-export function CallControls({ hangUp }: { hangUp: () => void }): JSX.Element {
+export function CallControls({ hangUp, handOn }: { hangUp: () => void; handOn: () => void }): JSX.Element {
   const here = account.value != null;
   const live = talking.value;
   const recording = call.value?.recording || "off";
@@ -76,6 +76,9 @@ export function CallControls({ hangUp }: { hangUp: () => void }): JSX.Element {
           {recording === "paused" ? "Recording paused" : "● Recording"}
         </Do>
       )}
+      <button type="button" disabled={!live} aria-keyshortcuts="t" onClick={handOn} id="transfer">
+        Hand on <Key of="T" />
+      </button>
       <button type="button" class="danger" id="hangup" disabled={!live && !(call.value && call.value.ended_at == null)} aria-keyshortcuts="h" onClick={hangUp}>
         Hang up <Key of="H" />
       </button>

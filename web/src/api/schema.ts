@@ -658,10 +658,24 @@ export interface Timeline {
   decisions: Decided[];
 }
 
+export type To = "agent" | "queue" | "outside";
+
 /** Ask again with `after` = `next`. */
 export interface Trace {
   records: Decided[];
   next: number;
+}
+
+/** `free`: somebody could take the customer now. */
+export interface TransferTarget {
+  to: To;
+  name: string;
+  title: string;
+  free: boolean;
+}
+
+export interface TransfersAnswer {
+  targets: TransferTarget[];
 }
 
 /** A trunk of a PBX. */

@@ -43,6 +43,8 @@ export type {
   StepView,
   Timeline,
   Trace,
+  TransfersAnswer,
+  TransferTarget,
   UndoneAnswer,
   UploadView,
   UsersAnswer,

@@ -1,0 +1,61 @@
+"""An agent hands the customer on: to whom that is possible, and the wish."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from dialer.server.transfers import To, Transfers, TransferTarget
+from dialer.web.auth import Access
+from dialer.web.models import Sent
+from dialer.web.problems import ProblemError
+from dialer.web.routes import Call, Route, Site
+
+
+class TransferRequest(Sent):
+    """One of those that are offered."""
+
+    to: To
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class TransfersAnswer(BaseModel):
+    targets: list[TransferTarget]
+
+
+async def show(site: Site, call: Call) -> TransfersAnswer:
+    return TransfersAnswer(targets=list(_transfers(site).targets(call.caller.name)))
+
+
+async def hand_on(site: Site, call: Call) -> None:
+    body: TransferRequest = call.body
+    await _transfers(site).hand_on(call.caller.name, body.to, body.name)
+
+
+def _transfers(site: Site) -> Transfers:
+    if site.house is None:
+        raise ProblemError(503, "This server has no floor.", "Ask the dialer itself.")
+    return site.house.transfers
+
+
+TRANSFERS: tuple[Route, ...] = (
+    Route(
+        "GET",
+        "/v1/agent/transfers",
+        show,
+        "To whom the customer can be handed on",
+        Access.AGENT,
+        gives=TransfersAnswer,
+        problems=(503,),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/transfers",
+        hand_on,
+        "Hand the customer on, and be free of him at once; audited",
+        Access.AGENT,
+        takes=TransferRequest,
+        problems=(404, 409, 503),
+    ),
+)

@@ -1,0 +1,58 @@
+"""What a customer hears who is sent on to a number outside: it rings, somebody speaks, or music."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dialer.ami import actions
+from dialer.core.commands import SendOut
+from tests.asterisk.ears import Leg
+from tests.asterisk.floor import Floor
+
+pytestmark = pytest.mark.asterisk
+
+
+async def send_out(floor: Floor, leg: str, channel: str, number: str) -> None:
+    action = actions.send_out(SendOut("pbx", leg, channel, number))
+    (response,) = await floor.cmd.action(action.name, **dict(action.headers))
+    assert response["Response"] == "Success", response
+
+
+async def heard_by(leg: Leg, seconds: float) -> Leg:
+    leg.voices.clear()
+    leg.sound.frames = leg.silence.frames = 0
+    await asyncio.sleep(seconds)
+    return leg
+
+
+async def test_ringing_then_a_voice_and_ringing_then_music(floor: Floor) -> None:
+    agent = await floor.log_in("od-t-a1", "agent01")
+    for n, behaviour in enumerate(("slow-answer", "busy")):
+        leg = f"od-t-c{n}"
+        await floor.call(leg, "talk", n, OD_TRUNK=floor.bench.trunk)
+        start = len(floor.evt.messages)
+        channel = (await floor.parked(leg))["Channel"]
+        await floor.bridge(agent, channel)
+        await floor.talking("od-t-a1", leg)
+        await asyncio.sleep(0.5)
+        customer = [one for one in floor.bench.ears.legs if one.who == "customer"][-1]
+        await send_out(floor, leg, channel, floor.bench.number_for(behaviour, 7))
+        await floor.parked("od-t-a1", start=start)  # free at once
+        if behaviour == "slow-answer":
+            rings = await heard_by(customer, 2.0)
+            assert rings.sound.frames > 20, "the ringing is heard"
+            await asyncio.sleep(3.0)
+            talks = await heard_by(customer, 1.0)
+            (voice,) = talks.voices
+            assert voice[0] == "C", "who was called outside speaks"
+            await floor.evt.event("Hangup", 10.0, Uniqueid=leg)  # ... for three seconds
+        else:
+            await floor.parked(leg, start=start + 1)
+            await asyncio.sleep(1.5)
+            waits = await heard_by(customer, 3.0)
+            assert waits.sound.frames > 100, "music, and no silence"
+            assert not waits.voices
+            await floor.hang_up(leg)
+        await floor.gone(leg)
