@@ -23,7 +23,7 @@ from crm_bridge.desk import Desk
 from dialer.ami.link import Limits
 from dialer.ami.supervisor import Pbx, PbxConfig
 from dialer.campaigns.model import CampaignFile
-from dialer.clock import Clock, outside_work
+from dialer.clock import Clock, outside_work, wall_s
 from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
@@ -53,13 +53,13 @@ from dialer.server.listing import Listing
 from dialer.server.load import desk_of
 from dialer.server.monitoring import Monitoring
 from dialer.server.pacing import TICK_S, civil_seconds
+from dialer.server.phonebook import PhoneBook
 from dialer.server.reception import Reception, Watched
 from dialer.server.reports import StoreReports
 from dialer.server.site import (
     CampaignDesk,
     PbxSettings,
     SiteSettings,
-    browser_phones,
     phone_origins,
 )
 from dialer.server.supervision import Supervision
@@ -165,6 +165,7 @@ class Server:
         )
         for campaign in self._campaigns.values():
             await self._add_pacing(campaign)
+        self._phones = PhoneBook(self.site.pbxes, wall_s)
         self.accounts = Accounts(self.store.users, tuple(self._campaigns))
         await self.accounts.start()
         await self.accounts.take_agents(self.site.agents)
@@ -176,7 +177,7 @@ class Server:
             self._watched,
             StoreHandCalls(self.store, self._campaigns, self._claims),
             self.store.callable_at,
-            phones=browser_phones(self.site),
+            phones=self._phones,
         )
         self.intake = Intake(
             self.store,
@@ -236,7 +237,7 @@ class Server:
             self.engine,
             self.accounts,
             self.accounts.phone_of,
-            browser_phones(self.site),
+            self._phones,
             tell_agents=self.site.monitoring.tell_agents,
         )
         drafting = Drafting(

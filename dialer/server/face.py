@@ -168,6 +168,15 @@ class AgentView:
 
 
 @dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server for the phone in the browser, as RTCPeerConnection takes it."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class BrowserPhone:
     """What the phone in an agent's browser registers with. `url` is that of the PBX's WebSocket,
     or a path at our own address where a proxy leads to it."""
@@ -175,6 +184,7 @@ class BrowserPhone:
     url: str
     user: str
     password: str = field(repr=False)
+    ice: tuple[IceServer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ the audit log before the phone rings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dialer.core import events as ev
@@ -15,6 +15,7 @@ from dialer.core.monitor import Monitor
 from dialer.core.states import AgentState, CallState, MonitorState
 from dialer.server.engine import Engine
 from dialer.server.face import BrowserPhone, MonitorNotice, Refused
+from dialer.server.phonebook import PhoneBook
 from dialer.server.supervision import Audit
 
 
@@ -48,7 +49,7 @@ class Monitoring:
         engine: Engine,
         audit: Audit,
         phone_of: Callable[[str], tuple[str, str] | None],
-        phones: Mapping[tuple[str, str], BrowserPhone],
+        phones: PhoneBook,
         *,
         tell_agents: bool,
     ) -> None:
@@ -62,7 +63,7 @@ class Monitoring:
     def desk(self, supervisor: str) -> MonitorDesk:
         one = self._floor.monitors.get(supervisor)
         phone, pbx = self._phone_of(supervisor) or ("", "")
-        return MonitorDesk(_view(one), phone, self._phones.get((pbx, phone)))
+        return MonitorDesk(_view(one), phone, self._phones.get(pbx, phone))
 
     async def begin(
         self, supervisor: str, agent: str, mode: MonitorMode, sees: Callable[[str], bool]

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from types import MappingProxyType
 
 from dialer.clock import Clock, ScaledLoop
 from dialer.core import commands as cmd
@@ -45,6 +44,7 @@ from dialer.server.face import (
 from dialer.server.hand import HandCalls, Wanted, card, mode_of, offer_view, stage_of
 from dialer.server.histogram import HistogramView
 from dialer.server.people import Seat
+from dialer.server.phonebook import PhoneBook
 from dialer.server.site import CampaignDesk
 from dialer.server.words import CallbackHours, check_promise
 from dialer.store.dispositions import parse_callback
@@ -99,9 +99,9 @@ class Reception:
         watched: Watched,
         hand: HandCalls | None = None,
         callback_hours: CallbackHours = lambda campaign, lead, at: at,
-        phones: Mapping[tuple[str, str], BrowserPhone] = MappingProxyType({}),
+        phones: PhoneBook | None = None,
     ) -> None:
-        self._phones = phones  # by PBX and name
+        self._phones = phones
         self._hand = hand
         self._callback_hours = callback_hours
         self._engine = engine
@@ -117,7 +117,9 @@ class Reception:
 
     def browser_phone(self, agent: str) -> BrowserPhone | None:
         seat = self._agents.get(agent)
-        return None if seat is None else self._phones.get((seat.pbx, seat.phone))
+        if seat is None or self._phones is None:
+            return None
+        return self._phones.get(seat.pbx, seat.phone)
 
     @property
     def changes(self) -> Changes:

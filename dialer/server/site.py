@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from dialer.core.events import CampaignRules
 from dialer.server.credentials import check_hash
-from dialer.server.face import BrowserPhone, DispositionOffer
+from dialer.server.face import DispositionOffer
 from dialer.server.intake import Scope
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -37,12 +37,32 @@ class TrunkSettings(_Settings):
     originates_per_s: float = Field(default=10.0, gt=0, le=1_000)
 
 
+IceUrl = Annotated[str, Field(pattern=r"^(stun|turn|turns):[^\s,'\"]{1,200}$")]
+
+
+class IceSettings(_Settings):
+    """Servers that help browsers' audio through NAT. `turn_secret` is coturn's
+    `static-auth-secret`; credentials made from it are good for `valid_s`."""
+
+    stun: tuple[IceUrl, ...] = ()
+    turn: tuple[IceUrl, ...] = ()
+    turn_secret: str = Field(default="", repr=False)
+    valid_s: int = Field(default=12 * 3600, ge=60, le=86_400)
+
+    @model_validator(mode="after")
+    def _both(self) -> IceSettings:
+        if self.turn and not self.turn_secret:
+            raise ValueError("turn asks for turn_secret: coturn's static-auth-secret")
+        return self
+
+
 class BrowserPhones(_Settings):
     """Phones that are pages: `url` is the PBX WebSocket as browsers reach it (wss://..., or a
     path of our own address that a proxy leads there), `passwords` are by the name of the phone."""
 
     url: Annotated[str, Field(pattern=r"^(wss?://[^/\s;,'\"]+)?/[^\s;,'\"]*$")]
     passwords: dict[Name, str] = Field(default_factory=dict, repr=False)
+    ice: IceSettings | None = None
 
 
 class PbxSettings(_Settings):
@@ -173,16 +193,6 @@ class CampaignDesk:
     wrap_up_limit_s: float
     skip_reasons: tuple[str, ...] = ()  # of a lead in preview
     may_escalate: bool = False
-
-
-def browser_phones(site: SiteSettings) -> dict[tuple[str, str], BrowserPhone]:
-    """By PBX and the phone's name: what a browser registers with."""
-    return {
-        (pbx.name, phone): BrowserPhone(pbx.browser.url, phone, password)
-        for pbx in site.pbxes
-        if pbx.browser is not None
-        for phone, password in pbx.browser.passwords.items()
-    }
 
 
 def phone_origins(site: SiteSettings) -> tuple[str, ...]:

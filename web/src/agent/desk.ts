@@ -29,12 +29,14 @@ export function send(type: string, fields: object = {}): Promise<void> {
   return link.peek()?.send(type, fields) ?? Promise.reject(new Problem(0, "The connection is lost."));
 }
 
+const accountOf = () => get<PhoneAnswer>("/v1/agent/phone").then((one) => one.browser);
+
 /** Open the desk: its phone first, so that there is one when the dialer rings it. */
 export async function open(): Promise<void> {
   if (link.peek()) return;
-  if (account.peek() === undefined) account.value = await get<PhoneAnswer>("/v1/agent/phone").then((one) => one.browser);
+  if (account.peek() === undefined) account.value = await accountOf();
   if (account.peek() && !phone) {
-    phone = new Phone(account.peek()!);
+    phone = new Phone(account.peek()!, accountOf);
     phone.start();
   }
   link.value = new Link("/v1/agent/ws", (picture) => {
@@ -67,7 +69,7 @@ effect(() => {
 
 export function useHere(): void {
   if (account.peek() && !phone) {
-    phone = new Phone(account.peek()!);
+    phone = new Phone(account.peek()!, accountOf);
     phone.start();
   }
   link.peek()?.again();

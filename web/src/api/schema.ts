@@ -108,6 +108,7 @@ export interface BrowserPhone {
   url: string;
   user: string;
   password: string;
+  ice: IceServer[];
 }
 
 /** The call an agent has, or is writing up. */
@@ -378,6 +379,13 @@ export interface HelpView {
 export interface HoursAnswer {
   zones: string[];
   windows: Window[];
+}
+
+/** A STUN or TURN server for the phone in the browser, as RTCPeerConnection takes it. */
+export interface IceServer {
+  urls: string[];
+  username: string;
+  credential: string;
 }
 
 export interface IdentifierPart {

@@ -18,7 +18,7 @@ async function withPhone(desk: MonitorDesk): Promise<void> {
   if (!desk.phone) throw new Problem(409, "You have no phone to listen with.", "An administrator can set yours.");
   if (!desk.browser || phone) return;
   const { Phone, ready } = await import("../phone/phone");
-  phone = new Phone(desk.browser);
+  phone = new Phone(desk.browser, () => get<MonitorDesk>("/v1/monitor").then((one) => one.browser));
   phone.start();
   try {
     await ready();

@@ -47,6 +47,7 @@ export interface LegEvents {
   up(): void;
   broken(): void; // audio stopped; `renew` may bring it back
   ended(): void;
+  servers(): Promise<RTCIceServer[]>; // STUN and TURN for a new way
 }
 
 export class Leg implements DialogOwner {
@@ -121,7 +122,7 @@ export class Leg implements DialogOwner {
     try {
       this.pc.onconnectionstatechange = null;
       this.pc.close();
-      this.pc = new RTCPeerConnection();
+      this.pc = new RTCPeerConnection({ iceServers: await this.events.servers() });
       this.pc.addTransceiver(this.microphone, { direction: "sendrecv" });
       preferAlaw(this.pc);
       this.watch();

@@ -12,6 +12,7 @@ export interface PhoneAccount {
   url: string; // ws: or wss: of Asterisk, absolute or a path of this server
   user: string;
   password: string;
+  ice: { urls: string[]; username: string; credential: string }[]; // STUN and TURN; credentials expire
 }
 
 /** What the agent is told of the phone. */
@@ -80,7 +81,11 @@ export class Phone {
   private holdTone: HoldTone | null = null;
   private readonly stopFollowing: () => void;
 
-  constructor(private readonly account: PhoneAccount) {
+  /** `again` asks the server for the account anew: its TURN credentials are good for a while only. */
+  constructor(
+    private account: PhoneAccount,
+    private readonly again: () => Promise<PhoneAccount | null> = () => Promise.resolve(null),
+  ) {
     this.speaker.autoplay = true;
     // Muted and held are facts of the sender: what the signals say is made so here and only here.
     this.stopFollowing = effect(() => {
@@ -154,8 +159,11 @@ export class Phone {
     ua.on("registered", () => {
       const again = registeredBefore;
       registeredBefore = true;
-      if (this.leg) this.leg.moved();
-      else if (again || !this.resume()) phoneState.value = "waiting";
+      if (this.leg) {
+        this.leg.moved();
+        // The network is another one: do not wait until the old way is given up for dead.
+        if (this.leg.connection.connectionState !== "connected") void this.leg.renew().catch(() => undefined);
+      } else if (again || !this.resume()) phoneState.value = "waiting";
     });
     ua.on("registrationFailed", (event: { response?: { status_code: number } }) => {
       const code = event.response?.status_code ?? 0;
@@ -186,7 +194,7 @@ export class Phone {
     session.on("failed", () => {
       if (!this.leg) phoneState.value = "waiting";
     });
-    session.answer({ mediaStream: new MediaStream([this.microphone]), pcConfig: { iceServers: [] } });
+    session.answer({ mediaStream: new MediaStream([this.microphone]), pcConfig: { iceServers: servers(this.account) } });
   }
 
   /** After a reload: the leg this tab had, if Asterisk still has it. */
@@ -206,6 +214,10 @@ export class Phone {
 
   private events(): LegEvents {
     return {
+      servers: async () => {
+        this.account = (await this.again().catch(() => null)) ?? this.account;
+        return servers(this.account);
+      },
       audio: (stream) => {
         this.speaker.srcObject = stream;
         void this.speaker.play().catch(() => undefined); // a page nobody touched yet may not play
@@ -246,6 +258,10 @@ export class Phone {
     this.holdTone ??= new HoldTone();
     return this.holdTone.track;
   }
+}
+
+function servers(account: PhoneAccount): RTCIceServer[] {
+  return account.ice.map((one) => (one.username ? one : { urls: one.urls }));
 }
 
 /** Two soft notes every few seconds: the customer on hold knows that the line is alive. */
