@@ -110,3 +110,10 @@ def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     done = render("write", tmp_path / "none.toml", tmp_path / "etc")
     assert done.returncode == 2
     assert "none.toml" in done.stderr
+
+
+def test_asterisk_itself_limits_no_calls() -> None:
+    """Its limits are asked when the dialplan starts: he who answered would be hung up on."""
+    for conf in (RENDER.parent / "conf").glob("*.conf"):
+        for line in conf.read_text().splitlines():
+            assert not line.startswith(("maxcalls", "maxload", "minmemfree")), conf.name
