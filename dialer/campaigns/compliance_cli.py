@@ -106,7 +106,7 @@ def packs_command(
     """Show the rule packs, where each comes from and when somebody looked at it last."""
     packs = load_packs(folder)
     for pack in packs:
-        rules = (*pack.windows, *pack.caps, *pack.lists)
+        rules = pack.rules
         wanted = [rule.id for rule in rules if rule.review == "wanted"]
         review = "of all of it" if pack.review == "wanted" else ", ".join(wanted)
         _say(f"{pack.pack}: {pack.title} ({', '.join(pack.purposes)}; {' '.join(pack.places)})")
@@ -128,8 +128,7 @@ def check_command(files: Annotated[list[Path], typer.Argument(help="Packs' YAML 
         except FileError as error:
             faults.extend(error.faults)
         else:
-            rules = len(pack.windows) + len(pack.caps) + len(pack.lists)
-            _say(f"{path}: pack {pack.pack} is right ({rules} rules)")
+            _say(f"{path}: pack {pack.pack} is right ({len(pack.rules)} rules)")
     if faults:
         raise FileError(faults)
 

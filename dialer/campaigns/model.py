@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from dialer.campaigns.again import RING_LEAST_S, Again, Retry, close, known_outcomes, rules_of
+from dialer.campaigns.compliance.abandoned import upper_share
 from dialer.campaigns.compliance.facts import CampaignFacts, Override
 from dialer.campaigns.packs import load_packs, version_of
 from dialer.campaigns.queues import PreviewPart, QueuePart
@@ -61,8 +62,28 @@ class OverridePart(Part):
 class CompliancePart(Part):
     """Rule packs beside those that are shipped, and who sets rules aside."""
 
+    # Campaigns that name the same one are one to the limits on abandoned calls: one seller's offer.
+    campaign: Name | None = None
     packs: Path | None = None  # a folder of packs, from the campaign file's own folder
     override: OverridePart | None = None
+
+
+class AuditPart(Part):
+    """How often machine detection takes people for machines, as somebody found by listening."""
+
+    calls: int = Field(ge=50, le=1_000_000)  # answered by people, and listened to
+    wrong: int = Field(ge=0)  # of these, taken for machines
+
+    @model_validator(mode="after")
+    def _of_these(self) -> AuditPart:
+        if self.wrong > self.calls:
+            raise ValueError("wrong: cannot be more than calls")
+        return self
+
+    @property
+    def error(self) -> float:
+        """The share may be as high as this: the upper end of Wilson's interval, one-sided 95 %."""
+        return upper_share(self.wrong, self.calls)
 
 
 class DuplicatesPart(Part):
@@ -99,6 +120,7 @@ class CampaignFile(Part):
     patience_s: Annotated[float, Field(gt=0, le=2.0)] = 2.0
     wrap_up_limit_s: Annotated[float, Field(ge=0, le=3600)] = 120.0
     amd: bool = False
+    amd_audit: AuditPart | None = None
     record: bool = False
     compliance: CompliancePart = CompliancePart()
     screen: ScreenPart = ScreenPart()
@@ -205,6 +227,7 @@ class CampaignFile(Part):
             default_region=self.default_region,
             override=None if override is None else Override(override.by, override.because),
             wide_zones=self.wide_zones,
+            unaudited=self.amd and self.amd_audit is None,
         )
 
     @cached_property
@@ -358,6 +381,8 @@ def _fields_near(outer: list[Any]) -> list[str]:
             return list(Again.model_fields)
         case "calling_window":
             return ["days", "from", "to"]
+        case "amd_audit":
+            return list(AuditPart.model_fields)
         case "duplicates":
             return list(DuplicatesPart.model_fields)
         case "screen":

@@ -15,11 +15,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dialer.campaigns.compliance.rules import CapRule, ListRule, Pack, WindowRule
+from dialer.campaigns.compliance.rules import AbandonRule, CapRule, ListRule, Pack, WindowRule
 from dialer.campaigns.yamlfile import FileError, YamlFile
 
 SHIPPED = Path(__file__).parent / "compliance" / "packs"
-_PARTS: dict[str, type] = {"windows": WindowRule, "caps": CapRule, "lists": ListRule}
+_PARTS: dict[str, type] = {
+    "windows": WindowRule,
+    "caps": CapRule,
+    "lists": ListRule,
+    "abandoned": AbandonRule,
+}
 
 
 def load_pack(path: Path) -> Pack:

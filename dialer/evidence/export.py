@@ -28,7 +28,8 @@ campaign.json         the campaign's rules as they were loaded last
 calls.csv             every attempt: number called, times (UTC), outcome, agent, disposition
 decisions.csv         every no of the compliance gate, and every yes somebody's override made of one
 decision_counts.csv   all verdicts, also each plain yes, counted by the hour
-rates.csv             abandoned calls in every window a law may ask for (site's clock)
+rates.csv             abandoned calls in every window a law may ask for (site's clock), of all
+                      campaigns of the same offer together: manifest.json names them
 outcomes.csv          ended attempts by outcome, since the campaign began
 lists.csv             lists that came in, and what was done with them by whom
 rules/<version>.json  the very rule packs that decisions name by their version
@@ -111,17 +112,27 @@ def _write(
 
 def _rates(connection: Connection, about: Subject, zone: ZoneInfo, archive: Archive) -> None:
     found = rates(minutes(connection, about), about.started_at, zone)
+    error = _detection_error(about.definition)
     archive.table(
         "rates.csv",
-        ("window", "begin", "end", "live", "abandoned", "rate"),
+        ("window", "begin", "end", "live", "abandoned", "rate", "rate_with_amd_error"),
         (
             (
                 *(one.window, one.begin.isoformat(), one.end.isoformat()),
                 *(one.live, one.abandoned, f"{one.rate:.6f}"),
+                "" if error is None else f"{rate_with_error(one.live, one.abandoned, error):.6f}",
             )
             for one in found
         ),
     )
+
+
+def _detection_error(definition: dict[str, Any]) -> float | None:
+    """The share of live calls that detection may hang up on; None: not audited, or not used."""
+    audit = definition.get("amd_audit")
+    if not definition.get("amd") or not isinstance(audit, dict):
+        return None
+    return upper_share(audit["wrong"], audit["calls"])
 
 
 def _about(
@@ -137,7 +148,8 @@ def _about(
         "campaign": about.name,
         "purpose": about.definition.get("purpose", ""),
         "campaign_made_at": about.created_at,
-        "first_attempt_at": about.started_at,
+        "first_attempt_of_the_offer_at": about.started_at,
+        "one_offer_with": about.kin,
         "since": period.since,
         "until": period.until,
         "zone": zone.key,

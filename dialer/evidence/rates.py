@@ -19,7 +19,7 @@ _CALENDAR = ("month", "day")
 
 DEFINITIONS = {
     "30-day block": "16 CFR 310.4(b)(4)(i), 47 CFR 64.1200(a)(7): each successive period of 30 "
-    "days, or part of one, from the campaign's first attempt; the whole campaign when it is "
+    "days, or part of one, from the offer's first attempt (all campaigns of it); the whole campaign when it is "
     "shorter. rate = abandoned / live.",
     "calendar month": "CRTC Unsolicited Telecommunications Rules, part III: each month. "
     "rate = abandoned / live.",
@@ -28,6 +28,9 @@ DEFINITIONS = {
     "those with the highest rate of all that begin with a live answer, and those with the most "
     "abandoned calls. rate = abandoned / (abandoned + passed to an agent), where every live call "
     "is one of the two; AMD's false positives, where AMD is used, are to be added from its audit.",
+    "rate_with_amd_error": "f + (1 - f) * abandoned / live: f is the share of live calls that "
+    "machine detection may hang up on, the upper end of Wilson's interval (one-sided 95 %) of the "
+    "campaign's amd_audit. Ofcom's Annex 3 asks for it; by its letter so does the US rule.",
     "live": "Calls answered by a person, or by what nobody could tell from one: machine verdicts "
     "that were not audited count as live.",
     "abandoned": "Of these, calls with no agent bridged within the campaign's patience_s of the "

@@ -130,6 +130,23 @@ class _Counts:
             else:
                 self.buckets.append([bucket, live, abandoned])
 
+    def late(self, civil_s: float, live: int, abandoned: int) -> None:
+        """As `add`, of a moment before the last one."""
+        if self.window.span is not Span.ROLLING:
+            if self.window.period(civil_s) == self.period:
+                self.live += live
+                self.abandoned += abandoned
+            return
+        bucket = int(civil_s // BUCKET_S)
+        if self.buckets and bucket < self.buckets[0][0]:
+            bucket = self.buckets[0][0]  # kept a little longer than it must be
+        at = next(
+            (n for n in range(len(self.buckets), 0, -1) if self.buckets[n - 1][0] <= bucket), 0
+        )
+        self.buckets.insert(at, [bucket, live, abandoned])
+        self.live += live
+        self.abandoned += abandoned
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -174,6 +191,7 @@ class Account:
         if not windows:
             raise ValueError("an account of abandons needs at least one window")
         self.windows = tuple(windows)
+        self._most = tuple(w.limit for w in self.windows)
         self._counts = [_Counts(w, w.period(civil_s)) for w in self.windows]
         self._civil_s = civil_s
         self._closes = 0.0
@@ -213,15 +231,24 @@ class Account:
         for counts in self._counts:
             counts.add(self._civil_s, live, abandoned)
 
+    def late(self, civil_s: float, live: int = 0, abandoned: int = 0) -> None:
+        """Count what happened a while ago and was not known: in every window whose present period
+        it fell into. Nothing is taken for today's pace."""
+        if live < 0 or abandoned < 0:
+            raise ValueError("an account counts upwards only")
+        for counts in self._counts:
+            counts.late(min(civil_s, self._civil_s), live, abandoned)
+
     def restore(self, history: Iterable[tuple[float, int, int]]) -> None:
         """Add rows (civil seconds, live, abandoned) in order of time."""
         for civil_s, live, abandoned in history:
             self.add(civil_s, live, abandoned)
 
     def relimit(self, limit: float) -> None:
-        """From now on every window has this limit; what was counted stays."""
-        for counts in self._counts:
-            counts.window = replace(counts.window, limit=limit)
+        """From now on every window has this limit, or its own where that is lower; what was
+        counted stays."""
+        for counts, most in zip(self._counts, self._most, strict=True):
+            counts.window = replace(counts.window, limit=min(limit, most))
         self.windows = tuple(counts.window for counts in self._counts)
 
     def standings(self) -> tuple[Standing, ...]:

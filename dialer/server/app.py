@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -30,7 +29,6 @@ from dialer.core.floor import Floor
 from dialer.core.modes import Booking
 from dialer.pacing.forward import warm_up
 from dialer.pacing.governor import Governor
-from dialer.pacing.windows import Account, us_windows
 from dialer.server.accounts import Accounts
 from dialer.server.casework import Casework
 from dialer.server.changes import Changes
@@ -52,6 +50,7 @@ from dialer.server.learned import LEARNED_EVERY_S, Learned
 from dialer.server.listing import Listing
 from dialer.server.load import desk_of
 from dialer.server.monitoring import Monitoring
+from dialer.server.offers import KIN_EVERY_S, Offers
 from dialer.server.pacing import TICK_S, civil_seconds
 from dialer.server.phonebook import PhoneBook
 from dialer.server.reception import Reception, Watched
@@ -80,7 +79,6 @@ STEPS_EVERY_S = 5.0  # between looks for leads whose strategy's time has come
 LEADS_EVERY_S = 5.0  # between counts of the leads left
 USERS_EVERY_S = 10.0  # between looks whether users were changed elsewhere
 END_LIMIT_S = 15.0  # for the last records, at the end
-HISTORY_DAYS = 60  # of the abandon account, read at the start: two 30-day blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +124,7 @@ class Server:
         self.gate: Gate
         self.engine: Engine
         self.learned: Learned
+        self.offers: Offers
         self.accounts: Accounts
         self.reception: Reception
         self._house: House
@@ -163,6 +162,7 @@ class Server:
             on_commit=self._commit,
             on_trouble=self._store_trouble,
         )
+        self.offers = Offers(self.store, self.engine.pacing, self.clock, self._zone)
         for campaign in self._campaigns.values():
             await self._add_pacing(campaign)
         self._phones = PhoneBook(self.site.pbxes, wall_s)
@@ -353,18 +353,7 @@ class Server:
     # --- parts ------------------------------------------------------------------------------
 
     async def _add_pacing(self, campaign: CampaignFile) -> None:
-        now = self.clock.utc()
-        began = await self.store.started_at(campaign.name) or now
-        anchor = civil_seconds(began, self._zone)
-        account = Account(
-            us_windows(anchor, campaign.abandon_limit), civil_seconds(now, self._zone)
-        )
-        history = await self.store.abandon_history(
-            campaign.name, max(began, now - timedelta(days=HISTORY_DAYS))
-        )
-        account.restore(
-            (civil_seconds(minute, self._zone), live, lost) for minute, live, lost in history
-        )
+        account = await self.offers.open(campaign)
         rules = campaign.rules()
         governor = Governor(
             campaign.pacer, account, campaign.pacer_options, patience_s=rules.patience_s
@@ -444,6 +433,7 @@ class Server:
         self._tasks.start("users", every(USERS_EVERY_S, self._learn_users))
         if any(campaign.plan is not None for campaign in self._campaigns.values()):
             self._tasks.start("strategies", every(STEPS_EVERY_S, self._run_steps))
+        self._tasks.start("accounts of kin", every(KIN_EVERY_S, self.offers.follow))
         self._tasks.start("leads left", every(LEADS_EVERY_S, self._count_if_possible))
         self._tasks.start(
             "do-not-call lists", every(LISTS_EVERY_S, partial(self.gate.watch, self.engine))

@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dialer.store import kinship
 from dialer.store.context import from_ms, to_ms
 from dialer.store.schema import (
-    abandon_account,
     attempts,
     campaigns,
     decision_counts,
@@ -26,7 +26,8 @@ from dialer.store.schema import (
 )
 
 _AT_ONCE = 5_000  # rows fetched together
-_HOUR_MS, _MINUTE_MS = 3_600_000, 60_000
+_HOUR_MS = 3_600_000
+_EPOCH = from_ms(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Subject:
     name: str
     definition: dict[str, Any]
     created_at: datetime
-    started_at: datetime | None
+    started_at: datetime | None  # the first call of its offer: where the law's blocks begin
+    kin: tuple[str, ...] = ()  # campaigns that are one with it to limits on abandoned calls
 
 
 Table = tuple[str, tuple[str, ...], Iterator[Sequence[Any]]]  # name, header, rows
@@ -63,8 +65,16 @@ def subject(connection: Connection, campaign: str) -> Subject | None:
     row = connection.execute(sa.select(campaigns).where(campaigns.c.name == campaign)).first()
     if row is None:
         return None
-    started = None if row.started_ms is None else from_ms(row.started_ms)
-    return Subject(row.id, row.name, row.definition, from_ms(row.created_ms), started)
+    ids = kinship.kin(connection, campaign)
+    names = sa.select(campaigns.c.name).where(campaigns.c.id.in_(ids)).order_by(campaigns.c.name)
+    return Subject(
+        row.id,
+        row.name,
+        row.definition,
+        from_ms(row.created_ms),
+        kinship.began(connection, campaign),
+        tuple(connection.scalars(names)),
+    )
 
 
 def rules_of(connection: Connection, about: Subject) -> Iterator[tuple[str, datetime, Any]]:
@@ -82,14 +92,9 @@ def rules_of(connection: Connection, about: Subject) -> Iterator[tuple[str, date
 
 
 def minutes(connection: Connection, about: Subject) -> list[tuple[datetime, int, int]]:
-    """Since ever: minute, live answers, of them abandoned. A block of the law may have begun before
-    the period that is asked for."""
-    found = connection.execute(
-        sa.select(abandon_account)
-        .where(abandon_account.c.campaign_id == about.id)
-        .order_by(abandon_account.c.minute)
-    )
-    return [(from_ms(row.minute * _MINUTE_MS), row.live, row.abandoned) for row in found]
+    """Since ever, of the whole offer: minute, live answers, of them abandoned. A block of the law
+    may have begun before the period that is asked for."""
+    return kinship.account(connection, about.name, _EPOCH)
 
 
 def tables(connection: Connection, about: Subject, period: Period) -> Iterator[Table]:

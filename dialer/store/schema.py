@@ -137,6 +137,14 @@ campaigns = sa.Table(
     sa.Column("started_ms", Moment),  # its first attempt: the law's blocks are counted from here
 )
 
+# The offers a campaign was ever loaded with: who calls, and what for (`dialer.store.kinship`).
+campaign_offers = sa.Table(
+    "campaign_offers",
+    metadata,
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("offer", sa.Text, primary_key=True),
+)
+
 # What each campaign's pacer learned, so that a restart does not begin at nothing.
 pacer_states = sa.Table(
     "pacer_states",

@@ -144,6 +144,13 @@ class Store:
                 ).returning(campaigns.c.id, campaigns.c.started_ms),
                 {"name": name, "definition": definition, "created_ms": now_ms},
             ).one()
+            kinship.keep_offer(
+                connection,
+                self.context,
+                row.id,
+                definition,
+                started=row.started_ms is not None,
+            )
             strategy_id = strategies.register(
                 connection, self.context, row.id, policy.plan, from_ms(now_ms)
             )
@@ -382,6 +389,10 @@ class Store:
         """Rows (minute, live answers, of them abandoned) of the campaign's offer since then, in
         order of time."""
         return await self.database.read(partial(kinship.account, campaign=campaign, since=since))
+
+    async def offer_shares(self, campaign: str, since: datetime) -> tuple[int, list[kinship.Share]]:
+        """The campaign's id, and what it and each of its kin add to that history."""
+        return await self.database.read(partial(kinship.shares, campaign=campaign, since=since))
 
     async def outcomes(self, campaign: str) -> dict[str, int]:
         """Ended attempts by outcome, since ever."""

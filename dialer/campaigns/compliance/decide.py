@@ -27,7 +27,7 @@ from dialer.campaigns.compliance.places import (
     toll_free,
     zones_of_address,
 )
-from dialer.campaigns.compliance.rules import CapRule, ListRule, Pack, WindowRule
+from dialer.campaigns.compliance.rules import AbandonRule, CapRule, ListRule, Pack, WindowRule
 
 SUPPRESSED = "the number is on the do-not-call list"
 OWN = "own/"  # rules of this program, which no override sets aside
@@ -122,7 +122,15 @@ def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: date
                     now + LIST_AGAIN,
                 )
             )
+    if campaign.unaudited and not campaign.by_hand:
+        for pack in bound.audited:
+            found.append(Deny(f"{pack.pack}/amd", _unaudited(pack), now + LIST_AGAIN))
     return found
+
+
+def abandon_rules(campaign: CampaignFacts, now: datetime) -> tuple[tuple[Pack, AbandonRule], ...]:
+    """The limits on abandoned calls that bind the campaign, by its purpose and its country."""
+    return _bound(campaign, frozenset({campaign.default_region}), now).abandoned
 
 
 def not_dialling(campaign: CampaignFacts, now: datetime) -> str:
@@ -133,7 +141,16 @@ def not_dialling(campaign: CampaignFacts, now: datetime) -> str:
     for _, rule in _bound(campaign, places, now).lists:
         if rule.must and (why := stale_list(rule, campaign, now)):
             return why
+    if campaign.unaudited and (wanting := _bound(campaign, places, now).audited):
+        return _unaudited(wanting[0])
     return ""
+
+
+def _unaudited(pack: Pack) -> str:
+    return (
+        f"{pack.title} counts people taken for machines as abandoned: say amd_audit "
+        "(calls that were listened to, and in how many a person was taken for one), or amd: false"
+    )
 
 
 def stale_list(rule: ListRule, campaign: CampaignFacts, now: datetime) -> str:
@@ -204,7 +221,9 @@ class _Chosen(NamedTuple):
     windows: tuple[tuple[Pack, WindowRule], ...]
     caps: tuple[tuple[Pack, CapRule], ...]
     lists: tuple[tuple[Pack, ListRule], ...]
+    abandoned: tuple[tuple[Pack, AbandonRule], ...]
     ringing: tuple[Pack, ...]
+    audited: tuple[Pack, ...]
 
 
 @lru_cache(maxsize=4096)
@@ -216,5 +235,7 @@ def _of_places(rules: _Rules, places: frozenset[str], day: int) -> _Chosen:
         tuple((p, r) for p in packs for r in p.windows if p.applies(r, purpose, places)),
         tuple((p, r) for p in packs for r in p.caps if p.applies(r, purpose, places)),
         tuple((p, r) for p in packs for r in p.lists if p.applies(r, purpose, places)),
+        tuple((p, r) for p in packs for r in p.abandoned if p.applies(r, purpose, places)),
         tuple(p for p in packs if p.ring_min and p.binds(purpose, places)),
+        tuple(p for p in packs if p.amd == "audited" and p.binds(purpose, places)),
     )

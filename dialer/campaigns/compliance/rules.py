@@ -141,6 +141,31 @@ class ListRule(_Rule):
     must: bool = True  # False: asked when it is loaded
 
 
+class Span(StrEnum):
+    """How the time lies over which abandoned calls are counted."""
+
+    BLOCK = "block"  # successive blocks of `window`, from the offer's first call on
+    CALENDAR_MONTH = "calendar_month"
+    ROLLING = "rolling"  # any `window`, at every moment
+
+
+class AbandonRule(_Rule):
+    """The share of calls answered by people that may be left without an agent, and over which time.
+
+    Of all campaigns of one offer together. `limit` 0.03 is 3 %.
+    """
+
+    limit: float = Field(ge=0, lt=1)
+    span: Span
+    window: Duration = 30 * 86400.0
+
+    @model_validator(mode="after")
+    def _whole_days(self) -> AbandonRule:
+        if self.window % 86400 or not 0 < self.window <= 366 * 86400:
+            raise ValueError("window: whole days, 366d at most")
+        return self
+
+
 class Pack(Part):
     """A rule pack as its YAML file says it."""
 
@@ -156,17 +181,23 @@ class Pack(Part):
     places: tuple[Place, ...] = Field(min_length=1)
     purposes: tuple[PurposeName, ...] = Field(min_length=1)
     ring_min: Duration = 0.0
+    amd: Literal["", "audited"] = ""  # detection of machines wants a known rate of error
+    abandoned: tuple[AbandonRule, ...] = ()
     windows: tuple[WindowRule, ...] = ()
     caps: tuple[CapRule, ...] = ()
     lists: tuple[ListRule, ...] = ()
 
     @model_validator(mode="after")
     def _distinct(self) -> Pack:
-        names = [rule.id for rule in (*self.windows, *self.caps, *self.lists)]
+        names = [rule.id for rule in self.rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"rule {', '.join(twice)} is given twice; keep one")
         return self
+
+    @property
+    def rules(self) -> tuple[WindowRule | CapRule | ListRule | AbandonRule, ...]:
+        return (*self.windows, *self.caps, *self.lists, *self.abandoned)
 
     def in_force(self, day: date) -> bool:
         return (self.valid_from is None or self.valid_from <= day) and (
