@@ -8,10 +8,12 @@ from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from dialer.campaigns.compliance.abandoned import rate_with_error, upper_share
 from dialer.campaigns.yamlfile import FileError
 from dialer.evidence.archive import Archive, FileEntry
 from dialer.evidence.rates import DEFINITIONS, rates

@@ -19,8 +19,8 @@ _CALENDAR = ("month", "day")
 
 DEFINITIONS = {
     "30-day block": "16 CFR 310.4(b)(4)(i), 47 CFR 64.1200(a)(7): each successive period of 30 "
-    "days, or part of one, from the offer's first attempt (all campaigns of it); the whole campaign when it is "
-    "shorter. rate = abandoned / live.",
+    "days, or part of one, from the offer's first attempt, all campaigns of it counted; the "
+    "whole campaign when it is shorter. rate = abandoned / live.",
     "calendar month": "CRTC Unsolicited Telecommunications Rules, part III: each month. "
     "rate = abandoned / live.",
     "calendar day": "Each day of the site's clock. rate = abandoned / live.",

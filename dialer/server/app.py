@@ -38,6 +38,7 @@ from dialer.server.clickdial import ClickToDial
 from dialer.server.collector import spare_the_collector
 from dialer.server.drafting import Drafting
 from dialer.server.engine import Engine
+from dialer.server.evidence import EvidenceDesk
 from dialer.server.experiments import Experiments
 from dialer.server.face import EndpointView, LinkView, TrunkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
@@ -405,7 +406,12 @@ class Server:
             settings,
             self._task_failed,
             inbound=self.intake,
-            reports=StoreReports(self.store),
+            reports=StoreReports(
+                self.store,
+                EvidenceDesk(
+                    self.site.database, self.site.zone, frozenset(self._campaigns), self.accounts
+                ),
+            ),
             people=self.accounts,
             lists=self._listing,
             bridge=self._desk,

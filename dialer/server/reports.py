@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
@@ -9,6 +10,7 @@ from typing import Protocol, TypeVar
 from dialer.kpi.counts import Span
 from dialer.kpi.formulas import BestTimes, GroupBy, HeatCell, Kpi, KpiGroup, KpiReport
 from dialer.kpi.report import as_csv, best_times, kpi_report
+from dialer.server.evidence import EvidenceDesk, EvidenceFile
 from dialer.server.face import Refused
 from dialer.store.store import Store
 
@@ -27,12 +29,20 @@ class Reports(Protocol):
         self, campaign: str, since: datetime | None, until: datetime | None
     ) -> BestTimes: ...
 
+    def archive(
+        self, campaign: str, since: datetime | None, until: datetime | None, who: str
+    ) -> AbstractAsyncContextManager[EvidenceFile]:
+        """The campaign's evidence, there while the context lasts; audited. Refused with 409 while
+        another one is written, 503 when it cannot be."""
+        ...
+
 
 class StoreReports:
     """Implements `Reports`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, evidence: EvidenceDesk) -> None:
         self._store = store
+        self.archive = evidence.archive
 
     async def kpis(
         self, campaign: str, by: GroupBy, since: datetime | None, until: datetime | None
@@ -65,6 +75,7 @@ def _known(found: T | None) -> T:
 
 __all__ = [
     "BestTimes",
+    "EvidenceFile",
     "GroupBy",
     "HeatCell",
     "Kpi",

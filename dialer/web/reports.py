@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,6 +15,8 @@ from dialer.server.reports import BestTimes, GroupBy, KpiReport, Reports, as_csv
 from dialer.web.auth import Access
 from dialer.web.problems import ProblemError
 from dialer.web.routes import Call, Route, Site
+
+_PIECE = 1 << 18
 
 
 async def kpis(site: Site, call: Call) -> KpiReport:
@@ -34,6 +37,27 @@ async def kpis_csv(site: Site, call: Call) -> web.Response:
 
 async def best_times(site: Site, call: Call) -> BestTimes:
     return await _reports(site).best_times(call.param("campaign"), *_span(call))
+
+
+async def evidence(site: Site, call: Call) -> web.StreamResponse:
+    campaign = call.param("campaign")
+    archive = _reports(site).archive(campaign, *_span(call), call.caller.name)
+    async with archive as found:
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{campaign}-evidence.zip")
+        answer = web.StreamResponse(
+            headers={
+                "Content-Type": "application/zip",
+                "Content-Disposition": f'attachment; filename="{name}"',
+                "Content-Length": str(found.path.stat().st_size),
+                "Overdial-Manifest-SHA256": found.manifest,
+            }
+        )
+        await answer.prepare(call.request)
+        with found.path.open("rb") as file:  # sent here: the file is gone with the context
+            while piece := await asyncio.to_thread(file.read, _PIECE):
+                await answer.write(piece)
+        await answer.write_eof()
+        return answer
 
 
 def _reports(site: Site) -> Reports:
@@ -128,6 +152,16 @@ REPORTS: tuple[Route, ...] = (
         gives=BestTimes,
         problems=(400, 404, 503),
         scope=Scope.CAMPAIGNS,
+        params=_SPAN,
+    ),
+    Route(
+        "GET",
+        "/v1/campaigns/{campaign}/evidence",
+        evidence,
+        "What the campaign can prove, as one archive: calls, decisions, rates, rules; audited",
+        Access.MANAGER,
+        media="application/zip",
+        problems=(400, 404, 409, 503),
         params=_SPAN,
     ),
 )

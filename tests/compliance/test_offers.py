@@ -142,11 +142,13 @@ async def _play(url: str, told: list[tuple[str, int, int]]) -> None:
         await clone(0)
         await nodes[0].call("c1", clock.moment, 0)
         calls.append((clock.moment, 0))
+        called = {"c1"}
         for what, n, more in told:
             match what:
                 case "call":
                     name, node = where[n % len(where)]
                     await nodes[node].call(name, clock.moment, more)
+                    called.add(name)
                     calls.append((clock.moment, more))
                 case "clone":
                     await clone(n)
@@ -162,7 +164,7 @@ async def _play(url: str, told: list[tuple[str, int, int]]) -> None:
                             await nodes[n].load(files[name])
                 case "renumber":  # of one that has called: it takes its account along
                     name, node = where[n % len(where)]
-                    if nodes[node].store.context.campaigns[name].started or n % len(where) == 0:
+                    if name in called:
                         files[name] = file(name, caller_id=f"+1212555010{more}")
                         await nodes[node].load(files[name])
                 case "pass":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from aiohttp import web
@@ -9,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from dialer.kpi.formulas import BEST_TIMES, Counts, KpiGroup, kpis
 from dialer.server.face import Refused
-from dialer.server.reports import BestTimes, GroupBy, HeatCell, KpiReport
+from dialer.server.reports import BestTimes, EvidenceFile, GroupBy, HeatCell, KpiReport
 from dialer.tasks import Tasks
 from dialer.web.app import build_app
 from dialer.web.settings import WebSettings
@@ -38,6 +40,13 @@ class Scripted:
         self, campaign: str, since: datetime | None, until: datetime | None
     ) -> BestTimes:
         return BestTimes(campaign, BEST_TIMES, (HeatCell(0, 9, 10, 4, 2, 0.4, 0.2),))
+
+    @asynccontextmanager
+    async def archive(
+        self, campaign: str, since: datetime | None, until: datetime | None, who: str
+    ) -> AsyncIterator[EvidenceFile]:
+        raise Refused("Another archive is being written.", 409)
+        yield
 
 
 def failed(name: str, error: BaseException) -> None:
