@@ -42,6 +42,8 @@ class Disposition(Part):
     emits: Literal["none", "promise", "dispute"] = "none"
     anyone_after: Duration | None = None  # an agent's own callback: anyone calls after so long
     grace: Duration = 3 * 86400.0  # after a promise's day
+    # A promise is kept when so much of it was paid by then.
+    kept_if_paid_pct: Annotated[float, Field(gt=0, le=100)] = 95.0
     hot_key: Annotated[str, Field(pattern=r"^[1-9]?$")] = ""
     confirm: bool = False
 
@@ -76,6 +78,7 @@ class Disposition(Part):
             callback=self.next is Next.CALLBACK,
             anyone_after_s=self.anyone_after,
             grace_s=self.grace,
+            kept_pct=self.kept_if_paid_pct,
         )
 
     @property

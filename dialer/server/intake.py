@@ -17,6 +17,7 @@ from typing import Protocol
 from dialer.store.erasure import Erased
 from dialer.store.feed import FedEvent, KeyUse
 from dialer.store.person import PersonData
+from dialer.store.promises import Payment
 from dialer.store.schema import StopKind
 from dialer.store.stops import Stop
 from dialer.store.upserts import Result
@@ -175,6 +176,7 @@ __all__ = [
     "LeadWords",
     "LeadsAnswer",
     "MatchAnswer",
+    "Payment",
     "PersonData",
     "Result",
     "RowAnswer",

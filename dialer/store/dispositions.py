@@ -164,7 +164,7 @@ def _carry_out(
     if verdict.queue:
         hand_over(connection, context, lead.lead_id, verdict.queue)
     if verdict.emit is Emit.PROMISE:
-        promise(connection, context, command, verdict.grace_s, now)
+        promise(connection, context, command, verdict, now)
         happened.append(
             crm.promise_created(part, now, amount=command.amount, due_on=command.due_on)
         )

@@ -31,6 +31,7 @@ from dialer.store.schema import (
     lead_steps,
     lead_stops,
     leads,
+    payments,
     phones,
     suppression,
 )
@@ -83,6 +84,11 @@ def erase(
         return Erased(), concerned
     others = _hash_away(connection, context, numbers, now)
     connection.execute(sa.update(leads).where(leads.c.id.in_(ids)).values(name="", fields={}))
+    connection.execute(
+        sa.delete(payments).where(
+            payments.c.source == source, payments.c.external_id == external_id
+        )
+    )
     connection.execute(sa.delete(lead_persons).where(lead_persons.c.lead_id.in_(ids)))
     connection.execute(sa.update(lead_steps).where(lead_steps.c.lead_id.in_(ids)).values(inputs={}))
     for phone_id in connection.scalars(

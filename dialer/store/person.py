@@ -23,6 +23,7 @@ from dialer.store.schema import (
     lead_stops,
     leads,
     lists,
+    payments,
     phones,
     suppression,
 )
@@ -98,6 +99,9 @@ def _lead(connection: Connection, context: Context, row: Any) -> dict[str, Any]:
         sa.select(attempts, attempts.c.id.label("call"))
         .where(attempts.c.lead_id == row.id)
         .order_by(attempts.c.opened_ms),
+    )
+    shown["payments"] = _rows(
+        connection, sa.select(payments).where(payments.c.external_id == row.external_id)
     )
     shown["notes"] = _rows(
         connection,

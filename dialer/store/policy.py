@@ -110,6 +110,7 @@ class Verdict:
     callback: bool = False
     anyone_after_s: float | None = None  # an agent's own callback: anyone calls after so long
     grace_s: float = 0.0  # after a promise's day
+    kept_pct: float = 95.0  # of a promise's amount: paid so much, it is kept
 
 
 class Policy(Protocol):

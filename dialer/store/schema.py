@@ -416,6 +416,8 @@ promises = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("made_ms", Moment, nullable=False),
     sa.Column("closed_ms", Moment),
+    # The share of the amount, in per cent, with which it counts as kept.
+    sa.Column("kept_pct", sa.Float, nullable=False, server_default="95"),
     _one_of("state", PromiseState, "state"),
     _partial("ux_promises_active", "lead_id", where="state = 'active'", unique=True),
     _partial("ix_promises_due", "due_ms", where="state = 'active'"),
@@ -521,6 +523,18 @@ lead_stops = sa.Table(
     sa.Column("lifted", sa.Boolean, nullable=False),
     sa.Column("at_ms", Moment, nullable=False),
     _one_of("kind", StopKind, "kind"),
+)
+
+# Payments the CRM told, with their amount: what promises are compared with.
+payments = sa.Table(
+    "payments",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("external_id", sa.Text, primary_key=True),
+    sa.Column("reference", sa.Text, primary_key=True),
+    sa.Column("amount", sa.Text, nullable=False),
+    sa.Column("paid_on", sa.Text, nullable=False),
+    sa.Column("told_ms", Moment, nullable=False),
 )
 
 # Answers given to requests with an Idempotency-Key, to be given again.

@@ -22,7 +22,12 @@ from dialer.store.bulk import rows_among
 from dialer.store.callbacks import Agreed, agree, forget
 from dialer.store.context import Context, to_ms
 from dialer.store.decisions import lock_keys
-from dialer.store.promises import keep_promises
+from dialer.store.promises import (
+    Payment,
+    keep_paid_promises,
+    keep_promises,
+    remember_payment,
+)
 from dialer.store.schema import (
     RESTED,
     STOPPED,
@@ -53,6 +58,7 @@ class Stop:
     version: int | None = None
     lifted: bool = False
     resume_at: datetime | None = None
+    payment: Payment | None = None  # what was paid, where the CRM says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +152,14 @@ def put_stop(
         return Concerned(stale=True)
     holds = standing(connection, stop.source, stop.external_id)
     concerned: set[int] = set()
-    for lead in leads_of(connection, stop.source, stop.external_id):
+    theirs = leads_of(connection, stop.source, stop.external_id)
+    for lead in theirs:
         values = _moved(lead, holds, stop, now)
         if values is not None:
             connection.execute(sa.update(leads).where(leads.c.id == lead.id).values(**values))
             concerned.add(lead.id)
-    if stop.kind in (StopKind.PAYMENT, StopKind.PAID) and not stop.lifted:
-        keep_promises(connection, context, sorted(concerned), now)
+    if stop.payment is not None or (stop.kind in _PAYING and not stop.lifted):
+        took_payment(connection, context, stop, [lead.id for lead in theirs], now)
     forget(connection, concerned, now)
     numbers: Sequence[str] = ()
     if suppressing and stop.kind is StopKind.CEASE and not stop.lifted and concerned:
@@ -162,6 +169,24 @@ def put_stop(
         suppress(connection, context, numbers, "crm", "", now)
     _tell_strategies(connection, context, stop, concerned, now)
     return Concerned(frozenset(concerned), frozenset(numbers))
+
+
+_PAYING = (StopKind.PAYMENT, StopKind.PAID)
+
+
+def took_payment(
+    connection: Connection, context: Context, stop: Stop, lead_ids: Sequence[int], now: datetime
+) -> None:
+    """Compare a payment with the promises of these leads. Without an amount it is taken for what
+    was promised: to press somebody who paid is worse than to wait for the CRM's next word."""
+    if stop.payment is not None:
+        remember_payment(
+            connection, context, (stop.source, stop.external_id, stop.reference), stop.payment, now
+        )
+    if stop.payment is None or stop.kind is StopKind.PAID:
+        keep_promises(connection, context, lead_ids, now)
+    else:
+        keep_paid_promises(connection, context, stop.source, stop.external_id, lead_ids, now)
 
 
 _HAPPENED = {

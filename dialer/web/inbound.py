@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +25,7 @@ from dialer.server.intake import (
     LeadsAnswer,
     LeadWords,
     MatchAnswer,
+    Payment,
     PersonData,
     Result,
     RowAnswer,
@@ -198,8 +201,17 @@ async def payment(site: Site, call: Call) -> web.Response:
         body.source_version,
         lifted=not settled and body.resume_at is not None,
         resume_at=None if settled else body.resume_at,
+        payment=None if body.amount is None else _paid(body.amount, body.paid_on),
     )
     return _answer(await _inbound(site).stop(stop, await _use(call)))
+
+
+def _paid(amount: Decimal, day: date | None) -> Payment:
+    """Raises ProblemError for a day that is yet to come, anywhere."""
+    today = datetime.now(UTC).date()  # noqa: TID251 - the day of a request that names none
+    if day is not None and day > today + timedelta(days=1):
+        raise ProblemError(400, "paid_on is a day in the future.", "Send it when it was paid.")
+    return Payment(amount, day or today)
 
 
 async def dispute(site: Site, call: Call) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -145,10 +146,16 @@ class _About(Sent):
 
 
 class PaymentRequest(_About):
-    """With `balance_after` of 0 or less the account is done. Otherwise it is not called before
+    """`amount` paid on the day `paid_on` (today, when left out) is compared with what was promised;
+    without an amount a payment is taken for the promised one. With `balance_after` of 0 or less
+    the account is done. Otherwise it is not called before
     `resume_at`, or, without one, until a callback is asked for."""
 
     reference: Reference
+    amount: Annotated[
+        Decimal | None, Field(ge=0, allow_inf_nan=False, max_digits=18, decimal_places=4)
+    ] = None
+    paid_on: date | None = None
     balance_after: Annotated[
         Decimal | None, Field(allow_inf_nan=False, max_digits=18, decimal_places=4)
     ] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,8 +18,9 @@ from dialer.store.byhand import find, make
 from dialer.store.hours import hour_rates
 from dialer.store.lanes import put_in_lane
 from dialer.store.policy import AfterPreview, Lane, Queue
-from dialer.store.promises import keep_promises
-from dialer.store.stops import suppress
+from dialer.store.promises import Payment, keep_promises
+from dialer.store.schema import StopKind
+from dialer.store.stops import Stop, put_stop, suppress
 from tests.store.world import World, attempt, disposition, outcome, staged
 
 
@@ -253,6 +255,39 @@ async def test_no_call_by_hand_goes_round_a_stop(world: World) -> None:
     assert refused[0] == "the number is on the do-not-call list"
     assert refused[1] == "the CRM stopped the account: dispute"
     assert await world.value("SELECT count(*) FROM attempts") == 0
+
+
+@pytest.mark.parametrize(
+    ("paid", "state"),
+    [
+        ([("50.00", 0)], "kept"),
+        ([("47.50", 0)], "kept"),  # 95 %
+        ([("47.49", 0)], "active"),
+        ([("20", 0), ("27.5", 1)], "kept"),  # together
+        ([("50", -3)], "active"),  # before anything was promised
+        ([("50", 9)], "active"),  # after its day and grace
+        ([("40", 0), None], "kept"),  # the CRM does not say how much: it is taken for the rest
+    ],
+)
+async def test_a_promise_is_kept_by_its_amount_in_time(
+    world: World, paid: list[tuple[str, int] | None], state: str
+) -> None:
+    await world.load(staged(1, external_id="A1"))
+    (lead,) = await world.claim()
+    today = world.store.clock.utc().date()
+    opened = attempt(world, lead)
+    due = (today + timedelta(days=2)).isoformat()
+    said = replace(disposition(opened, "promise"), amount="50.00", due_on=due)
+    await world.give(opened, outcome(opened, Outcome.CONNECTED, agent="anna"), said)
+    now = world.store.clock.utc()
+    for n, one in enumerate(paid):
+        payment = one and Payment(Decimal(one[0]), today + timedelta(days=one[1]))
+        stop = Stop(StopKind.PAYMENT, "crm", "A1", f"p{n}", payment=payment or None)
+        for _ in range(2):  # told again it counts once
+            await world.store.database.write(
+                lambda c, stop=stop: put_stop(c, world.store.context, stop, now)
+            )
+    assert await world.value("SELECT state FROM promises") == state
 
 
 async def test_a_promise_is_kept_or_broken(world: World) -> None:
