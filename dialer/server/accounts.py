@@ -82,6 +82,7 @@ class _Session:
     row: SessionRow
     user: str
     seen_s: float
+    known: tuple[UserRow, Person] | None = None  # who it is, as long as the user's row is this one
 
 
 class Accounts:
@@ -202,7 +203,9 @@ class Accounts:
         if not self._lives(session, user, now):
             return None
         session.seen_s = now
-        return _person(user, Kind(session.row.kind))
+        if session.known is None or session.known[0] is not user:
+            session.known = user, _person(user, Kind(session.row.kind))
+        return session.known[1]
 
     def _lives(self, session: _Session, user: UserRow, now: float) -> bool:
         return (

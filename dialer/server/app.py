@@ -474,7 +474,8 @@ class Server:
             self._watched.leads[name] = {
                 "dialable now": counts.due,
                 "later": counts.later,
-                "on the line": counts.busy,
+                "in the hopper": counts.claimed,
+                "on the line": counts.dialling,
                 "held for a person": counts.held,
             }
 

@@ -468,6 +468,10 @@ class Face(Protocol):
         """No screen of this agent has been heard of for longer than the limit."""
         ...
 
+    def on_shift(self, agent: str) -> bool:
+        """Whether there is a view of this agent."""
+        ...
+
     def agent_view(self, agent: str) -> AgentView | None:
         """None when the agent has no shift."""
         ...

@@ -327,6 +327,9 @@ class Reception:
         settings = self._agents.get(agent)
         return settings.break_reasons if settings is not None else ()
 
+    def on_shift(self, agent: str) -> bool:
+        return agent in self._floor.agents
+
     def agent_view(self, agent: str) -> AgentView | None:
         one = self._floor.agents.get(agent)
         if one is None:

@@ -441,15 +441,16 @@ def _other_lane(connection: Connection, lead_id: int, lane: int) -> None:
 class ListCounts:
     """A campaign's leads by where they stand, and its ended attempts by outcome.
 
-    `due` may be called now, `later` waits for its time or its window, `busy` is claimed or on the
-    line, `held` waits for a person. The six add up to `total` as far as the counting was one
-    instant.
+    `due` may be called now, `later` waits for its time or its window, `claimed` is in the hopper,
+    `dialling` on the line, `held` waits for a person. With `done` they add up to `total` as far as
+    the counting was one instant.
     """
 
     total: int
     due: int
     later: int
-    busy: int
+    claimed: int
+    dialling: int
     held: int
     done: int
     outcomes: dict[str, int]
@@ -489,7 +490,8 @@ def count_list(
         else:
             later += waiting
     apart: dict[str, int] = dict(connection.execute(_APART, {"campaign": known.id}).all())
-    busy = apart.get(LeadState.CLAIMED.value, 0) + apart.get(LeadState.DIALLING.value, 0)
+    claimed = apart.get(LeadState.CLAIMED.value, 0)
+    dialling = apart.get(LeadState.DIALLING.value, 0)
     held = apart.get(LeadState.HELD.value, 0)
     outcomes = dict(
         connection.execute(
@@ -498,8 +500,8 @@ def count_list(
             )
         ).all()
     )
-    done = int(total or 0) - due - later - busy - held
-    return ListCounts(int(total or 0), due, later, busy, held, done, outcomes)
+    done = int(total or 0) - due - later - claimed - dialling - held
+    return ListCounts(int(total or 0), due, later, claimed, dialling, held, done, outcomes)
 
 
 def overview(connection: Connection) -> list[tuple[str, tuple[int, ...]]]:

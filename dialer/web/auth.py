@@ -77,6 +77,7 @@ class Caller:
 
 
 PUBLIC = Caller()
+CALLERS_MAX = 10_000  # kept at hand
 COOKIE = "overdial"
 
 
@@ -86,6 +87,7 @@ class Door:
     def __init__(self, face: Face, settings: WebSettings, people: People | None = None) -> None:
         self._face = face
         self._people = people
+        self._callers: dict[str, Caller] = {}  # by token, while its person is the same
         self._known = [
             (_digest(token), Caller(name, token, RIGHTS[role]))
             for role, tokens in (
@@ -100,9 +102,14 @@ class Door:
 
     def caller(self, token: str) -> Caller | None:
         if self._people is not None and (person := self._people.person_of(token)) is not None:
-            if person.kind is Kind.SHIFT and self._face.agent_view(person.name) is None:
+            if person.kind is Kind.SHIFT and not self._face.on_shift(person.name):
                 return None  # its shift is over
-            return _caller(person, token)
+            kept = self._callers.get(token)
+            if kept is None or kept.person is not person:
+                if len(self._callers) >= CALLERS_MAX:
+                    self._callers.clear()
+                kept = self._callers[token] = _caller(person, token)
+            return kept
         digest = _digest(token)
         found: Caller | None = None
         for known, caller in self._known:  # to the end, whatever was found

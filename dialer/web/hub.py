@@ -199,10 +199,7 @@ class Hub:
         now = self._real_now()
         for agent in agents:
             channel, screens = self._agents.get(agent, (None, ()))
-            if channel is not None:
-                alive = channel.refresh()
-            else:
-                alive = self._face.agent_view(agent) is not None
+            alive = channel.refresh() if channel is not None else self._face.on_shift(agent)
             for screen in screens:
                 token = screen.caller.token if screen.caller else ""
                 if alive and self._door.caller(token) is not None:

@@ -61,7 +61,8 @@ async def test_the_counts_add_up(world: World) -> None:
     await world.give(outcome(opened[0]), outcome(opened[1], Outcome.CONNECTED))
     counts = await world.store.list_counts("spring", world.store.clock.utc())
     assert counts.total == 12
-    assert (counts.due, counts.later, counts.busy, counts.held, counts.done) == (6, 2, 2, 1, 1)
+    assert (counts.due, counts.later, counts.held, counts.done) == (6, 2, 1, 1)
+    assert (counts.claimed, counts.dialling) == (1, 1)
     assert counts.outcomes == {"no answer": 1, "connected": 1}
 
 

@@ -243,6 +243,9 @@ class FakeFace:
     def browser_phone(self, agent: str) -> BrowserPhone | None:
         return self.phones.get(agent)
 
+    def on_shift(self, agent: str) -> bool:
+        return agent in self.views
+
     def agent_view(self, agent: str) -> AgentView | None:
         return self.views.get(agent)
 
