@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from dialer.campaigns.consent import Consent
+
 PRIORITY_MAX = 9  # few levels, because the claim looks at each level apart
 UNKNOWN_ZONE = "time zone not known"  # why a lead is held that came so
 
@@ -14,6 +16,7 @@ class StagedPhone(NamedTuple):
     phone: str  # E.164
     column: str  # where in the file it stood, for the report
     label: str = ""
+    consent: Consent | None = None  # to automated calls; None: the list does not say
 
 
 class StagedLead(NamedTuple):

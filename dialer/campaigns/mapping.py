@@ -53,7 +53,23 @@ SYNONYMS: Mapping[str, frozenset[str]] = {
         {"birthdate", "dateofbirth", "dob", "birthday", "geburtsdatum", "geburtstag"}
     ),
 }
-TARGETS = ("phone", *SYNONYMS)
+# Of consent to automated calls: what, when, from where, until when.
+CONSENTS: Mapping[str, frozenset[str]] = {
+    "consent": frozenset({"consent", "optin", "einwilligung", "tcpaconsent", "autodialconsent"}),
+    "consent_at": frozenset(
+        (
+            *("consentat", "consentdate", "consentedat", "consenttime", "consenttimestamp"),
+            *("consentgiven", "consentgivenon", "optindate", "optinat", "einwilligungvom"),
+        )
+    ),
+    "consent_source": frozenset(
+        {"consentsource", "consentfrom", "consenturl", "optinsource", "einwilligungquelle"}
+    ),
+    "consent_until": frozenset(
+        {"consentuntil", "consentexpiry", "consentexpires", "consentends", "einwilligungbis"}
+    ),
+}
+TARGETS = ("phone", *SYNONYMS, *CONSENTS)
 KEPT = frozenset({"birth_date"})  # understood, and carried along as well
 
 
@@ -64,6 +80,7 @@ class Column:
     index: int
     header: str
     target: str
+    of: str = ""  # the header of the number a consent belongs to; empty: of all in the row
 
 
 def read_mapping(path: Path) -> dict[str, str]:
@@ -82,8 +99,14 @@ def read_mapping(path: Path) -> dict[str, str]:
 
 
 def by_header(columns: Sequence[Column]) -> dict[str, str]:
-    """Target by header, as it is kept for a source. All columns are in it."""
-    return {column.header: column.target or CARRIED for column in columns}
+    """Target by header, as it is kept for a source. All columns are in it; what belongs to the
+    second number is `consent2`."""
+    phones = [column.header for column in columns if column.target == "phone"]
+    return {
+        column.header: (column.target or CARRIED)
+        + (str(phones.index(column.of) + 1) if column.of else "")
+        for column in columns
+    }
 
 
 def choose(
@@ -111,8 +134,11 @@ def choose(
         faults.append(f"{where}: column {name!r} is there twice: rename one")
     chosen, wrong = _asked(asked, names)
     faults += wrong
+    numbers = {header: _number_of(target) for target, header in asked.items()}
     if saved and not faults and set(saved) >= set(names):
-        chosen = {name: saved[name] for name in names} | chosen
+        kept = {name: _NUMBERED.sub(r"\1", saved[name]) for name in names}
+        numbers = {name: _number_of(saved[name]) for name in names} | numbers
+        chosen = kept | chosen
     if faults:
         raise FileError(faults)
     targets = _guessed(names, chosen)
@@ -124,7 +150,8 @@ def choose(
                 f"{', '.join(names)}: name it with --map phone=<column>"
             ]
         )
-    return tuple(Column(n, name, targets[n]) for n, name in enumerate(names))
+    belongs = _consents(where, names, targets, numbers)
+    return tuple(Column(n, name, targets[n], belongs.get(n, "")) for n, name in enumerate(names))
 
 
 def _asked(asked: Mapping[str, str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -133,6 +160,7 @@ def _asked(asked: Mapping[str, str], names: Sequence[str]) -> tuple[dict[str, st
     faults = []
     for target, column in asked.items():
         plain = re.sub(r"(?<=phone|field)\d{1,3}\Z", "", target)
+        plain = _NUMBERED.sub(r"\1", plain)
         if plain not in TARGETS and plain != CARRIED:
             faults.append(
                 f"--map {target}={column}: there is no {target!r}; there are "
@@ -152,7 +180,7 @@ def _asked(asked: Mapping[str, str], names: Sequence[str]) -> tuple[dict[str, st
 
 def _guessed(names: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
     """A target for each column, empty for those that are carried along."""
-    taken = set(chosen.values()) - {"phone", CARRIED}
+    taken = set(chosen.values()) - {"phone", CARRIED, *CONSENTS}
     asked_for_phone = "phone" in chosen.values()
     targets = []
     for name in names:
@@ -163,12 +191,84 @@ def _guessed(names: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
             if guess and guess not in taken:
                 target = guess
                 taken.add(guess)
+            elif not guess and _consent_part(plain):
+                target = _consent_part(plain)
             elif not guess and not asked_for_phone and _PHONE.fullmatch(plain):
                 target = "phone"
         targets.append("" if target == CARRIED else target)
     if "external_id" not in targets and "person" in targets and "person" not in chosen.values():
         targets[targets.index("person")] = "external_id"  # the customer's number is all there is
     return targets
+
+
+_NUMBERED = re.compile(r"\A(consent(?:_at|_source|_until)?)(\d{1,2})\Z")
+_BARE = re.compile(r"\d{1,2}\Z")
+
+
+def _number_of(target: str) -> int:
+    """2 of `consent2`; 0 where none is named."""
+    found = _NUMBERED.match(target)
+    return int(found[2]) if found else 0
+
+
+def _consent_part(plain: str) -> str:
+    """Which part of a consent a header names, alone, numbered or beside a number's own: consent,
+    consentdate2, mobileconsent, consentmobile; empty: none."""
+    bare = _BARE.sub("", plain)
+    for part, words in CONSENTS.items():
+        for word in words:
+            if bare == word:
+                return part
+            if bare.startswith(word) and _of_number(bare[len(word) :]):
+                return part
+            if bare.endswith(word) and _of_number(bare[: -len(word)]):
+                return part
+    return ""
+
+
+def _of_number(plain: str) -> bool:
+    return _PHONE.fullmatch(plain) is not None or _PLACE.fullmatch(plain) is not None
+
+
+def _consents(
+    where: str, names: Sequence[str], targets: Sequence[str], numbers: Mapping[str, int]
+) -> dict[int, str]:
+    """The header of the number each column of consent belongs to, by place; "": all of them.
+
+    Raises `FileError` when two columns say the same of one number.
+    """
+    phones = [name for name, target in zip(names, targets, strict=True) if target == "phone"]
+    found: dict[int, str] = {}
+    seen: dict[tuple[str, str], str] = {}
+    for n, (name, target) in enumerate(zip(names, targets, strict=True)):
+        if target not in CONSENTS:
+            continue
+        ending = _BARE.search(_plain(name))
+        at = numbers.get(name, 0) or (int(ending[0]) if ending else 0)
+        of = next((one for one in phones if _names(name, one)), "")
+        if at and (numbers.get(name, 0) or not of):
+            if at > len(phones):
+                raise FileError(
+                    [f"{where}: column {name!r} is of number {at}; there are {len(phones)}"]
+                )
+            of = phones[at - 1]
+        if (target, of) in seen:
+            raise FileError(
+                [
+                    f"{where}: columns {seen[target, of]!r} and {name!r} both say {target} of "
+                    f"{of or 'all numbers'}: carry one along with --map field={name}"
+                ]
+            )
+        seen[target, of] = name
+        found[n] = of
+    return found
+
+
+def _names(header: str, phone: str) -> bool:
+    """Whether a header of consent names this column of numbers."""
+    plain, whose = _plain(header), _plain(phone)
+    rest = [word for words in CONSENTS.values() for word in words]
+    return any(plain in (f"{whose}{word}", f"{word}{whose}") for word in rest)
 
 
 def _by_content(

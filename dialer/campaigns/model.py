@@ -64,6 +64,7 @@ class CompliancePart(Part):
 
     # Campaigns that name the same one are one to the limits on abandoned calls: one seller's offer.
     campaign: Name | None = None
+    consent_required: bool = False  # numbers without a record of consent go to an agent
     packs: Path | None = None  # a folder of packs, from the campaign file's own folder
     override: OverridePart | None = None
 
@@ -227,6 +228,7 @@ class CampaignFile(Part):
             default_region=self.default_region,
             override=None if override is None else Override(override.by, override.because),
             wide_zones=self.wide_zones,
+            consent_required=self.compliance.consent_required,
             unaudited=self.amd and self.amd_audit is None,
         )
 

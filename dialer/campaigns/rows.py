@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 
+from dialer.campaigns.consent import PARTS, Consent, ConsentError, consent_of, stricter
+from dialer.campaigns.dates import day_of
 from dialer.campaigns.lead import PRIORITY_MAX, UNKNOWN_ZONE, StagedLead, StagedPhone
 from dialer.campaigns.mapping import KEPT, Column, region_of
 from dialer.campaigns.numbers import (
@@ -20,7 +22,14 @@ from dialer.campaigns.zones import is_zone
 
 ID_MAX = 128  # characters, as for the API
 NAME_MAX = 200
-_DATES = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%Y%m%d")
+
+
+class _Unclear(Exception):
+    """What a row says of consent is not understood."""
+
+    def __init__(self, column: str, why: str) -> None:
+        super().__init__(why)
+        self.column, self.why = column, why
 
 
 class RowReader:
@@ -32,12 +41,16 @@ class RowReader:
         self._phones: list[Column] = []
         self._fields: list[Column] = []
         self._by_target: dict[str, Column] = {}
+        # The columns that say so, by the header of the number they belong to; "": of all.
+        self._consents: dict[str, dict[str, Column]] = {}
         for column in columns:
             if column.target == "phone":
                 self._phones.append(column)
+            elif column.target in PARTS:
+                self._consents.setdefault(column.of, {})[column.target] = column
             elif column.target:
                 self._by_target[column.target] = column
-            if not column.target or column.target in KEPT:
+            if not column.target or column.target in KEPT or column.target in PARTS:
                 self._fields.append(column)
         self.dropped = 0  # numbers of the last row that could not be used beside one that could
 
@@ -50,17 +63,28 @@ class RowReader:
         fault = self._check(row)
         if fault is not None:
             return fault
+        consents: dict[str, Consent | None] = {}
+        if self._consents:
+            try:
+                consents = self._consents_of(row, {column.header for column, _ in numbers})
+            except _Unclear as unclear:
+                return Rejection(row.line, unclear.column, unclear.why)
         zones = self._cell(row, "tz") or _zones_of(numbers)
         phones: dict[str, StagedPhone] = {}
         extensions: dict[str, str] = {}
         for column, number in numbers:
+            said = consents.get(column.header)
             if number.e164 in phones:
+                if said is not None:  # said twice of one number: the no stands
+                    known = phones[number.e164]
+                    both = stricter(one for one in (known.consent, said) if one is not None)
+                    phones[number.e164] = known._replace(consent=both)
                 continue
             label = column.header
             if number.extension:
                 label = f"{column.header} ext. {number.extension}"
                 extensions[f"{column.header} extension"] = number.extension
-            phones[number.e164] = StagedPhone(number.e164, column.header, label)
+            phones[number.e164] = StagedPhone(number.e164, column.header, label, said)
         cells = row.cells
         return StagedLead(
             line=row.line,
@@ -83,6 +107,19 @@ class RowReader:
         column = self._by_target.get(target)
         return "" if column is None else row.cells[column.index].strip()
 
+    def _consents_of(self, row: Row, headers: set[str]) -> dict[str, Consent | None]:
+        """What the row says of the numbers in each of these columns. Raises `_Unclear`."""
+        found: dict[str, Consent | None] = {}
+        for header in headers:
+            parts = self._consents.get("", {}) | self._consents.get(header, {})
+            cells = {part: row.cells[column.index] for part, column in parts.items()}
+            try:
+                found[header] = consent_of(cells, self._today)
+            except ConsentError as error:
+                column = parts.get(error.part) or next(iter(parts.values()))
+                raise _Unclear(column.header, str(error)) from None
+        return found
+
     def _name(self, row: Row) -> str:
         whole = self._cell(row, "name")
         parts = (self._cell(row, "first_name"), self._cell(row, "last_name"))
@@ -103,7 +140,7 @@ class RowReader:
                 case "external_id" | "person" if len(cell) > ID_MAX or not cell.isprintable():
                     why = f"is an id: {ID_MAX} printable characters at most"
                 case "birth_date":
-                    born = _date(cell)
+                    born = day_of(cell)
                     if born is not None and born > self._today:
                         why = "is a date in the future"
             if why:
@@ -146,14 +183,3 @@ def _zones_of(numbers: list[tuple[Column, Dialable]]) -> str:
     if not all(number.zones for _, number in numbers):
         return ""
     return " ".join(sorted({zone for _, number in numbers for zone in number.zones}))
-
-
-def _date(text: str) -> date | None:
-    """The day a cell names; None for what is no date: it is carried along as it stands."""
-    text = text.split(" ", 1)[0].split("T", 1)[0]
-    for form in _DATES:
-        try:
-            return datetime.strptime(text, form).date()
-        except ValueError:
-            continue
-    return None

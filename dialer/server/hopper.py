@@ -73,11 +73,12 @@ class Hopper:
 
     async def sweep(self) -> None:
         """Give back claims the core knows nothing of (a claim's answer was lost, an attempt was
-        refused half-way), hand late callbacks to anyone, tell of broken promises, and
-        have agents decide on leads whose zone nobody knows."""
+        refused half-way), hand late callbacks to anyone, tell of broken promises, end
+        consents whose day is over, and have agents decide on leads whose zone nobody knows."""
         try:
             await self._store.late_callbacks(self._clock.utc())
             await self._store.late_promises(self._clock.utc())
+            await self._store.end_consents()
             await self._store.give_to_people()
             async with self._order:
                 await self._engine.door.settled()

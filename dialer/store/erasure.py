@@ -25,6 +25,7 @@ from dialer.store.schema import (
     LeadState,
     StopKind,
     attempts,
+    consents,
     dispositions,
     lead_persons,
     lead_refs,
@@ -127,6 +128,7 @@ def _hash_away(
     lock_keys(connection, numbers)
     context.stop(numbers, to_ms(now))
     remember_erased(connection, numbers, now)
+    connection.execute(sa.delete(consents).where(consents.c.phone.in_(numbers)))
     connection.execute(sa.delete(suppression).where(suppression.c.phone.in_(numbers)))
     called_next = (
         sa.select(leads.c.id)

@@ -23,7 +23,8 @@ from dialer.store.staged import Across, Again, Duplicate, StagedLead, StagedPhon
 
 STALE_S = 24 * 3600.0  # an import that has not ended by then never will
 
-# A packed row: line, id, name, zones, fields, priority, held, person, [number, label]..., updates
+# A packed row: line, id, name, zones, fields, priority, held, person, [number, label]..., updates,
+# consents by number
 Packed = list[Any]
 
 
@@ -259,6 +260,7 @@ def pack(fresh: Sequence[tuple[StagedLead, bool]]) -> bytes:
             lead.person,
             [(phone.phone, phone.label) for phone in lead.phones],
             update,
+            {phone.phone: phone.consent for phone in lead.phones if phone.consent is not None},
         ]
         for lead, update in fresh
     ]

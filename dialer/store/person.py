@@ -15,6 +15,7 @@ from dialer.store.erasure import is_erased
 from dialer.store.schema import (
     attempts,
     campaigns,
+    consents,
     decision_log,
     dispositions,
     dnc_numbers,
@@ -94,6 +95,8 @@ def _lead(connection: Connection, context: Context, row: Any) -> dict[str, Any]:
     shown["phones"] = _rows(
         connection, sa.select(phones).where(phones.c.lead_id == row.id).order_by(phones.c.position)
     )
+    theirs = sa.select(phones.c.phone).where(phones.c.lead_id == row.id)
+    shown["consents"] = _rows(connection, sa.select(consents).where(consents.c.phone.in_(theirs)))
     shown["calls"] = _rows(
         connection,
         sa.select(attempts, attempts.c.id.label("call"))

@@ -287,6 +287,21 @@ phones = sa.Table(
     sa.UniqueConstraint("campaign_id", "phone"),  # nobody is called twice by one campaign
 )
 
+# What is known of consent to automated calls to a number, as it was told last.
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("phone", sa.Text, primary_key=True),
+    sa.Column("given", sa.Boolean, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # given, written, express, none, revoked
+    sa.Column("given_on", sa.Text, nullable=False),  # a day, or empty
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("until_ms", Moment),  # from then on it holds no more
+    sa.Column("told_ms", Moment, nullable=False),
+    _partial("ix_consents_until", "until_ms", where="until_ms IS NOT NULL"),
+)
+
 # Whose debt it is, where a list names the person apart from the account.
 lead_persons = sa.Table(
     "lead_persons",

@@ -18,7 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
+from dialer.campaigns.consent import Consent
 from dialer.store.bulk import insert_rows, rows_among
+from dialer.store.consents import automatic, is_required, keep_consents
 from dialer.store.context import Context, from_ms, to_ms
 from dialer.store.imports import IDS, PHONES, STOPPED, Packed, unpack
 from dialer.store.schema import (
@@ -151,7 +153,7 @@ _LEAD_COLUMNS = (
     *("id", "campaign_id", "list_id", "line", "external_id", "name", "zone_id", "fields"),
     *("state", "why", "priority", "next_at_ms", "position", "attempts", "lane_id"),
 )
-_PHONE_COLUMNS = ("lead_id", "campaign_id", "phone", "position", "label", "bad")
+_PHONE_COLUMNS = ("lead_id", "campaign_id", "phone", "position", "label", "bad", "automatic")
 
 
 def _settle(
@@ -178,7 +180,9 @@ def _settle(
     person_rows: list[tuple[Any, ...]] = []
     next_id = _lead_ids(connection, len(made))
     placing = placing_of(context, campaign_id, now)
-    for line, external_id, name, zones, fields, priority, held, person, given, _ in made:
+    required = is_required(context, campaign_id)
+    agreed: dict[str, Consent] = {}
+    for line, external_id, name, zones, fields, priority, held, person, given, _, told in made:
         free = [pair for pair in given if pair[0] not in taken] if taken else given
         if not free or external_id in taken_ids:
             done.late += 1
@@ -203,8 +207,13 @@ def _settle(
                 *(priority, next_ms, position, 0, lane),
             )
         )
+        said = {number: Consent(*told[number]) for number, _ in free if number in told}
+        agreed |= said
         phone_rows.extend(
-            (lead_id, campaign_id, number, position, label, False)
+            (
+                *(lead_id, campaign_id, number, position, label, False),
+                automatic(said.get(number), now, required=required) if said else not required,
+            )
             for position, (number, label) in enumerate(free)
         )
         if person:
@@ -212,6 +221,7 @@ def _settle(
     insert_rows(connection, leads, _LEAD_COLUMNS, lead_rows)
     insert_rows(connection, phones, _PHONE_COLUMNS, phone_rows)
     insert_rows(connection, lead_persons, ("lead_id", "campaign_id", "person"), person_rows)
+    keep_consents(connection, context, campaign_id, agreed, now)
     if placing is not None:
         placing.write(connection, context)
     done.made = len(lead_rows)
@@ -240,7 +250,7 @@ def _bring_up_to_date(
     now: datetime,
 ) -> None:
     """Carry out a row that came for a lead that is there."""
-    _, external_id, name, zones, fields, priority, held, _, given, _ = row
+    _, external_id, name, zones, fields, priority, held, _, given, _, told = row
     wanted = sa.select(leads).where(leads.c.campaign_id == campaign_id)
     if external_id:
         wanted = wanted.where(leads.c.external_id == external_id)
@@ -258,7 +268,10 @@ def _bring_up_to_date(
         campaign="",
         source="",
         external_id=external_id,
-        phones=tuple(StagedPhone(number, "", label) for number, label in given),
+        phones=tuple(
+            StagedPhone(number, "", label, Consent(*told[number]) if number in told else None)
+            for number, label in given
+        ),
         zones=zones,
         held_why=held,
         name=name or None,

@@ -38,6 +38,7 @@ from dialer.store import (
 )
 from dialer.store.batch import StoreCommand
 from dialer.store.claims import ListCounts
+from dialer.store.consents import end_consents
 from dialer.store.context import CRM_TYPES, Context, KnownCampaign, from_ms, to_ms
 from dialer.store.database import Database, connect
 from dialer.store.hours import load_hours
@@ -307,6 +308,10 @@ class Store:
         return await self.database.write(
             partial(promises.break_promises, context=self.context, now=now)
         )
+
+    async def end_consents(self) -> int:
+        """Numbers whose consent is over are an agent's to decide on; how many there were."""
+        return await self.database.write(partial(end_consents, now=self.clock.utc()))
 
     async def give_to_people(self) -> int:
         """Leads held for want of a time zone are an agent's to decide on; how many there were."""

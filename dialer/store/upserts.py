@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dialer.campaigns.consent import Consent
+from dialer.store.consents import automatic, is_required, keep_consents, renew
 from dialer.store.context import Context, to_ms
 from dialer.store.erasure import is_erased
 from dialer.store.schema import (
@@ -170,7 +172,7 @@ def _create(
         )
         .returning(leads.c.id)
     ).scalar_one()
-    _add_phones(connection, campaign_id, lead_id, usable)
+    _add_phones(connection, context, campaign_id, lead_id, usable, now)
     _place(connection, context, campaign_id, lead_id, row, usable, now)
     if holds is StopKind.CEASE:
         suppress(connection, context, [one.phone for one in usable], "crm", row.campaign, now)
@@ -272,8 +274,15 @@ def _usable(
 
 
 def _add_phones(
-    connection: Connection, campaign_id: int, lead_id: int, numbers: Sequence[StagedPhone]
+    connection: Connection,
+    context: Context,
+    campaign_id: int,
+    lead_id: int,
+    numbers: Sequence[StagedPhone],
+    now: datetime,
 ) -> None:
+    required = is_required(context, campaign_id)
+    keep_consents(connection, context, campaign_id, _told(numbers), now)
     connection.execute(
         sa.insert(phones),
         [
@@ -284,10 +293,15 @@ def _add_phones(
                 "position": position,
                 "label": one.label,
                 "bad": False,
+                "automatic": automatic(one.consent, now, required=required),
             }
             for position, one in enumerate(numbers)
         ],
     )
+
+
+def _told(numbers: Sequence[StagedPhone]) -> dict[str, Consent]:
+    return {one.phone: one.consent for one in numbers if one.consent is not None}
 
 
 # --- known ----------------------------------------------------------------------------------------
@@ -318,8 +332,11 @@ def update_lead(
         usable, why = _usable(connection, lead.campaign_id, lead.id, row.phones)
         if not usable:
             return RowOutcome(Result.REJECTED, why or "a lead needs a number")
-        if _change_phones(connection, lead, usable):
+        required = is_required(context, lead.campaign_id)
+        if _change_phones(connection, lead, usable, automatic=not required):
             values["position"] = 0
+        if renew(connection, context, lead.campaign_id, _told(usable), now):
+            values.setdefault("position", lead.position)  # whoever has it in hand gives it back
     if not values:
         return RowOutcome(Result.UNCHANGED, why)
     resting = lead.why.startswith((STOPPED, RESTED))
@@ -335,7 +352,9 @@ def update_lead(
     return RowOutcome(Result.UPDATED, why)
 
 
-def _change_phones(connection: Connection, lead: Any, usable: Sequence[StagedPhone]) -> bool:
+def _change_phones(
+    connection: Connection, lead: Any, usable: Sequence[StagedPhone], *, automatic: bool
+) -> bool:
     """Give a lead these numbers in this order; False: it has them so already.
 
     A number that was called is not deleted, because its attempts stand: it is put away.
@@ -373,6 +392,7 @@ def _change_phones(connection: Connection, lead: Any, usable: Sequence[StagedPho
                     "position": position,
                     "label": label,
                     "bad": False,
+                    "automatic": automatic,
                 }
                 for phone, (position, label) in wanted.items()
             ],

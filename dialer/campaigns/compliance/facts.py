@@ -82,6 +82,7 @@ class CampaignFacts:
     by_hand: bool = False
     wide_zones: str = ""
     override: Override | None = None
+    consent_required: bool = False  # a number nobody said anything of is not dialled by itself
     unaudited: bool = False  # machines are detected, and nobody knows how often people are taken so
     lists_fetched: Mapping[str, datetime] = field(default_factory=dict)
 
