@@ -17,6 +17,8 @@ from dialer.campaigns.yamlfile import FileError
 _SAMPLE = 256 * 1024  # bytes looked at to tell the encoding
 _LINE_MAX = 1_000_000  # characters of one line; a list's longest honest one has some thousand
 _DELIMITERS = ",;\t|"
+# Letters that Western and Central European Windows write with the same byte, as does ISO 8859.
+_SAME = "ÁÂÄÇÉËÍÎÓÔÖÚÜÝßáâäçéëíîóôöúüý".encode("cp1252")
 
 
 class CsvFile:
@@ -151,6 +153,16 @@ def _encoding(sample: bytes, name: str) -> str:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)  # may end within a character
     except UnicodeDecodeError:
+        if _plainly_western(sample):
+            return "cp1252"
         best = from_bytes(sample).best()
         return "cp1252" if best is None else best.encoding
     return "utf-8"
+
+
+def _plainly_western(sample: bytes) -> bool:
+    """Whether every byte beyond ASCII is one of those letters and stands alone among plain ones:
+    a few names with an umlaut, of which statistics make anything."""
+    beyond = [n for n, byte in enumerate(sample) if byte > 127]
+    alone = sum(not (n and sample[n - 1] > 127) and sample[n + 1 : n + 2] < b"\x80" for n in beyond)
+    return all(sample[n] in _SAME for n in beyond) and alone >= 0.9 * len(beyond)

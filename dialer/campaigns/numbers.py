@@ -33,6 +33,10 @@ _BETWEEN = re.compile(
 )
 
 
+# What a spreadsheet makes of a long number whose column is not text: 4.47E+11.
+_SHORTENED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,2}\Z")
+
+
 class NumberError(ValueError):
     """Why a text is no number that can be dialled; the number itself is not in the text."""
 
@@ -121,6 +125,10 @@ def numbers_in(cell: str) -> list[str]:
     cell = cell.strip().lstrip("'")  # a spreadsheet's mark for text
     if cell.isdigit() and len(cell) <= _DIGITS_MAX:
         return [cell]
+    if _SHORTENED.match(cell):
+        raise NumberError(
+            "is a spreadsheet's short form that has lost its digits: make the column text there"
+        )
     found = [part for part in _BETWEEN.split(cell) if part]
     if len(found) <= NUMBERS_MAX:
         found = [one for part in found for one in _by_slash(part)]

@@ -384,3 +384,28 @@ def test_what_is_judged_once_is_judged_as_each_by_itself(case: tuple[str, str]) 
 
     by_itself = told(judged, f"+{text[2:]}" if text.startswith("00") else text)
     assert told(dialable, text) == by_itself
+
+
+# --- nastier ones ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", ["4.47E+11", '"4,47E+11"', "1.2125550101E+10", "4e11"])
+async def test_a_number_a_spreadsheet_shortened_says_how_to_mend_it(
+    store: Store, tmp_path: Path, cell: str
+) -> None:
+    path = tmp_path / "short.csv"
+    path.write_text(f"account,phone\nA1,{cell}\n")
+    report = await bring(store, path, wishes=Wishes(mapping={"phone": "phone"}))
+    assert report.accepted == 0
+    ((reason, _),) = report.reasons.items()
+    assert reason.startswith("is a spreadsheet's short form that has lost its digits")
+
+
+async def test_a_few_umlauts_in_an_old_code_page_stay_themselves(
+    store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "old.csv"
+    path.write_bytes("account,phone,name\nA1,+12125550101,Jörg Müller\n".encode("latin-1"))
+    assert (await bring(store, path)).accepted == 1
+    name = await store.database.read(lambda c: c.scalar(sa.text("SELECT name FROM leads")))
+    assert name == "Jörg Müller"

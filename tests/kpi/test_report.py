@@ -14,6 +14,7 @@ from dialer.core.outcomes import Outcome
 from dialer.kpi.counts import Span
 from dialer.kpi.formulas import GroupBy, Kpi, KpiReport
 from dialer.kpi.report import CSV_COLUMNS, as_csv, best_times, kpi_report
+from dialer.store import Verdict
 from dialer.store.promises import keep_promises, promise
 from tests.store.world import World, attempt, disposition, outcome, session, staged
 
@@ -89,7 +90,7 @@ async def test_promises(world: World) -> None:
     for n, day in enumerate(("2026-01-05", "2030-01-05")):
         said = RecordDisposition(f"a{n}", "spring", lead, "anna", "ptp", amount="5", due_on=day)
         await world.store.database.write(
-            lambda c, said=said: promise(c, world.store.context, said, 0.0, now)
+            lambda c, said=said: promise(c, world.store.context, said, Verdict("right_party"), now)
         )
     found = await report(world)
     given = figure(found, "promise_rate")

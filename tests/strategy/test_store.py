@@ -14,7 +14,7 @@ from dialer.campaigns.strategy.place import Strategy
 from dialer.core.commands import RecordDisposition, Timings
 from dialer.core.events import Lead
 from dialer.core.outcomes import Outcome
-from dialer.store import StagedLead, StagedPhone
+from dialer.store import StagedLead, StagedPhone, Verdict
 from dialer.store.promises import promise
 from dialer.store.schema import StopKind
 from dialer.store.stepping import finish_task, migrate, open_tasks
@@ -348,7 +348,8 @@ async def test_a_broken_promise_moves_the_lead(world: World) -> None:
     said = RecordDisposition(
         opened.attempt, "spring", lead, "anna", "ptp", amount="50.00", due_on=f"{now.date()}"
     )
-    await world.store.database.write(lambda c: promise(c, world.store.context, said, 86_400.0, now))
+    grace = Verdict("right_party", grace_s=86_400.0)
+    await world.store.database.write(lambda c: promise(c, world.store.context, said, grace, now))
     assert await world.store.late_promises(now) == 0
     assert await world.store.late_promises(now + timedelta(days=3)) == 1
     found = await row(world)
