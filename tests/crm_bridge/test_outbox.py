@@ -1,15 +1,16 @@
-"""The outbox by itself: nothing overtaken within a key, nothing held up outside it."""
+"""The outbox's queue by itself: nothing overtaken within a key, nothing held up outside it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from crm_bridge import outbox, tables, upkeep
+from crm_bridge import fresh, outbox, tables, upkeep
 from crm_bridge.deadletters import Selection, letters, replay
 from crm_bridge.events import Event, event_id
 
@@ -27,6 +28,7 @@ class World:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.tails: dict[str, int] = {}
+        self.known: dict[int, outbox.Due] = {}  # by seq
 
     async def happens(self, *keys: str, first: int = 1) -> None:
         async with self.engine.begin() as connection:
@@ -34,10 +36,14 @@ class World:
                 connection, [happening(n, key) for n, key in enumerate(keys, start=first)]
             )
 
-    async def route(self, now: float = NOW, limit: int = 100) -> int:
+    async def queue(self, limit: int = 100) -> int:
+        """Everything fresh goes into the queue, as for an endpoint that takes nothing now."""
         async with self.engine.begin() as connection:
-            routed = await outbox.route(connection, lambda type_: ["crm"], now, limit=limit)
-            return routed.count
+            found = await fresh.read(connection, 0, limit)
+            await fresh.put_down(connection, "crm", found, NOW)
+            await fresh.strike_off(connection, [one.seq for one in found])
+        self.known |= {one.seq: one for one in found}
+        return len(found)
 
     async def claim(self, now: float = NOW, limit: int = 100, owner: str = "me") -> list[int]:
         async with self.engine.begin() as connection:
@@ -51,11 +57,22 @@ class World:
                 hold_s=1,
                 limit=limit,
             )
+        self.known |= {one.seq: one for one in claim.due}
         return [one.seq for one in claim.due]
 
-    async def settle(self, **how: object) -> None:
+    async def settle(
+        self,
+        delivered: Mapping[int, int] | None = None,
+        failed: Sequence[tuple[int, str, int | None, float | None]] = (),
+    ) -> None:
         async with self.engine.begin() as connection:
-            await outbox.settle(connection, "crm", NOW, **how)  # type: ignore[arg-type]
+            await outbox.settle(
+                connection,
+                "crm",
+                NOW,
+                delivered=[(self.known[seq], status) for seq, status in (delivered or {}).items()],
+                failed=[outbox.Failed(self.known[seq], *how) for seq, *how in failed],
+            )
 
 
 @pytest.fixture
@@ -63,10 +80,10 @@ def world(engine: AsyncEngine) -> World:
     return World(engine)
 
 
-async def test_what_is_appended_is_routed_once_and_claimed_in_order(world: World) -> None:
+async def test_what_is_appended_is_queued_once_and_claimed_in_order(world: World) -> None:
     await world.happens("a", "b", "a")
-    assert await world.route() == 3
-    assert await world.route() == 0
+    assert await world.queue() == 3
+    assert await world.queue() == 0
     assert await world.claim() == [1, 2, 3]
     assert await world.claim() == []
 
@@ -75,28 +92,20 @@ async def test_a_rolled_back_writer_leaves_nothing(world: World) -> None:
     async with world.engine.connect() as connection:
         await outbox.append(connection, [happening(1, "a")])
         await connection.rollback()
-    assert await world.route() == 0
+    assert await world.queue() == 0
 
 
 async def test_the_same_fact_told_twice_is_one_event(world: World) -> None:
     await world.happens("a")
     await world.happens("a")
-    assert await world.route() == 1
-
-
-async def test_a_type_nobody_wants_makes_no_delivery(world: World) -> None:
-    await world.happens("a")
-    async with world.engine.begin() as connection:
-        routed = await outbox.route(connection, lambda type_: [], NOW, limit=9)
-        assert routed.count == 1
-        assert await connection.scalar(select(func.count()).select_from(tables.deliveries)) == 0
+    assert await world.queue() == 1
 
 
 async def test_a_failed_head_holds_up_its_own_key_only(world: World) -> None:
     await world.happens("a", "a", "b", "b")
-    await world.route()
+    await world.queue()
     assert await world.claim(limit=1) == [1]
-    await world.settle(failed=[outbox.Failed(1, "HTTP 500", 500, NOW + 300)])
+    await world.settle(failed=[(1, "HTTP 500", 500, NOW + 300)])
     assert await world.claim() == [3, 4]
     await world.settle(delivered={3: 200, 4: 200})
     assert await world.claim(NOW + 299) == []
@@ -107,9 +116,9 @@ async def test_what_stands_behind_a_failed_head_is_not_looked_at_again_before_it
     world: World,
 ) -> None:
     await world.happens("a", "a", "a")
-    await world.route()
+    await world.queue()
     await world.claim(limit=1)
-    await world.settle(failed=[outbox.Failed(1, "HTTP 500", 500, NOW + 300)])
+    await world.settle(failed=[(1, "HTTP 500", 500, NOW + 300)])
     await world.claim()
     async with world.engine.begin() as connection:
         assert await outbox.next_due(connection, "crm") == NOW + 300
@@ -117,25 +126,25 @@ async def test_what_stands_behind_a_failed_head_is_not_looked_at_again_before_it
 
 async def test_a_key_goes_on_after_a_dead_letter(world: World) -> None:
     await world.happens("a", "a")
-    await world.route()
+    await world.queue()
     await world.claim(limit=1)
-    await world.settle(failed=[outbox.Failed(1, "HTTP 400", 400, None)])
+    await world.settle(failed=[(1, "HTTP 400", 400, None)])
     assert await world.claim() == [2]
 
 
 async def test_what_follows_a_chain_in_hand_is_added_to_it(world: World) -> None:
     await world.happens("a")
-    await world.route()
+    await world.queue()
     assert await world.claim() == [1]
     world.tails["a"] = 1
     await world.happens("a", first=2)
-    await world.route()
+    await world.queue()
     assert await world.claim() == [2]
 
 
 async def test_another_dispatcher_does_not_overtake_a_lease(world: World) -> None:
     await world.happens("a", "a", "b")
-    await world.route()
+    await world.queue()
     assert await world.claim(limit=1) == [1]
     assert await world.claim(owner="other") == [3]
     await world.settle(delivered={1: 204})
@@ -145,7 +154,7 @@ async def test_another_dispatcher_does_not_overtake_a_lease(world: World) -> Non
 
 async def test_a_dead_owners_lease_runs_out(world: World) -> None:
     await world.happens("a")
-    await world.route()
+    await world.queue()
     assert await world.claim() == [1]
     assert await world.claim(NOW + 59, owner="other") == []
     assert await world.claim(NOW + 61, owner="other") == [1]
@@ -153,7 +162,7 @@ async def test_a_dead_owners_lease_runs_out(world: World) -> None:
 
 async def test_a_new_life_takes_its_leases_back_at_once(world: World) -> None:
     await world.happens("a", "b")
-    await world.route()
+    await world.queue()
     await world.claim()
     async with world.engine.begin() as connection:
         assert await outbox.release(connection, "me", NOW) == 2
@@ -162,18 +171,18 @@ async def test_a_new_life_takes_its_leases_back_at_once(world: World) -> None:
 
 async def test_a_late_failure_does_not_undo_a_delivery(world: World) -> None:
     await world.happens("a")
-    await world.route()
+    await world.queue()
     await world.claim()
     await world.settle(delivered={1: 200})
-    await world.settle(failed=[outbox.Failed(1, "timeout", None, NOW)])
+    await world.settle(failed=[(1, "timeout", None, NOW)])
     assert await world.claim() == []
 
 
 async def test_backlog_counts_pending_dead_and_fresh(world: World) -> None:
     await world.happens("a", "b", "c", "d")
-    await world.route(limit=3)
+    await world.queue(limit=3)
     await world.claim()
-    await world.settle(delivered={1: 200}, failed=[outbox.Failed(2, "HTTP 410", 410, None)])
+    await world.settle(delivered={1: 200}, failed=[(2, "HTTP 410", 410, None)])
     async with world.engine.begin() as connection:
         found = await upkeep.backlog(connection)
     assert found["crm"] == upkeep.Backlog(1, NOW + 3, 1)
@@ -182,23 +191,23 @@ async def test_backlog_counts_pending_dead_and_fresh(world: World) -> None:
 
 async def test_what_is_put_off_is_not_overtaken_by_what_comes_later(world: World) -> None:
     await world.happens("a")
-    await world.route()
+    await world.queue()
     assert await world.claim() == [1]
     world.tails["a"] = 1
     await world.happens("a", first=2)
-    await world.route()
+    await world.queue()
     assert await world.claim(owner="other") == []  # puts 2 off for a second
     await world.happens("a", first=3)
-    await world.route()
+    await world.queue()
     assert await world.claim() == []
     assert await world.claim(NOW + 2) == [2, 3]
 
 
 async def test_old_events_are_forgotten_unless_somebody_still_waits_for_them(world: World) -> None:
     await world.happens("a", "b", "c", "d")
-    await world.route(limit=3)
+    await world.queue(limit=3)
     await world.claim()
-    await world.settle(delivered={1: 200}, failed=[outbox.Failed(2, "HTTP 400", 400, None)])
+    await world.settle(delivered={1: 200}, failed=[(2, "HTTP 400", 400, None)])
     async with world.engine.begin() as connection:
         assert await upkeep.prune(connection, NOW, limit=10) == 0
         assert await upkeep.prune(connection, NOW + 99, limit=1) == 1
@@ -211,11 +220,11 @@ async def test_old_events_are_forgotten_unless_somebody_still_waits_for_them(wor
 
 async def test_dead_letters_are_found_and_sent_again(world: World) -> None:
     await world.happens("a", "b", "c")
-    await world.route()
+    await world.queue()
     await world.claim()
     await world.settle(
         delivered={3: 200},
-        failed=[outbox.Failed(1, "HTTP 400", 400, None), outbox.Failed(2, "timeout", None, None)],
+        failed=[(1, "HTTP 400", 400, None), (2, "timeout", None, None)],
     )
     async with world.engine.begin() as connection:
         found = await letters(connection, Selection(endpoint="crm"))
@@ -232,7 +241,7 @@ async def test_dead_letters_are_found_and_sent_again(world: World) -> None:
 
 async def test_two_dispatchers_at_once_share_the_work_and_overtake_nothing(world: World) -> None:
     await world.happens(*(f"k{n % 5}" for n in range(200)))
-    await world.route(limit=1000)
+    await world.queue(limit=1000)
     mine: list[int] = []
     theirs: list[int] = []
 

@@ -1,7 +1,7 @@
 """kill -9 of a delivering process under load, with a receiver that fails at random.
 
-Real processes and a real database, so real time. OVERDIAL_TORTURE is the number of kills (6 when
-it is not set; `make torture` does 200) and OVERDIAL_TORTURE_DATABASE another database than SQLite.
+Real processes and a real database, so real time, on SQLite and on PostgreSQL. OVERDIAL_TORTURE is
+the number of kills (4 when it is not set; `make torture` does 200).
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from crm_bridge import outbox, tables, upkeep
-from crm_bridge.database import Database, open_engine
+from crm_bridge import outbox, upkeep
+from crm_bridge.database import Database
 from crm_bridge.events import CallPart, LeadPart, call_completed
 from crm_bridge.ports import LoopClock
 from crm_bridge.receiver import Received, Receiver
 from crm_bridge.signing import decode_secret, new_secret
 
-KILLS = int(os.environ.get("OVERDIAL_TORTURE", "6"))
-DATABASE = os.environ.get("OVERDIAL_TORTURE_DATABASE", "")
+KILLS = int(os.environ.get("OVERDIAL_TORTURE", "4"))
 LEADS = 400
 AHEAD_MAX = 2000  # events written and not yet arrived
 FAULTS = {
@@ -96,7 +95,9 @@ async def child(config: Path, url: str) -> asyncio.subprocess.Process:
     return process
 
 
-async def test_kill_9_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
+async def test_kill_9_loses_nothing_and_keeps_the_order(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
     secret = new_secret()
     clock = LoopClock()
     receiver = Receiver(
@@ -112,11 +113,8 @@ async def test_kill_9_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
     config.write_text(
         CONFIG.format(url=url, secret=secret, waits=", ".join(["50ms"] * 200)), encoding="utf-8"
     )
-    where = DATABASE or f"sqlite:///{tmp_path / 'outbox.db'}"
-    engine = open_engine(where)
-    async with engine.begin() as connection:
-        await connection.run_sync(tables.metadata.drop_all)
-        await connection.run_sync(tables.metadata.create_all)
+    where = engine.url.render_as_string(hide_password=False).replace("+aiosqlite", "")
+    where = where.replace("+asyncpg", "")
     writer = Writer(engine, receiver)
     writing = asyncio.create_task(writer.run())
     moments = random.Random(5)
@@ -142,11 +140,10 @@ async def test_kill_9_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
             process.kill()
             await process.wait()
         await receiver.close()
-        await engine.dispose()
 
     tally = receiver.tally
     print(
-        f"{KILLS} kills, {writer.count} events, {tally.requests} requests, "
+        f"{engine.dialect.name}: {KILLS} kills, {writer.count} events, {tally.requests} requests, "
         f"{tally.repeated} repeated, faults {dict(tally.faults)}"
     )
     assert tally.distinct == writer.count

@@ -51,8 +51,12 @@ def picture(connection: sa.Connection) -> dict[str, Any]:
 def words(sql: str) -> list[str]:
     """A statement's parts, one for each column and constraint; their order does not count. (A
     column added later stands behind the constraints.)"""
+    text = " ".join(sql.replace('"', "").split())
+    body, closed, suffix = text.rpartition(")")
+    if not closed:
+        return [text]
     parts, depth = [""], 0
-    for sign in " ".join(sql.replace('"', "").split()):
+    for sign in body + closed:
         depth += (sign == "(") - (sign == ")")
         if sign == "," and depth == 1:
             parts.append("")
@@ -62,8 +66,8 @@ def words(sql: str) -> list[str]:
     last = parts[-1].rstrip()
     if opened and last.endswith(")"):
         rest = [first, *parts[1:-1], last[:-1]] if len(parts) > 1 else [first[:-1]]
-        return [head.strip(), *sorted(" ".join(part.split()) for part in rest)]
-    return [" ".join(sql.split())]
+        return [head.strip() + suffix, *sorted(" ".join(part.split()) for part in rest)]
+    return [text]
 
 
 async def clear(database: Database) -> None:
