@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -100,7 +101,7 @@ class Bridge:
         self._tasks = tasks
         self._warn = warn
         self._owner = config.instance
-        self._database = Database(engine, outside)
+        self._database = self.database = Database(engine, outside)
         ledger = fresh.Ledger()
         self._lanes = [
             Lane(
@@ -137,10 +138,8 @@ class Bridge:
 
     async def start(self) -> None:
         """Take back what a former life of this instance had in hand, and begin."""
-        async with self._database.transaction() as connection:
-            await outbox.release(connection, self._owner, self._utc())
-            await fresh.end_turn(connection, self._owner)
-            off = await upkeep.disabled(connection)
+        await self._database.write(self._release)
+        off = await self._database.read(upkeep.disabled)
         for lane in self._lanes:
             lane.disabled_why = off.get(lane.endpoint.name, "")
         self._running = [self._tasks.start("crm prune", self._prune_often())]
@@ -165,6 +164,13 @@ class Bridge:
             await lane.close()
         if self._lanes:
             await self._router.close()
+        await self._database.write(self._release)
+        await self._database.close()
+
+    def _release(self, connection: Connection) -> None:
+        """What is leased to us, and the turn if it is ours, is anybody's."""
+        outbox.release(connection, self._owner, self._utc())
+        fresh.end_turn(connection, self._owner)
 
     def pop(self, event: Event) -> None:
         """Send a real-time event now, or drop and count it. Never waits, never raises."""
@@ -216,8 +222,7 @@ class Bridge:
 
     async def measure(self) -> None:
         """Count the backlog now, for `stats`."""
-        async with self._database.reading() as connection:
-            self._backlog = await upkeep.backlog(connection)
+        self._backlog = await self._database.read(upkeep.backlog)
 
     def stats(self) -> Stats:
         """Counts of this moment; the backlog as last measured, `MEASURE_S` ago or so."""
@@ -285,16 +290,14 @@ class Bridge:
             await asyncio.sleep(PRUNE_EVERY_S)
 
     async def _prune(self) -> None:
-        count = PRUNE_MAX
-        while count == PRUNE_MAX:
-            async with self._database.transaction() as connection:
-                count = await upkeep.prune(
-                    connection,
-                    self._utc() - self._keep_s,
-                    limit=PRUNE_MAX,
-                    fresh_too=not self._lanes,
-                )
-                await refs.prune(connection, self._utc() - self._keep_s)
+        before = self._utc() - self._keep_s
+
+        def forget(connection: Connection) -> int:
+            refs.prune(connection, before)
+            return upkeep.prune(connection, before, limit=PRUNE_MAX, fresh_too=not self._lanes)
+
+        while await self._database.write(forget) == PRUNE_MAX:
+            pass
 
     def _utc(self) -> float:
         return self._clock.utc().timestamp()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -295,11 +296,9 @@ def endpoints_list(config: ConfigPath, database: DatabaseUrl) -> None:
 
 
 async def _list(chosen: Config, url: str) -> None:
-    engine = await _open(url)
-    async with Database(engine).reading() as connection:
-        waiting = await upkeep.backlog(connection)
-        off = await upkeep.disabled(connection)
-    await engine.dispose()
+    async with _opened(url) as database:
+        waiting = await database.read(upkeep.backlog)
+        off = await database.read(upkeep.disabled)
     table = Table("endpoint", "state", "waiting", "dead letters")
     for endpoint in chosen.endpoints:
         one = waiting.get(endpoint.name, upkeep.Backlog())
@@ -318,10 +317,8 @@ def endpoints_enable(name: str, database: DatabaseUrl) -> None:
 
 
 async def _enable(name: str, url: str) -> bool:
-    engine = await _open(url)
-    async with Database(engine).transaction() as connection:
-        done = await upkeep.enable(connection, name)
-    await engine.dispose()
+    async with _opened(url) as database:
+        done = await database.write(lambda c: upkeep.enable(c, name))
     return done
 
 
@@ -346,10 +343,8 @@ def dead_list(
 
 
 async def _dead(chosen: deadletters.Selection, url: str, limit: int) -> None:
-    engine = await _open(url)
-    async with Database(engine).reading() as connection:
-        found = await deadletters.letters(connection, chosen, limit=limit)
-    await engine.dispose()
+    async with _opened(url) as database:
+        found = await database.read(lambda c: deadletters.letters(c, chosen, limit=limit))
     table = Table("seq", "id", "type", "endpoint", "happened", "attempts", "last answer")
     for one in found:
         happened = datetime.fromtimestamp(one.at, UTC).isoformat(timespec="seconds")
@@ -391,10 +386,9 @@ def dead_replay(
 
 
 async def _replay(chosen: deadletters.Selection, url: str) -> int:
-    engine = await _open(url)
-    async with Database(engine).transaction() as connection:
-        count = await deadletters.replay(connection, chosen, LoopClock().utc().timestamp())
-    await engine.dispose()
+    now = LoopClock().utc().timestamp()
+    async with _opened(url) as database:
+        count = await database.write(lambda c: deadletters.replay(c, chosen, now))
     return count
 
 
@@ -406,14 +400,25 @@ async def _open(url: str) -> AsyncEngine:
     """The database, once it is sure that an outbox is in it."""
     engine = open_engine(url, must_exist=True)
     try:
-        async with Database(engine).reading() as connection:
-            await connection.execute(tables.events.select().limit(0))
+        async with engine.connect() as connection:
+            await connection.execute(tables.fresh.select().limit(0))
     except SQLAlchemyError as error:
         await engine.dispose()
         raise DatabaseError(
             "the database has no outbox of this version: start the dialer on it once"
         ) from error
     return engine
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Database]:
+    engine = await _open(url)
+    database = Database(engine)
+    try:
+        yield database
+    finally:
+        await database.close()
+        await engine.dispose()
 
 
 def _warn(text: str, fields: dict[str, object]) -> None:

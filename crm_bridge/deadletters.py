@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from crm_bridge.tables import DEAD, DELIVERED, PENDING, deliveries, events
 
@@ -69,12 +69,10 @@ class Letter:
     settled_at: float | None
 
 
-async def letters(
-    connection: AsyncConnection, selection: Selection, *, limit: int = 100
-) -> list[Letter]:
+def letters(connection: Connection, selection: Selection, *, limit: int = 100) -> list[Letter]:
     """The newest first."""
     d, e = deliveries.c, events.c
-    rows = await connection.execute(
+    rows = connection.execute(
         sa.select(
             d.seq, e.id, e.type, d.endpoint, e.at, d.attempts, d.last_status, d.last_error,
             d.settled_at,
@@ -87,11 +85,11 @@ async def letters(
     return [Letter(*row) for row in rows]
 
 
-async def replay(connection: AsyncConnection, selection: Selection, now: float) -> int:
+def replay(connection: Connection, selection: Selection, now: float) -> int:
     """Put the chosen deliveries back at the start of their schedule; how many."""
     chosen: Sequence[int] = (
         (
-            await connection.execute(
+            connection.execute(
                 sa.select(deliveries.c.seq)
                 .join(events, events.c.seq == deliveries.c.seq)
                 .where(selection.where())
@@ -107,7 +105,7 @@ async def replay(connection: AsyncConnection, selection: Selection, now: float) 
         condition: sa.ColumnElement[bool] = deliveries.c.seq.in_(chosen[first : first + _AT_ONCE])
         if selection.endpoint:
             condition &= deliveries.c.endpoint == selection.endpoint
-        result = await connection.execute(
+        result = connection.execute(
             sa.update(deliveries)
             .where(condition, deliveries.c.state.in_(states))
             .values(state=PENDING, attempts=0, owner=None, next_at=now)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import aiohttp
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_bridge import fresh, outbox, upkeep
 from crm_bridge.breaker import Breaker, Circuit
@@ -49,6 +50,15 @@ class Counts:
     dead: int = 0
     latency_s: float = 0.0  # of the last delivery: from the happening to the answer
     latency_sum_s: float = 0.0  # of all of them
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a cycle's transaction brought. None: not asked for."""
+
+    claim: outbox.Claim = field(default_factory=outbox.Claim)
+    off: str | None = None  # why the endpoint is disabled
+    due_at: float | None = None  # of the earliest that waits
 
 
 class Lane:
@@ -158,8 +168,9 @@ class Lane:
 
     async def _settle(self, results: Results, now: float) -> None:
         struck = self._ending(results.seqs())
-        async with self._database.transaction(forgivable=True) as connection:
-            await self._write(connection, results, struck, now)
+        await self._database.write(
+            lambda connection: self._write(connection, results, struck, now), forgivable=True
+        )
         self._written(results.seqs(), struck)
 
     async def run(self) -> None:
@@ -189,41 +200,35 @@ class Lane:
         written = results.seqs()
         struck = self._ending(written)
         limit = 0 if gone else self._room(len(written))
-        claim = outbox.Claim()
         if limit <= 0:
             self._due_at = math.inf  # what is due is not for us now
-        due_at = min(self._due_at, now + self._poll_s)
         try:
-            async with self._database.transaction(forgivable=True) as connection:
-                await self._write(connection, results, struck, now)
-                if gone:
-                    await upkeep.disable(connection, self.endpoint.name, now, gone)
-                elif self.disabled_why:  # somebody may have enabled it
-                    off = await upkeep.disabled(connection)
-                    self.disabled_why = off.get(self.endpoint.name, "")
-                await self._keep_leases(connection, written, now)
-                if fetch and limit > 0:
-                    claim = await outbox.claim(
-                        connection,
-                        self.endpoint.name,
-                        owner=self._owner,
-                        tails=self.hand.tails(written),
-                        now=now,
-                        lease_s=LEASE_S,
-                        hold_s=HOLD_S,
-                        limit=limit,
-                    )
-                if fetch and limit > 0 and not claim.due:
-                    next_due = await outbox.next_due(connection, self.endpoint.name)
-                    self._due_at = math.inf if next_due is None else next_due
-                    due_at = min(self._due_at, now + self._poll_s)
+            found = await self._database.write(
+                partial(
+                    self._transaction,
+                    results=results,
+                    struck=struck,
+                    gone=gone,
+                    off=bool(self.disabled_why),
+                    kept=self._to_be_kept(written, now),
+                    tails=self.hand.tails(written) if fetch and limit > 0 else None,
+                    limit=limit,
+                    now=now,
+                ),
+                forgivable=True,
+            )
         except BaseException:
             self.hand.put_results_back(results)  # nothing was written: keep it all
             self._gone = self._gone or gone
             self._fetch = True
             raise
+        claim = found.claim
         if gone:
             self.disabled_why = gone
+        elif found.off is not None:
+            self.disabled_why = found.off
+        if found.due_at is not None:
+            self._due_at = found.due_at
         self._written(written, struck)
         if not self.hand.take_claimed(claim.due, self._utc(), HOLD_S):
             self.wake()
@@ -233,7 +238,50 @@ class Lane:
             self._fetch = True
         if written or fetch:
             self._on_room()
-        return due_at
+        return min(self._due_at, now + self._poll_s)
+
+    def _transaction(
+        self,
+        connection: Connection,
+        *,
+        results: Results,
+        struck: Collection[int],
+        gone: str,
+        off: bool,
+        kept: Collection[int],
+        tails: Mapping[str, int] | None,
+        limit: int,
+        now: float,
+    ) -> _Found:
+        """What a cycle does in the database; it may run in a thread and so changes nothing here.
+
+        `gone` says why the endpoint is to be disabled; `off` that it is, and somebody may have
+        enabled it; `tails` None that nothing is to be claimed.
+        """
+        name, found = self.endpoint.name, _Found()
+        self._write(connection, results, struck, now)
+        if gone:
+            upkeep.disable(connection, name, now, gone)
+        elif off:
+            found.off = upkeep.disabled(connection).get(name, "")
+        if kept:
+            outbox.settle(connection, name, now, kept=kept, kept_until=now + LEASE_S)
+        if tails is None:
+            return found
+        found.claim = outbox.claim(
+            connection,
+            name,
+            owner=self._owner,
+            tails=tails,
+            now=now,
+            lease_s=LEASE_S,
+            hold_s=HOLD_S,
+            limit=limit,
+        )
+        if not found.claim.due:
+            next_due = outbox.next_due(connection, name)
+            found.due_at = math.inf if next_due is None else next_due
+        return found
 
     def _ending(self, written: Iterable[int]) -> list[int]:
         """The fresh events that are over once `written` is."""
@@ -251,11 +299,11 @@ class Lane:
             return allowed - self._at_work
         return min(CLAIM_MAX, HELD_MAX + leaving - len(self.hand.held)) if allowed else 0
 
-    async def _write(
-        self, connection: AsyncConnection, results: Results, struck: Collection[int], now: float
+    def _write(
+        self, connection: Connection, results: Results, struck: Collection[int], now: float
     ) -> None:
         if len(results):
-            await outbox.settle(
+            outbox.settle(
                 connection,
                 self.endpoint.name,
                 now,
@@ -263,20 +311,15 @@ class Lane:
                 failed=results.failed.values(),
                 given_back=results.given_back.values(),
             )
-        await fresh.strike_off(connection, struck)
+        fresh.strike_off(connection, struck)
 
-    async def _keep_leases(
-        self, connection: AsyncConnection, written: set[int], now: float
-    ) -> None:
-        """Draw out the leases of what is still in hand before the first could run out."""
+    def _to_be_kept(self, written: set[int], now: float) -> Collection[int]:
+        """Whose leases are to be drawn out: what is still in hand, before the first could run
+        out."""
         if now - self._leased_at <= LEASE_S / 2:
-            return
+            return ()
         self._leased_at = now
-        kept = self.hand.held.keys() - self.hand.unwritten - written
-        if kept:
-            await outbox.settle(
-                connection, self.endpoint.name, now, kept=kept, kept_until=now + LEASE_S
-            )
+        return self.hand.held.keys() - self.hand.unwritten - written
 
     def _allowed(self) -> int:
         """Requests that may be under way now."""

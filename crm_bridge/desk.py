@@ -119,9 +119,8 @@ class Desk:
         return next((one for one in self._config.endpoints if one.name == name), None)
 
     async def endpoints(self) -> list[EndpointView]:
-        async with self._database.reading() as connection:
-            off = await upkeep.disabled(connection)
-            waiting = await upkeep.backlog(connection)
+        off = await self._database.read(upkeep.disabled)
+        waiting = await self._database.read(upkeep.backlog)
         stats = {one.name: one for one in self._bridge.stats().endpoints}
         now = self._clock.utc().timestamp()
         found = []
@@ -158,26 +157,21 @@ class Desk:
             terms.append(deliveries.c.state == state)
         if before:
             terms.append(deliveries.c.seq < before)
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
-                _SHOWN.where(*terms).order_by(deliveries.c.seq.desc()).limit(limit)
-            )
-            return [_view(row) for row in rows]
+        shown = _SHOWN.where(*terms).order_by(deliveries.c.seq.desc()).limit(limit)
+        return [_view(row) for row in await self._database.read(lambda c: c.execute(shown).all())]
 
     async def detail(self, endpoint: str, seq: int) -> Detail | None:
         """One delivery with the requests it makes; None when there is no such delivery."""
-        async with self._database.reading() as connection:
-            row = (
-                await connection.execute(
-                    _SHOWN.add_columns(stored.c.key, stored.c.data, stored.c.at.label("moment"))
-                    .where(deliveries.c.endpoint == endpoint, deliveries.c.seq == seq)
-                    .limit(1)
-                )
-            ).first()
-            if row is None:
-                return None
-            told = Told(row.id, row.type, row.moment, row.key, seq, json.loads(row.data))
-            known = await refs.load(connection, endpoint, scopes_of(told))
+        one = (
+            _SHOWN.add_columns(stored.c.key, stored.c.data, stored.c.at.label("moment"))
+            .where(deliveries.c.endpoint == endpoint, deliveries.c.seq == seq)
+            .limit(1)
+        )
+        row = await self._database.read(lambda c: c.execute(one).first())
+        if row is None:
+            return None
+        told = Told(row.id, row.type, row.moment, row.key, seq, json.loads(row.data))
+        known = await self._database.read(lambda c: refs.load(c, endpoint, scopes_of(told)))
         chosen = self.endpoint(endpoint)
         requests = [] if chosen is None else self._requests(chosen, told, known)
         attempts = [_attempt(one, told.data) for one in self._bridge.attempts(endpoint, seq)]
@@ -185,15 +179,14 @@ class Desk:
 
     async def replay(self, chosen: deadletters.Selection) -> int:
         """Put dead letters back into delivery; how many."""
-        async with self._database.transaction() as connection:
-            count = await deadletters.replay(connection, chosen, self._clock.utc().timestamp())
+        now = self._clock.utc().timestamp()
+        count = await self._database.write(lambda c: deadletters.replay(c, chosen, now))
         self._bridge.retry_now()
         return count
 
     async def enable(self, endpoint: str) -> bool:
         """Whether it had been disabled."""
-        async with self._database.transaction() as connection:
-            done = await upkeep.enable(connection, endpoint)
+        done = await self._database.write(lambda c: upkeep.enable(c, endpoint))
         self._bridge.retry_now()
         return done
 

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from crm_bridge.bulk import among, bound, insert_rows
 from crm_bridge.outbox import Due
@@ -31,12 +31,10 @@ _TURN_ID = 1
 _e = events.c
 
 
-async def take_turn(connection: AsyncConnection, owner: str, now: float, hold_s: float) -> bool:
+def take_turn(connection: Connection, owner: str, now: float, hold_s: float) -> bool:
     """Take or renew the turn until `now + hold_s`; False when it is somebody else's."""
-    await connection.run_sync(
-        insert_rows, turn, ("id", "owner", "until"), [(_TURN_ID, owner, now + hold_s)]
-    )
-    result = await connection.execute(
+    insert_rows(connection, turn, ("id", "owner", "until"), [(_TURN_ID, owner, now + hold_s)])
+    result = connection.execute(
         sa.update(turn)
         .where(turn.c.id == _TURN_ID, (turn.c.owner == owner) | (turn.c.until < now))
         .values(owner=owner, until=now + hold_s)
@@ -44,14 +42,14 @@ async def take_turn(connection: AsyncConnection, owner: str, now: float, hold_s:
     return result.rowcount > 0
 
 
-async def end_turn(connection: AsyncConnection, owner: str) -> None:
-    await connection.execute(
+def end_turn(connection: Connection, owner: str) -> None:
+    connection.execute(
         sa.update(turn).where(turn.c.id == _TURN_ID, turn.c.owner == owner).values(until=0.0)
     )
 
 
-async def any_fresh(connection: AsyncConnection) -> bool:
-    return await connection.scalar(sa.select(fresh.c.seq).limit(1)) is not None
+def any_fresh(connection: Connection) -> bool:
+    return connection.scalar(sa.select(fresh.c.seq).limit(1)) is not None
 
 
 _READ = sa.select(_e.seq, _e.key, _e.id, _e.type, _e.at, _e.data).join(fresh, fresh.c.seq == _e.seq)
@@ -63,40 +61,38 @@ _AFTER = (
 _BEFORE = sa.select(fresh.c.seq).where(fresh.c.seq <= sa.bindparam("after"))
 
 
-async def read(connection: AsyncConnection, after: int, limit: int) -> list[Due]:
+def read(connection: Connection, after: int, limit: int) -> list[Due]:
     """Up to `limit` fresh events behind `after`, in order."""
-    rows = await connection.execute(_AFTER, {"after": after, "limit": limit})
+    rows = connection.execute(_AFTER, {"after": after, "limit": limit})
     return [Due(seq, key, 0, id_, type_, at, data, None) for seq, key, id_, type_, at, data in rows]
 
 
-async def overlooked(
-    connection: AsyncConnection, after: int, known: Collection[int], limit: int
-) -> list[Due]:
+def overlooked(connection: Connection, after: int, known: Collection[int], limit: int) -> list[Due]:
     """Fresh events up to `after` that were committed late: they are not among the `known`."""
     if connection.dialect.name == "sqlite":
         return []  # numbers are given in the order of the commits
-    found = (await connection.execute(_BEFORE, {"after": after})).scalars()
+    found = (connection.execute(_BEFORE, {"after": after})).scalars()
     late = sorted(seq for seq in found if seq not in known)[:limit]
     if not late:
         return []
     dialect = connection.dialect.name
-    rows = await connection.execute(
+    rows = connection.execute(
         _READ.where(among(dialect, _e.seq, "seqs")).order_by(_e.seq), {"seqs": bound(dialect, late)}
     )
     return [Due(seq, key, 0, id_, type_, at, data, None) for seq, key, id_, type_, at, data in rows]
 
 
-async def last_pending(
-    connection: AsyncConnection, endpoints: Iterable[str], keys: Collection[str]
+def last_pending(
+    connection: Connection, endpoints: Iterable[str], keys: Collection[str]
 ) -> dict[tuple[str, str], int]:
     """(endpoint, key) -> its last pending delivery, where it has any."""
     d, dialect = deliveries.c, connection.dialect.name
     found: dict[tuple[str, str], int] = {}
     for endpoint in endpoints:
         pending = (d.endpoint == endpoint) & sa.text(f"state = '{PENDING}'")
-        if await connection.scalar(sa.select(d.seq).where(pending).limit(1)) is None:
+        if connection.scalar(sa.select(d.seq).where(pending).limit(1)) is None:
             continue  # as it is nearly always
-        rows = await connection.execute(
+        rows = connection.execute(
             sa.select(d.key, sa.func.max(d.seq))
             .where(pending, among(dialect, d.key, "keys"))
             .group_by(d.key),
@@ -107,12 +103,12 @@ async def last_pending(
     return found
 
 
-async def dealt_with(
-    connection: AsyncConnection, endpoints: Collection[str], seqs: Sequence[int]
+def dealt_with(
+    connection: Connection, endpoints: Collection[str], seqs: Sequence[int]
 ) -> set[tuple[str, int]]:
     """(endpoint, seq) of the deliveries that a former turn has written down already."""
     d, dialect = deliveries.c, connection.dialect.name
-    rows = await connection.execute(
+    rows = connection.execute(
         sa.select(d.endpoint, d.seq).where(
             d.endpoint.in_(endpoints), among(dialect, d.seq, "seqs")
         ),
@@ -121,8 +117,8 @@ async def dealt_with(
     return {(endpoint, seq) for endpoint, seq in rows}
 
 
-async def put_down(
-    connection: AsyncConnection,
+def put_down(
+    connection: Connection,
     endpoint: str,
     messages: Iterable[Due],
     next_at: float,
@@ -138,14 +134,14 @@ async def put_down(
         (endpoint, one.seq, one.key, PENDING, one.attempts, next_at, owner)
         for one in sorted(messages, key=lambda one: one.seq)
     ]
-    await connection.run_sync(insert_rows, deliveries, _QUEUED, rows)
+    insert_rows(connection, deliveries, _QUEUED, rows)
 
 
-async def strike_off(connection: AsyncConnection, seqs: Collection[int]) -> None:
+def strike_off(connection: Connection, seqs: Collection[int]) -> None:
     """Everything about these events is written down."""
     if seqs:
         dialect = connection.dialect.name
-        await connection.execute(
+        connection.execute(
             sa.delete(fresh).where(among(dialect, fresh.c.seq, "seqs")),
             {"seqs": bound(dialect, sorted(seqs))},
         )

@@ -22,6 +22,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_bridge.bulk import NOTHING, among, bound, insert_rows
@@ -54,7 +55,7 @@ async def append(connection: AsyncConnection, happened: Sequence[Event]) -> None
     await connection.run_sync(append_sync, happened)
 
 
-def append_sync(connection: sa.Connection, happened: Sequence[Event]) -> None:
+def append_sync(connection: Connection, happened: Sequence[Event]) -> None:
     """`append`, for a writer who is inside a function of a synchronous connection."""
     rows = [
         (event.id, event.type, event.time.timestamp(), event.key, encode(event.data))
@@ -102,8 +103,8 @@ class Claim:
     more: bool = False
 
 
-async def claim(
-    connection: AsyncConnection,
+def claim(
+    connection: Connection,
     endpoint: str,
     *,
     owner: str,
@@ -133,7 +134,7 @@ async def claim(
         .scalar_subquery()
     )
     found = (
-        await connection.execute(
+        connection.execute(
             sa.select(
                 d.c.seq,
                 d.c.key,
@@ -167,25 +168,25 @@ async def claim(
         else:
             blocked.append((seq, ahead))
     if due:
-        await connection.execute(
+        connection.execute(
             sa.update(d)
             .where(d.c.endpoint == endpoint, among(dialect, d.c.seq, "seqs"))
             .values(next_at=now + lease_s, owner=owner),
             {"seqs": bound(dialect, [one.seq for one in due])},
         )
     if blocked:
-        await _put_off(connection, endpoint, blocked, now + hold_s)
+        _put_off(connection, endpoint, blocked, now + hold_s)
     return Claim(tuple(due), more=len(found) == limit)
 
 
-async def _put_off(
-    connection: AsyncConnection, endpoint: str, blocked: Sequence[tuple[int, int]], hold: float
+def _put_off(
+    connection: Connection, endpoint: str, blocked: Sequence[tuple[int, int]], hold: float
 ) -> None:
     """Let each blocked delivery wait for the one in front of it."""
     d, dialect = deliveries, connection.dialect.name
     ahead = {
         row.seq: hold if row.owner is not None else max(row.next_at, hold)
-        for row in await connection.execute(
+        for row in connection.execute(
             sa.select(d.c.seq, d.c.next_at, d.c.owner).where(
                 d.c.endpoint == endpoint, among(dialect, d.c.seq, "seqs")
             ),
@@ -198,7 +199,7 @@ async def _put_off(
         ahead[seq] = until
         by_time.setdefault(until, []).append(seq)
     for until, seqs in by_time.items():
-        await connection.execute(
+        connection.execute(
             sa.update(d)
             .where(d.c.endpoint == endpoint, among(dialect, d.c.seq, "seqs"))
             .values(next_at=until),
@@ -216,8 +217,8 @@ class Failed:
     retry_at: float | None
 
 
-async def settle(
-    connection: AsyncConnection,
+def settle(
+    connection: Connection,
     endpoint: str,
     now: float,
     *,
@@ -250,10 +251,10 @@ async def settle(
         for due, next_at in given_back
     ]
     rows.sort(key=lambda row: row[1])  # type: ignore[arg-type, return-value]  # a number
-    await connection.run_sync(insert_rows, deliveries, _SETTLED, rows, conflict=_UNLESS_SETTLED)
+    insert_rows(connection, deliveries, _SETTLED, rows, conflict=_UNLESS_SETTLED)
     if kept:
         dialect = connection.dialect.name
-        await connection.execute(
+        connection.execute(
             sa.update(deliveries)
             .where(
                 deliveries.c.endpoint == endpoint,
@@ -266,9 +267,9 @@ async def settle(
         )
 
 
-async def release(connection: AsyncConnection, owner: str, now: float) -> int:
+def release(connection: Connection, owner: str, now: float) -> int:
     """Take back the leases of a former life of `owner`; how many there were."""
-    result = await connection.execute(
+    result = connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.owner == owner, deliveries.c.state == PENDING)
         .values(owner=None, next_at=now)
@@ -276,9 +277,9 @@ async def release(connection: AsyncConnection, owner: str, now: float) -> int:
     return result.rowcount
 
 
-async def next_due(connection: AsyncConnection, endpoint: str) -> float | None:
+def next_due(connection: Connection, endpoint: str) -> float | None:
     """When the endpoint's next pending delivery comes due (a lease's end included)."""
-    when: float | None = await connection.scalar(
+    when: float | None = connection.scalar(
         sa.select(sa.func.min(deliveries.c.next_at)).where(
             deliveries.c.endpoint == endpoint, sa.text(f"state = '{PENDING}'")
         )

@@ -11,7 +11,9 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from crm_bridge import fresh
@@ -26,6 +28,7 @@ ROUTE_MAX = 1000  # events at a time
 ROOM_MIN = HELD_MAX // 4  # below it we wait for more room: small batches cost as much as big ones
 TURN_S = 15.0  # how long others wait for a process that died with another name
 LOOK_S = 0.25  # between looks: for a turn to end, and for others' events while it is ours
+GATHER_S = 0.02  # between batches while the lanes have something to do: many small ones cost more
 LINGER_S = 1.0  # a turn is kept that long with nothing in hand; what comes meanwhile is quick
 
 
@@ -102,18 +105,20 @@ class Router:
 
     async def close(self) -> None:
         """After the end of `run` and of the lanes: somebody else may take what is fresh."""
-        async with self._database.transaction(forgivable=True) as connection:
-            await fresh.strike_off(connection, self._ledger.over)
-            await fresh.end_turn(connection, self._owner)
+        over = set(self._ledger.over)
+
+        def end(connection: Connection) -> None:
+            fresh.strike_off(connection, over)
+            fresh.end_turn(connection, self._owner)
+
+        await self._database.write(end, forgivable=True)
 
     # --- turns ----------------------------------------------------------------------------------
 
     async def _pass(self) -> float:
         """Take what there is room for; how long to wait for news before the next time."""
-        if not self._ours:
-            async with self._database.reading() as connection:
-                if not await fresh.any_fresh(connection):
-                    return self._poll_s
+        if not self._ours and not await self._database.read(fresh.any_fresh):
+            return self._poll_s
         current = self._ours and self._clock.now() < self._renew_at
         if not current and not await self._take_turn():
             return LOOK_S
@@ -124,19 +129,23 @@ class Router:
         seen = await self._route(limit)
         if seen:
             self._idle_since = None
-            return 0.0 if seen == limit else LOOK_S
+            if seen == limit:
+                return 0.0
+            await asyncio.sleep(GATHER_S)
+            return LOOK_S
         if self._ledger.over:
-            async with self._database.transaction(forgivable=True) as connection:
-                over = set(self._ledger.over)
-                await fresh.strike_off(connection, over)
+            over = set(self._ledger.over)
+            await self._database.write(lambda c: fresh.strike_off(c, over), forgivable=True)
             self._ledger.over -= over
         return await self._perhaps_end()
 
     async def _take_turn(self) -> bool:
         """Begin our turn or renew it; False when it is somebody else's."""
         began, ours = self._clock.now(), self._ours
-        async with self._database.transaction(forgivable=True) as connection:
-            self._ours = await fresh.take_turn(connection, self._owner, self._utc(), TURN_S)
+        now = self._utc()
+        self._ours = await self._database.write(
+            lambda c: fresh.take_turn(c, self._owner, now, TURN_S), forgivable=True
+        )
         self._renew_at = began + TURN_S / 3
         if not ours or not self._ours:
             self._cursor, self._caught_up, self._idle_since = 0, False, None
@@ -152,8 +161,7 @@ class Router:
             self._idle_since = now
         if now - self._idle_since < LINGER_S:
             return LOOK_S
-        async with self._database.transaction(forgivable=True) as connection:
-            await fresh.end_turn(connection, self._owner)
+        await self._database.write(lambda c: fresh.end_turn(c, self._owner), forgivable=True)
         self._ours = False
         return self._poll_s
 
@@ -178,31 +186,35 @@ class Router:
 
     async def _look(self, limit: int) -> tuple[list[Due], list[Due], list[_Share]]:
         """What is fresh behind the cursor, those that nobody has in hand, and who gets which."""
-        done: Collection[tuple[str, int]] = ()
         known = {*self._ledger.hands, *self._ledger.over}  # as of before the look
-        async with self._database.reading() as connection:
-            found = await fresh.read(connection, self._cursor, limit)
-            if len(found) < limit:
-                found[:0] = await fresh.overlooked(
-                    connection, self._cursor, known, limit - len(found)
-                )
-            batch = [one for one in found if one.seq not in known]
-            if batch and not self._caught_up:
-                done = await fresh.dealt_with(
-                    connection, tuple(self._lanes), [one.seq for one in batch]
-                )
-            wanted: dict[str, list[Due]] = {}
-            for one in batch:
-                for name in self.subscribers(one.type):
-                    if (name, one.seq) not in done:
-                        wanted.setdefault(name, []).append(one)
-            pending = await fresh.last_pending(connection, wanted, {one.key for one in batch})
+        look = partial(self._read, after=self._cursor, known=known, limit=limit)
+        found, batch, wanted, pending = await self._database.read(look)
         # From here to the shares nobody waits, and no chain was forgotten since `pending` was read.
         shares = [
             _shared(self._lanes[name], those, {k: v for (n, k), v in pending.items() if n == name})
             for name, those in wanted.items()
         ]
         return found, batch, shares
+
+    def _read(
+        self, connection: Connection, *, after: int, known: Collection[int], limit: int
+    ) -> tuple[list[Due], list[Due], dict[str, list[Due]], dict[tuple[str, str], int]]:
+        """What the database says: what it shows, what of it is new, who wants it, and the last
+        that is pending of each key. It may run in a thread and changes nothing here."""
+        done: Collection[tuple[str, int]] = ()
+        found = fresh.read(connection, after, limit)
+        if len(found) < limit:
+            found[:0] = fresh.overlooked(connection, after, known, limit - len(found))
+        batch = [one for one in found if one.seq not in known]
+        if batch and not self._caught_up:
+            done = fresh.dealt_with(connection, tuple(self._lanes), [one.seq for one in batch])
+        wanted: dict[str, list[Due]] = {}
+        for one in batch:
+            for name in self.subscribers(one.type):
+                if (name, one.seq) not in done:
+                    wanted.setdefault(name, []).append(one)
+        pending = fresh.last_pending(connection, wanted, {one.key for one in batch})
+        return found, batch, wanted, pending
 
     async def _give(self, batch: Sequence[Due], shares: Sequence[_Share]) -> None:
         """Put into the queue what has to stand there, and the rest into the lanes' hands."""
@@ -214,18 +226,13 @@ class Router:
         over = [seq for seq, count in hands.items() if not count]
         queueing = [share for share in shares if share.left or share.queued]
         if queueing:
-            now = self._utc()
             formerly = {
                 share.lane: [one.seq for one in share.queued if one.seq not in hands]
                 for share in queueing
             }
             struck = over + [seq for seqs in formerly.values() for seq in self._ledger.ending(seqs)]
-            async with self._database.transaction(forgivable=True) as connection:
-                for share in queueing:
-                    name = share.lane.endpoint.name
-                    await fresh.put_down(connection, name, share.left, now)
-                    await fresh.put_down(connection, name, share.queued, now + LEASE_S, self._owner)
-                await fresh.strike_off(connection, struck)
+            queue = partial(self._queue, shares=queueing, struck=struck, now=self._utc())
+            await self._database.write(queue, forgivable=True)
             for lane, seqs in formerly.items():
                 self._ledger.written(lane.hand.queued(seqs), struck)
             over = []
@@ -235,6 +242,20 @@ class Router:
             share.lane.take(share.given, {one.seq for one in share.queued})
             if share.left:
                 share.lane.wake()
+
+    def _queue(
+        self,
+        connection: Connection,
+        *,
+        shares: Sequence[_Share],
+        struck: Collection[int],
+        now: float,
+    ) -> None:
+        for share in shares:
+            name = share.lane.endpoint.name
+            fresh.put_down(connection, name, share.left, now)
+            fresh.put_down(connection, name, share.queued, now + LEASE_S, self._owner)
+        fresh.strike_off(connection, struck)
 
     def _utc(self) -> float:
         return self._clock.utc().timestamp()

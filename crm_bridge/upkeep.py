@@ -5,28 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from crm_bridge.tables import DEAD, PENDING, deliveries, endpoints, events, fresh
 
 
-async def disable(connection: AsyncConnection, endpoint: str, now: float, why: str) -> None:
+def disable(connection: Connection, endpoint: str, now: float, why: str) -> None:
     """Send this endpoint nothing more until somebody enables it; what it has not got waits."""
-    await enable(connection, endpoint)
-    await connection.execute(
+    enable(connection, endpoint)
+    connection.execute(
         sa.insert(endpoints).values(name=endpoint, disabled_at=now, disabled_why=why[:200])
     )
 
 
-async def enable(connection: AsyncConnection, endpoint: str) -> bool:
+def enable(connection: Connection, endpoint: str) -> bool:
     """Whether it had been disabled."""
-    result = await connection.execute(sa.delete(endpoints).where(endpoints.c.name == endpoint))
+    result = connection.execute(sa.delete(endpoints).where(endpoints.c.name == endpoint))
     return result.rowcount > 0
 
 
-async def disabled(connection: AsyncConnection) -> dict[str, str]:
+def disabled(connection: Connection) -> dict[str, str]:
     """The disabled endpoints, each with the reason."""
-    rows = await connection.execute(sa.select(endpoints.c.name, endpoints.c.disabled_why))
+    rows = connection.execute(sa.select(endpoints.c.name, endpoints.c.disabled_why))
     return {row.name: row.disabled_why for row in rows}
 
 
@@ -39,23 +39,21 @@ class Backlog:
     dead: int = 0
 
 
-async def backlog(connection: AsyncConnection) -> dict[str, Backlog]:
+def backlog(connection: Connection) -> dict[str, Backlog]:
     """Backlog by endpoint; under the empty name, fresh events, those in somebody's hands too."""
     table = deliveries
     # The fresh first: what is queued between two statements is then counted twice, and not missed.
-    count, first = (
-        await connection.execute(sa.select(sa.func.count(), sa.func.min(fresh.c.seq)))
-    ).one()
-    oldest = await connection.scalar(sa.select(events.c.at).where(events.c.seq == first))
+    count, first = (connection.execute(sa.select(sa.func.count(), sa.func.min(fresh.c.seq)))).one()
+    oldest = connection.scalar(sa.select(events.c.at).where(events.c.seq == first))
     found = {"": Backlog(count, oldest)}
-    for endpoint, count, oldest in await connection.execute(
+    for endpoint, count, oldest in connection.execute(
         sa.select(table.c.endpoint, sa.func.count(), sa.func.min(events.c.at))
         .join(events, events.c.seq == table.c.seq)
         .where(sa.text(f"crm_delivery.state = '{PENDING}'"))
         .group_by(table.c.endpoint)
     ):
         found[endpoint] = Backlog(count, oldest)
-    for endpoint, count in await connection.execute(
+    for endpoint, count in connection.execute(
         sa.select(table.c.endpoint, sa.func.count())
         .where(sa.text(f"state = '{DEAD}'"))
         .group_by(table.c.endpoint)
@@ -65,9 +63,7 @@ async def backlog(connection: AsyncConnection) -> dict[str, Backlog]:
     return found
 
 
-async def prune(
-    connection: AsyncConnection, before: float, *, limit: int, fresh_too: bool = False
-) -> int:
+def prune(connection: Connection, before: float, *, limit: int, fresh_too: bool = False) -> int:
     """Forget up to `limit` events from before that second; how many.
 
     An event goes when nothing of it is pending. Dead letters are forgotten too: whoever wanted to
@@ -83,7 +79,7 @@ async def prune(
     known = ~untouched | sa.literal(fresh_too)
     old = (
         (
-            await connection.execute(
+            connection.execute(
                 sa.select(events.c.seq)
                 .where(events.c.at < before, ~waiting, known)
                 .order_by(events.c.seq)
@@ -94,7 +90,7 @@ async def prune(
         .all()
     )
     if old:
-        await connection.execute(sa.delete(deliveries).where(deliveries.c.seq.in_(old)))
-        await connection.execute(sa.delete(fresh).where(fresh.c.seq.in_(old)))
-        await connection.execute(sa.delete(events).where(events.c.seq.in_(old)))
+        connection.execute(sa.delete(deliveries).where(deliveries.c.seq.in_(old)))
+        connection.execute(sa.delete(fresh).where(fresh.c.seq.in_(old)))
+        connection.execute(sa.delete(events).where(events.c.seq.in_(old)))
     return len(old)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from crm_bridge.tables import external_refs
 
@@ -26,27 +26,27 @@ class Ref:
     at: float
 
 
-async def load(
-    connection: AsyncConnection, endpoint: str, scopes: Collection[str]
+def load(
+    connection: Connection, endpoint: str, scopes: Collection[str]
 ) -> dict[tuple[str, str], Ref]:
     """By scope and name."""
     t = external_refs.c
-    rows = await connection.execute(
+    rows = connection.execute(
         sa.select(t.scope, t.name, t.value, t.at).where(t.endpoint == endpoint, t.scope.in_(scopes))
     )
     return {(row.scope, row.name): Ref(row.value, row.at) for row in rows}
 
 
-async def save(
-    connection: AsyncConnection,
+def save(
+    connection: Connection,
     endpoint: str,
     scope: str,
     values: Mapping[str, str | None],
     now: float,
 ) -> None:
     """Write down values, or beginnings (None), in place of what was there."""
-    await forget(connection, endpoint, scope, values)
-    await connection.execute(
+    forget(connection, endpoint, scope, values)
+    connection.execute(
         sa.insert(external_refs),
         [
             {"endpoint": endpoint, "scope": scope, "name": name, "value": value, "at": now}
@@ -55,18 +55,16 @@ async def save(
     )
 
 
-async def forget(
-    connection: AsyncConnection, endpoint: str, scope: str, names: Collection[str]
-) -> None:
+def forget(connection: Connection, endpoint: str, scope: str, names: Collection[str]) -> None:
     t = external_refs.c
-    await connection.execute(
+    connection.execute(
         sa.delete(external_refs).where(
             t.endpoint == endpoint, t.scope == scope, t.name.in_(list(names))
         )
     )
 
 
-async def prune(connection: AsyncConnection, before: float) -> int:
+def prune(connection: Connection, before: float) -> int:
     """Forget what has not changed since that second; how many. Events of then are gone too."""
-    result = await connection.execute(sa.delete(external_refs).where(external_refs.c.at < before))
+    result = connection.execute(sa.delete(external_refs).where(external_refs.c.at < before))
     return result.rowcount

@@ -190,8 +190,8 @@ class ConnectorSender:
     async def _begin(self, told: Told) -> _Run:
         run = _Run(told, {})
         if self._database is not None:
-            async with self._database.reading() as connection:
-                run.known = await store.load(connection, self._endpoint.name, scopes_of(told))
+            name, scopes = self._endpoint.name, scopes_of(told)
+            run.known = await self._database.read(lambda c: store.load(c, name, scopes))
         run.refs = {name: ref.value for (_, name), ref in run.known.items() if ref.value}
         return run
 
@@ -260,8 +260,8 @@ class ConnectorSender:
     async def _note(self, scope: str, values: Mapping[str, str | None], run: _Run) -> None:
         run.refs.update({name: value for name, value in values.items() if value})
         if self._database is not None:
-            async with self._database.transaction() as connection:
-                await store.save(connection, self._endpoint.name, scope, values, self._utc())
+            name, now = self._endpoint.name, self._utc()
+            await self._database.write(lambda c: store.save(c, name, scope, values, now))
 
     async def _doubt_lead(self, run: _Run) -> None:
         """A record is gone from the CRM: what was looked up for the lead is looked up again."""
@@ -272,8 +272,8 @@ class ConnectorSender:
 
     async def _forget(self, scope: str, names: list[str]) -> None:
         if self._database is not None:
-            async with self._database.transaction() as connection:
-                await store.forget(connection, self._endpoint.name, scope, names)
+            name = self._endpoint.name
+            await self._database.write(lambda c: store.forget(c, name, scope, names))
 
     # --- requests -------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import structlog
 
 import crm_bridge.config
 from crm_bridge.bridge import Bridge
-from crm_bridge.database import Database, open_engine
+from crm_bridge.database import open_engine
 from crm_bridge.desk import Desk
 from dialer.ami.link import Limits
 from dialer.ami.supervisor import Pbx, PbxConfig
@@ -375,9 +375,7 @@ class Server:
         )
         await self.bridge.start()
         self._telling.bridge = self.bridge
-        self._desk = Desk(
-            self.bridge, config, Database(self._bridge_engine, outside_work), self.clock
-        )
+        self._desk = Desk(self.bridge, config, self.bridge.database, self.clock)
 
     async def _start_web(self) -> None:
         if not self._launch.bind_web:

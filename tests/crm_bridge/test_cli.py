@@ -93,10 +93,10 @@ async def test_dead_letters_are_listed_without_what_they_say_and_put_back(tmp_pa
     async with engine.begin() as connection:
         await connection.run_sync(tables.metadata.create_all)
         await outbox.append(connection, [event])
-        (due,) = await fresh.read(connection, 0, 9)
-        await fresh.strike_off(connection, [due.seq])
-        await outbox.settle(
-            connection, "crm", 0.0, failed=[outbox.Failed(due, "HTTP 400", 400, None)]
+        (due,) = await connection.run_sync(fresh.read, 0, 9)
+        await connection.run_sync(fresh.strike_off, [due.seq])
+        await connection.run_sync(
+            outbox.settle, "crm", 0.0, failed=[outbox.Failed(due, "HTTP 400", 400, None)]
         )
     await engine.dispose()
     listed = await asyncio.to_thread(run, "dead-letters", "list", "-d", url)

@@ -204,7 +204,7 @@ def test_410_disables_the_endpoint_and_loses_nothing(tmp_path: Path) -> None:
             assert crm.tally.requests == 1
             with outside_work():
                 async with w.engine.begin() as connection:
-                    assert await upkeep.enable(connection, "crm")
+                    assert await connection.run_sync(upkeep.enable, "crm")
             assert await bridge.drain(130)  # the lane looks once a minute
             assert seqs(crm) == [2]
 

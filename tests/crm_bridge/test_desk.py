@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from crm_bridge.config import Config, Endpoint
-from crm_bridge.database import Database
 from crm_bridge.deadletters import Selection
 from crm_bridge.desk import Desk
 from crm_bridge.events import CallPart, LeadPart, disposition_set
@@ -33,7 +32,7 @@ async def told(w: World, n: int = 1) -> None:
 
 def desk(w: World) -> Desk:
     assert w.bridge is not None
-    return Desk(w.bridge, Config(tuple(w.endpoints)), Database(w.engine, outside_work), w.clock)
+    return Desk(w.bridge, Config(tuple(w.endpoints)), w.bridge.database, w.clock)
 
 
 def test_a_refused_delivery_is_shown_without_what_is_personal(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import types
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,10 +18,10 @@ import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_bridge import fresh, outbox, tables
 from crm_bridge.config import Endpoint
+from crm_bridge.database import T, Work
 from crm_bridge.events import Event, event_id
 from crm_bridge.inhand import Chain, InHand, Results
 from crm_bridge.outbox import Due, Failed
@@ -40,33 +39,20 @@ def _edge() -> Any:
 
 
 class Synchronous:
-    """The little of a `Database` and its connections that is used, over one in memory."""
+    """A `Database` in memory. Others may come in between before and after each transaction."""
 
     def __init__(self) -> None:
         self.engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
         self.connection = self.engine.connect()
         tables.metadata.create_all(self.connection)
 
-    @asynccontextmanager
-    async def transaction(self, *, forgivable: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def write(self, work: Work[T], *, forgivable: bool = False) -> T:
         await _edge()
-        yield self  # type: ignore[misc]
+        result = work(self.connection)
         await _edge()
+        return result
 
-    reading = transaction
-
-    @property
-    def dialect(self) -> sa.Dialect:
-        return self.connection.dialect
-
-    async def execute(self, *args: object) -> object:
-        return self.connection.execute(*args)  # type: ignore[call-overload]
-
-    async def scalar(self, *args: object) -> object:
-        return self.connection.scalar(*args)  # type: ignore[call-overload]
-
-    async def run_sync(self, work: Any, *args: object, **more: object) -> object:
-        return work(self.connection, *args, **more)
+    read = write
 
 
 def at_once(work: Coroutine[Any, Any, Any]) -> Any:
@@ -118,9 +104,10 @@ class Lane:
         written = results.seqs()
         ledger = self.process.ledger
         struck = ledger.ending(seq for seq in written if seq in self.hand.unwritten)
-        claim = outbox.Claim()
-        async with self.process.db.transaction() as connection:
-            await outbox.settle(
+        tails = self.hand.tails(written)
+
+        def transaction(connection: sa.Connection) -> outbox.Claim:
+            outbox.settle(
                 connection,
                 self.endpoint.name,
                 now,
@@ -130,18 +117,21 @@ class Lane:
                 kept=self.hand.held.keys() - self.hand.unwritten - written,
                 kept_until=now + LEASE_S,
             )
-            await fresh.strike_off(connection, struck)
-            if limit:
-                claim = await outbox.claim(
-                    connection,
-                    self.endpoint.name,
-                    owner=self.process.name,
-                    tails=self.hand.tails(written),
-                    now=now,
-                    lease_s=LEASE_S,
-                    hold_s=HOLD_S,
-                    limit=limit,
-                )
+            fresh.strike_off(connection, struck)
+            if not limit:
+                return outbox.Claim()
+            return outbox.claim(
+                connection,
+                self.endpoint.name,
+                owner=self.process.name,
+                tails=tails,
+                now=now,
+                lease_s=LEASE_S,
+                hold_s=HOLD_S,
+                limit=limit,
+            )
+
+        claim = await self.process.db.write(transaction)
         ledger.written(self.hand.queued(written), struck)
         self.hand.forget(written)
         self.hand.take_claimed(claim.due, now, HOLD_S)
@@ -203,7 +193,7 @@ class Processes(RuleBasedStateMachine):
             happened.append(
                 Event(event_id(n), "dnc.added", T0 + timedelta(seconds=n), key, {"n": n})
             )
-        at_once(outbox.append(self.db, happened))  # type: ignore[arg-type]
+        outbox.append_sync(self.db.connection, happened)
 
     @rule(who=st.sampled_from("ab"))
     def route(self, who: str) -> None:
@@ -256,8 +246,8 @@ class Processes(RuleBasedStateMachine):
         for work in self.live[who].doing.values():
             work.close()
         self.live[who] = Process(who, self.db, self.clock)
-        at_once(outbox.release(self.db, who, self.clock.now()))  # type: ignore[arg-type]
-        at_once(fresh.end_turn(self.db, who))  # type: ignore[arg-type]
+        outbox.release(self.db.connection, who, self.clock.now())
+        fresh.end_turn(self.db.connection, who)
 
     @rule(seconds=st.sampled_from([0.5, 2, TURN_S + 1]))
     def pass_time(self, seconds: float) -> None:
@@ -310,7 +300,7 @@ class Processes(RuleBasedStateMachine):
             lost = {seq for at, seq in self.dead if at == where}
             missing = set(range(1, len(self.appended) + 1)) - got - lost
             assert not missing, f"never arrived at {where}: {missing}"
-        at_once(fresh.strike_off(self.db, process.ledger.over))  # type: ignore[arg-type]
+        fresh.strike_off(self.db.connection, process.ledger.over)
         left = self.db.connection.scalar(sa.select(sa.func.count()).select_from(tables.fresh))
         assert left == 0
         assert not process.ledger.hands

@@ -39,16 +39,16 @@ class World:
     async def queue(self, limit: int = 100) -> int:
         """Everything fresh goes into the queue, as for an endpoint that takes nothing now."""
         async with self.engine.begin() as connection:
-            found = await fresh.read(connection, 0, limit)
-            await fresh.put_down(connection, "crm", found, NOW)
-            await fresh.strike_off(connection, [one.seq for one in found])
+            found = await connection.run_sync(fresh.read, 0, limit)
+            await connection.run_sync(fresh.put_down, "crm", found, NOW)
+            await connection.run_sync(fresh.strike_off, [one.seq for one in found])
         self.known |= {one.seq: one for one in found}
         return len(found)
 
     async def claim(self, now: float = NOW, limit: int = 100, owner: str = "me") -> list[int]:
         async with self.engine.begin() as connection:
-            claim = await outbox.claim(
-                connection,
+            claim = await connection.run_sync(
+                outbox.claim,
                 "crm",
                 owner=owner,
                 tails=self.tails if owner == "me" else {},
@@ -66,8 +66,8 @@ class World:
         failed: Sequence[tuple[int, str, int | None, float | None]] = (),
     ) -> None:
         async with self.engine.begin() as connection:
-            await outbox.settle(
-                connection,
+            await connection.run_sync(
+                outbox.settle,
                 "crm",
                 NOW,
                 delivered=[(self.known[seq], status) for seq, status in (delivered or {}).items()],
@@ -121,7 +121,7 @@ async def test_what_stands_behind_a_failed_head_is_not_looked_at_again_before_it
     await world.settle(failed=[(1, "HTTP 500", 500, NOW + 300)])
     await world.claim()
     async with world.engine.begin() as connection:
-        assert await outbox.next_due(connection, "crm") == NOW + 300
+        assert await connection.run_sync(outbox.next_due, "crm") == NOW + 300
 
 
 async def test_a_key_goes_on_after_a_dead_letter(world: World) -> None:
@@ -165,7 +165,7 @@ async def test_a_new_life_takes_its_leases_back_at_once(world: World) -> None:
     await world.queue()
     await world.claim()
     async with world.engine.begin() as connection:
-        assert await outbox.release(connection, "me", NOW) == 2
+        assert await connection.run_sync(outbox.release, "me", NOW) == 2
     assert await world.claim() == [1, 2]
 
 
@@ -184,7 +184,7 @@ async def test_backlog_counts_pending_dead_and_fresh(world: World) -> None:
     await world.claim()
     await world.settle(delivered={1: 200}, failed=[(2, "HTTP 410", 410, None)])
     async with world.engine.begin() as connection:
-        found = await upkeep.backlog(connection)
+        found = await connection.run_sync(upkeep.backlog)
     assert found["crm"] == upkeep.Backlog(1, NOW + 3, 1)
     assert found[""] == upkeep.Backlog(1, NOW + 4)
 
@@ -209,13 +209,13 @@ async def test_old_events_are_forgotten_unless_somebody_still_waits_for_them(wor
     await world.claim()
     await world.settle(delivered={1: 200}, failed=[(2, "HTTP 400", 400, None)])
     async with world.engine.begin() as connection:
-        assert await upkeep.prune(connection, NOW, limit=10) == 0
-        assert await upkeep.prune(connection, NOW + 99, limit=1) == 1
-        assert await upkeep.prune(connection, NOW + 99, limit=10) == 1
+        assert await connection.run_sync(upkeep.prune, NOW, limit=10) == 0
+        assert await connection.run_sync(upkeep.prune, NOW + 99, limit=1) == 1
+        assert await connection.run_sync(upkeep.prune, NOW + 99, limit=10) == 1
         left = await connection.execute(select(tables.events.c.seq).order_by(tables.events.c.seq))
         assert left.scalars().all() == [3, 4]
         # Where no bridge has endpoints nobody will ask for the fourth.
-        assert await upkeep.prune(connection, NOW + 99, limit=10, fresh_too=True) == 1
+        assert await connection.run_sync(upkeep.prune, NOW + 99, limit=10, fresh_too=True) == 1
 
 
 async def test_dead_letters_are_found_and_sent_again(world: World) -> None:
@@ -227,15 +227,18 @@ async def test_dead_letters_are_found_and_sent_again(world: World) -> None:
         failed=[(1, "HTTP 400", 400, None), (2, "timeout", None, None)],
     )
     async with world.engine.begin() as connection:
-        found = await letters(connection, Selection(endpoint="crm"))
+        found = await connection.run_sync(letters, Selection(endpoint="crm"))
         assert [(one.seq, one.last_error) for one in found] == [(2, "timeout"), (1, "HTTP 400")]
-        assert await replay(connection, Selection(endpoint="other"), NOW) == 0
-        assert await replay(connection, Selection(type="dnc.*"), NOW) == 0
-        assert await replay(connection, Selection(since=T0 + timedelta(hours=1)), NOW) == 0
-        assert await replay(connection, Selection(ids=(event_id(2),), type="call.*"), NOW) == 1
+        assert await connection.run_sync(replay, Selection(endpoint="other"), NOW) == 0
+        assert await connection.run_sync(replay, Selection(type="dnc.*"), NOW) == 0
+        assert await connection.run_sync(replay, Selection(since=T0 + timedelta(hours=1)), NOW) == 0
+        assert (
+            await connection.run_sync(replay, Selection(ids=(event_id(2),), type="call.*"), NOW)
+            == 1
+        )
     assert await world.claim() == [2]
     async with world.engine.begin() as connection:
-        assert await replay(connection, Selection(first_seq=1, delivered=True), NOW) == 2
+        assert await connection.run_sync(replay, Selection(first_seq=1, delivered=True), NOW) == 2
     assert await world.claim() == [1, 3]
 
 

@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -77,8 +78,7 @@ class Writer:
                         call, self.clock.utc(), outcome="busy", answered=False, live=False
                     )
                 )
-            async with self.database.transaction() as connection:
-                await outbox.append(connection, happened)
+            await self.database.write(partial(outbox.append_sync, happened=happened))
             await asyncio.sleep(0.05)
 
 
@@ -140,6 +140,7 @@ async def test_kill_9_loses_nothing_and_keeps_the_order(
             process.kill()
             await process.wait()
         await receiver.close()
+        await writer.database.close()
 
     tally = receiver.tally
     print(
@@ -180,8 +181,8 @@ async def everything_arrived(receiver: Receiver, count: int) -> None:
 async def settled(engine: AsyncEngine) -> None:
     """Until the database says so too."""
     while True:
-        async with Database(engine).reading() as connection:
-            waiting = await upkeep.backlog(connection)
+        async with engine.connect() as connection:
+            waiting = await connection.run_sync(upkeep.backlog)
         if not any(one.count for one in waiting.values()):
             assert all(one.dead == 0 for one in waiting.values())
             return

@@ -369,18 +369,18 @@ async def test_what_a_connector_does_not_take_is_delivered_without_a_request() -
 
 async def test_refs_are_kept_replaced_forgotten_and_pruned(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
-        await refs.save(connection, "crm", "call:1", {"ticket": None, "call": "5"}, 100.0)
-        await refs.save(connection, "crm", "call:1", {"ticket": "7"}, 200.0)
-        await refs.save(connection, "other", "call:1", {"ticket": "8"}, 200.0)
-        found = await refs.load(connection, "crm", ["call:1", "lead:1"])
+        await connection.run_sync(refs.save, "crm", "call:1", {"ticket": None, "call": "5"}, 100.0)
+        await connection.run_sync(refs.save, "crm", "call:1", {"ticket": "7"}, 200.0)
+        await connection.run_sync(refs.save, "other", "call:1", {"ticket": "8"}, 200.0)
+        found = await connection.run_sync(refs.load, "crm", ["call:1", "lead:1"])
         assert found == {
             ("call:1", "ticket"): refs.Ref("7", 200.0),
             ("call:1", "call"): refs.Ref("5", 100.0),
         }
-        assert await refs.prune(connection, 150.0) == 1
-        await refs.forget(connection, "crm", "call:1", ["ticket"])
-        assert await refs.load(connection, "crm", ["call:1"]) == {}
-        assert len(await refs.load(connection, "other", ["call:1"])) == 1
+        assert await connection.run_sync(refs.prune, 150.0) == 1
+        await connection.run_sync(refs.forget, "crm", "call:1", ["ticket"])
+        assert await connection.run_sync(refs.load, "crm", ["call:1"]) == {}
+        assert len(await connection.run_sync(refs.load, "other", ["call:1"])) == 1
 
 
 # --- the command --------------------------------------------------------------------------------

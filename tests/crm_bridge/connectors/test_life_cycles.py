@@ -349,7 +349,7 @@ def test_a_corrected_mapping_is_replayed(tmp_path: Path) -> None:
             with outside_work():
                 async with crm.engine.begin() as connection:
                     now = crm.clock.utc().timestamp()
-                    await deadletters.replay(connection, deadletters.Selection(), now)
+                    await connection.run_sync(deadletters.replay, deadletters.Selection(), now)
             assert crm.bridge is not None
             crm.bridge.retry_now()
             assert await crm.bridge.drain(60)
