@@ -35,8 +35,8 @@ different leads in any order. What is not answered with 2xx is tried again for t
 kept as a dead letter, which can be replayed. **Real-time** events are sent at once or not at all,
 and carry no `sequence`.
 
-Nothing tells yet, and so there is no type for it: a callback that comes due or was missed, a number
-taken off the do-not-call list, a recording that is ready, a call on hold.
+Some things do not happen in the dialer, and so there is no type for them: nobody takes a number off
+the do-not-call list, the dialer keeps no recordings, and it does not say when a call is on hold.
 """
 
 

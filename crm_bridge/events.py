@@ -27,6 +27,7 @@ class Kind(StrEnum):
 
 class Type(StrEnum):
     CALL_STARTED = "call.started"
+    CALL_RINGING = "call.ringing"
     CALL_ANSWERED = "call.answered"
     CALL_CONNECTED = "call.connected"
     CALL_TRANSFERRED = "call.transferred"
@@ -37,11 +38,14 @@ class Type(StrEnum):
     AGENT_STATE_CHANGED = "agent.state_changed"
     DISPOSITION_SET = "disposition.set"
     CALLBACK_SCHEDULED = "callback.scheduled"
+    CALLBACK_DUE = "callback.due"
+    CALLBACK_MISSED = "callback.missed"
     DNC_ADDED = "dnc.added"
     CAMPAIGN_STARTED = "campaign.started"
     CAMPAIGN_STOPPED = "campaign.stopped"
     LIST_IMPORT_FINISHED = "list.import_finished"
     LEAD_EXHAUSTED = "lead.exhausted"
+    LEAD_SUPPRESSED = "lead.suppressed"
     STRATEGY_STEP = "strategy.step"
     PROMISE_CREATED = "promise.created"
     PROMISE_KEPT = "promise.kept"
@@ -54,7 +58,7 @@ class Type(StrEnum):
         return Kind.REALTIME if self in _REALTIME else Kind.DURABLE
 
 
-_REALTIME = frozenset({Type.SCREEN_POP, Type.AGENT_STATE_CHANGED})
+_REALTIME = frozenset({Type.CALL_RINGING, Type.SCREEN_POP, Type.AGENT_STATE_CHANGED})
 
 
 _TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+){1,7}")
@@ -149,6 +153,11 @@ def utc_text(moment: datetime) -> str:
 def call_started(call: CallPart, at: datetime) -> Event:
     """The attempt was recorded and is being dialled."""
     return _call(Type.CALL_STARTED, call, at)
+
+
+def call_ringing(call: CallPart, at: datetime) -> Event:
+    """The far end rings; told of calls that are made for one agent, who waits for it."""
+    return _call(Type.CALL_RINGING, call, at)
 
 
 def call_answered(call: CallPart, at: datetime) -> Event:
@@ -288,6 +297,34 @@ def callback_scheduled(
     )
 
 
+def callback_now(
+    type_: Type,
+    campaign: str,
+    lead_id: int,
+    external_id: str,
+    at: datetime,
+    *,
+    call_id: str,
+    callback_at: datetime,
+    only_agent: str,
+) -> Event:
+    """`type_` is CALLBACK_DUE or CALLBACK_MISSED; `call_id` is the call in which it was agreed."""
+    return Event(
+        event_id(type_, call_id, callback_at.timestamp()),
+        type_,
+        at,
+        f"lead:{lead_id}",
+        {
+            "campaign": campaign,
+            "lead_id": lead_id,
+            "external_id": external_id,
+            "call_id": call_id,
+            "callback_at": utc_text(callback_at),
+            "only_agent": only_agent or None,
+        },
+    )
+
+
 def promise_created(call: CallPart, at: datetime, *, amount: str, due_on: str) -> Event:
     """`amount` is a decimal in the account's currency, `due_on` an ISO 8601 day."""
     return _call(
@@ -378,6 +415,19 @@ def lead_exhausted(campaign: str, lead: LeadPart, at: datetime, *, attempts: int
         at,
         f"lead:{lead.id}",
         {"campaign": campaign, "lead": lead.data(), "attempts": attempts},
+    )
+
+
+def lead_suppressed(
+    campaign: str, lead_id: int, external_id: str, at: datetime, *, why: str
+) -> Event:
+    """`why`: cease, paid, dispute or payment."""
+    return Event(
+        event_id(Type.LEAD_SUPPRESSED, campaign, lead_id, at.timestamp(), why),
+        Type.LEAD_SUPPRESSED,
+        at,
+        f"lead:{lead_id}",
+        {"campaign": campaign, "lead_id": lead_id, "external_id": external_id, "why": why},
     )
 
 

@@ -73,6 +73,8 @@ class PopPort(Protocol):
 
     def pop(self, command: cmd.PopScreen) -> None: ...
 
+    def rang(self, command: cmd.RecordProgress, agent: str) -> None: ...
+
     def agent_shown(self, command: cmd.ShowAgent) -> None: ...
 
     def campaign_shown(self, command: cmd.ShowCampaign) -> None: ...
@@ -115,7 +117,7 @@ class Engine:
             cmd.RecordPreview: self._record,
             cmd.ReturnLeads: self._record,
             cmd.RecordAttempt: self._record,
-            cmd.RecordProgress: self._record,
+            cmd.RecordProgress: self._progress,
             cmd.RecordOutcome: self._outcome,
             cmd.RecordDisposition: self._record,
             cmd.RecordSession: self._record,
@@ -233,6 +235,17 @@ class Engine:
         except StoreFull:
             return False
         return True
+
+    def _progress(self, command: cmd.RecordProgress) -> None:
+        self._record(command)
+        call = self.floor.calls.get(command.attempt)
+        if (
+            self._pop is not None
+            and command.progress is cmd.Progress.RINGING
+            and call is not None
+            and call.booking is not None
+        ):
+            self._pop.rang(command, call.booking.agent)
 
     def _pop_screen(self, command: cmd.PopScreen) -> None:
         self.popped[command.agent] = command

@@ -1,5 +1,5 @@
-"""What the floor tells the CRM past its records: screen pops and agents' states by the bridge's
-fast path; campaigns' beginning and end, and supervisors who listen in, by the outbox."""
+"""What the floor tells the CRM past its records: screen pops, ringing and agents' states by the
+bridge's fast path; campaigns' beginning and end, who listens in, and transfers, by the outbox."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ class Telling:
         if self.bridge is not None:
             part = call_part(command.attempt, command.campaign, command.lead, command.agent)
             self.bridge.pop(crm.screen_pop(part, self._clock.utc()))
+
+    def rang(self, command: cmd.RecordProgress, agent: str) -> None:
+        if self.bridge is not None:
+            part = call_part(command.attempt, command.campaign, command.lead, agent)
+            self.bridge.pop(crm.call_ringing(part, self._clock.utc()))
 
     def agent_shown(self, command: cmd.ShowAgent) -> None:
         now = (command.state, command.status.value, command.reason)

@@ -14,12 +14,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from crm_bridge import events as crm
 from dialer.store.attempts import Told
 from dialer.store.context import Context, from_ms, to_ms
 from dialer.store.lanes import lane_id, lane_of
 from dialer.store.schema import CallbackState, callbacks, campaigns, leads
 
-_SWEEP_MAX = 500  # callbacks whose agent did not come, in one look
+_SWEEP_MAX = 500  # callbacks in one look
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,7 @@ def _close(
 def open_to_anyone(connection: Connection, context: Context, now: datetime) -> int:
     """Callbacks whose agent did not come in time are anyone's from now on; how many they are."""
     late = connection.execute(
-        sa.select(callbacks.c.id, callbacks.c.lead_id, leads.c.lane_id)
-        .join(leads, leads.c.id == callbacks.c.lead_id)
+        _OF_CRM.add_columns(callbacks.c.id, leads.c.lane_id)
         .where(
             sa.text("callbacks.state = 'open' AND callbacks.anyone_ms IS NOT NULL"),
             callbacks.c.anyone_ms <= to_ms(now),
@@ -117,7 +118,60 @@ def open_to_anyone(connection: Connection, context: Context, now: datetime) -> i
         connection.execute(
             sa.update(callbacks).where(callbacks.c.id == row.id).values(anyone_ms=None, agent="")
         )
+    context.tell_crm(connection, [_told(crm.Type.CALLBACK_MISSED, row, now) for row in late])
     return len(late)
+
+
+def tell_due(
+    connection: Connection, context: Context, since: datetime | None, now: datetime
+) -> datetime:
+    """Tell the CRM of the callbacks that have come due since the last look; until when they were
+    looked at.
+
+    A new life (`since` None) looks a day back: what was told before has the same id and is not
+    told again.
+    """
+    first = to_ms(now) - _DAY_MS if since is None else to_ms(since)
+    due = connection.execute(
+        _OF_CRM.where(
+            sa.text("callbacks.state = 'open'"),
+            callbacks.c.due_ms > first,
+            callbacks.c.due_ms <= to_ms(now),
+        )
+        .order_by(callbacks.c.due_ms)
+        .limit(_SWEEP_MAX)
+    ).all()
+    context.tell_crm(connection, [_told(crm.Type.CALLBACK_DUE, row, now) for row in due])
+    if len(due) < _SWEEP_MAX:
+        return now
+    return from_ms(max(first + 1, due[-1].due_ms - 1))  # there may be more of that very moment
+
+
+_OF_CRM = (
+    sa.select(
+        campaigns.c.name.label("campaign"),
+        callbacks.c.lead_id,
+        leads.c.external_id,
+        callbacks.c.attempt_id,
+        callbacks.c.due_ms,
+        callbacks.c.agent,
+    )
+    .join(leads, leads.c.id == callbacks.c.lead_id)
+    .join(campaigns, campaigns.c.id == callbacks.c.campaign_id)
+)
+
+
+def _told(type_: crm.Type, row: Any, now: datetime) -> crm.Event:
+    return crm.callback_now(
+        type_,
+        row.campaign,
+        row.lead_id,
+        row.external_id or "",
+        now,
+        call_id=row.attempt_id,
+        callback_at=from_ms(row.due_ms),
+        only_agent=row.agent,
+    )
 
 
 @dataclass(frozen=True, slots=True)

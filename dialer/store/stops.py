@@ -152,12 +152,21 @@ def put_stop(
         return Concerned(stale=True)
     holds = standing(connection, stop.source, stop.external_id)
     concerned: set[int] = set()
+    names = {known.id: name for name, known in context.campaigns.items()}
+    told: list[crm.Event] = []
     theirs = leads_of(connection, stop.source, stop.external_id)
     for lead in theirs:
         values = _moved(lead, holds, stop, now)
         if values is not None:
             connection.execute(sa.update(leads).where(leads.c.id == lead.id).values(**values))
             concerned.add(lead.id)
+        if values is not None and holds is not None and lead.why != values["why"]:
+            told.append(
+                crm.lead_suppressed(
+                    names.get(lead.campaign_id, ""), lead.id, stop.external_id, now, why=holds.value
+                )
+            )
+    context.tell_crm(connection, told)
     if stop.payment is not None or (stop.kind in _PAYING and not stop.lifted):
         took_payment(connection, context, stop, [lead.id for lead in theirs], now)
     forget(connection, concerned, now)

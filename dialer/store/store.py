@@ -80,6 +80,7 @@ class Store:
         self._tasks: Tasks | None = None
         self._ownership: Ownership | None = None
         self._counts: dict[str, tuple[float, ListCounts]] = {}  # campaign -> (good until, counts)
+        self._callbacks_told: datetime | None = None  # those due until then
 
     @classmethod
     async def open(
@@ -298,7 +299,11 @@ class Store:
         return await self.database.read(partial(claims.claimed, boot=self.boot))
 
     async def late_callbacks(self, now: datetime) -> int:
-        """Callbacks whose agent did not come in time are anyone's now; how many there were."""
+        """The CRM hears of callbacks that came due; those whose agent did not come in time are
+        anyone's now, and how many they are."""
+        self._callbacks_told = await self.database.write(
+            partial(callbacks.tell_due, context=self.context, since=self._callbacks_told, now=now)
+        )
         return await self.database.write(
             partial(callbacks.open_to_anyone, context=self.context, now=now)
         )

@@ -21,6 +21,7 @@ LEAD = LeadPart(7, "+12025550100", "acc-7", "Example", {"balance": "12.50"})
 CALL = CallPart("od-1-c7", "spring", LEAD, 2, "anna")
 EXAMPLES = {
     Type.CALL_STARTED: events.call_started(CALL, AT),
+    Type.CALL_RINGING: events.call_ringing(CALL, AT),
     Type.CALL_ANSWERED: events.call_answered(CALL, AT),
     Type.CALL_TRANSFERRED: events.call_transferred(CALL, AT, to_agent="ben"),
     Type.CALL_MONITORED: events.call_monitored(CALL, AT, supervisor="sue", mode="whisper"),
@@ -48,6 +49,13 @@ EXAMPLES = {
     Type.CALLBACK_SCHEDULED: events.callback_scheduled(
         CALL, AT, callback_at="2026-03-06T10:00:00+01:00", only_agent="anna"
     ),
+    **{
+        kind: events.callback_now(
+            kind, "spring", 7, "A7", AT, call_id="c1", callback_at=AT, only_agent="anna"
+        )
+        for kind in (Type.CALLBACK_DUE, Type.CALLBACK_MISSED)
+    },
+    Type.LEAD_SUPPRESSED: events.lead_suppressed("spring", 7, "A7", AT, why="dispute"),
     Type.DNC_ADDED: events.dnc_added("+12025550100", AT, source="agent", campaign="spring"),
     Type.CAMPAIGN_STARTED: events.campaign_started("spring", AT),
     Type.CAMPAIGN_STOPPED: events.campaign_stopped("spring", AT, why="list exhausted"),

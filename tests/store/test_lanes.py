@@ -186,6 +186,14 @@ async def test_a_callback_whose_agent_does_not_come_is_anyones(world: World) -> 
     late = due + timedelta(minutes=1)
     assert await world.store.late_callbacks(due - timedelta(seconds=1)) == 0
     assert await world.store.late_callbacks(late) == 1
+    assert await world.store.late_callbacks(late + timedelta(minutes=1)) == 0
+    told = "SELECT type FROM crm_event WHERE type LIKE 'callback.%' ORDER BY seq"
+    assert [row[0] for row in await world.rows(told)] == [
+        "callback.scheduled", "callback.due", "callback.missed",
+    ]  # fmt: skip
+    world.store._callbacks_told = None  # a new life looks again, and tells nothing twice
+    await world.store.late_callbacks(late)
+    assert len(await world.rows(told)) == 3
     await world.store.database.write(
         lambda c: c.exec_driver_sql(
             "UPDATE leads SET state = 'waiting', claimed_by = NULL WHERE id = 2"
