@@ -14,6 +14,8 @@ AGENT_CONTEXT = "overdial-agent"
 MONITOR_CONTEXT = "overdial-monitor"
 TRANSFER_CONTEXT = "overdial-transfer"
 ABANDON_LABEL = "abandon"
+HOLD_LABEL = "hold"
+PARK_LABEL = "park"
 NORMAL_CLEARING = 16  # Q.850
 KEYS = frozenset("0123456789*#ABCD")
 DIGIT_MS = 80  # Asterisk holds up the link for as long, so it is short; 40 is the standard's least
@@ -77,6 +79,15 @@ def supervisor_call(command: RingSupervisor) -> Action:
         variables=legs,
         priority=command.mode.value,
     )
+
+
+def hold_customer(channel: str) -> Action:
+    return redirect(channel, CUSTOMER_CONTEXT, HOLD_LABEL)
+
+
+def park_agent(leg: str) -> Action:
+    check_id(leg, "the leg")
+    return redirect(leg, AGENT_CONTEXT, PARK_LABEL)
 
 
 def change_monitor(command: ChangeMonitor) -> Action:

@@ -32,8 +32,10 @@ from dialer.core.commands import (
     ChangeMonitor,
     CheckLeg,
     HangUp,
+    HoldCustomer,
     MuteRecording,
     Originate,
+    ParkAgent,
     PlayHarbour,
     RingAgent,
     RingSupervisor,
@@ -59,6 +61,8 @@ PbxCommand = (
     | ChangeMonitor
     | Bridge
     | SendOut
+    | HoldCustomer
+    | ParkAgent
     | PlayHarbour
     | HangUp
     | CheckLeg
@@ -200,6 +204,10 @@ class Pbx:
                 self._quietly(partial(actions.change_monitor, command))
             case Bridge():
                 self._bridge(command)
+            case HoldCustomer():
+                self._quietly(partial(actions.hold_customer, command.channel))
+            case ParkAgent():
+                self._quietly(partial(actions.park_agent, command.leg))
             case SendOut():
                 self._quietly(partial(actions.send_out, command))
             case PlayHarbour():

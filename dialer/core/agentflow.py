@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dialer.core import callflow, preview
+from dialer.core import callflow, consult, preview
 from dialer.core import events as ev
 from dialer.core.agent import (
     AGENT_RING_LIMIT_S,
@@ -267,6 +267,7 @@ def give(agent: Agent, call: Call) -> None:
 
 def bridged(floor: Floor, agent: Agent, now: float) -> None:
     signal(floor, agent, AgentSignal.BRIDGED, now)
+    consult.bridged(floor, agent, now)
 
 
 def bridge_failed(floor: Floor, agent: Agent) -> None:
@@ -292,6 +293,9 @@ def call_over(floor: Floor, call: Call, now: float) -> None:
 def parked(floor: Floor, agent: Agent, channel: str, now: float) -> None:
     """The leg stands alone in its own holding bridge."""
     agent.channel = channel or agent.channel
+    asked = consult.of(floor, agent)
+    if asked is not None and consult.parked(floor, asked, agent, now):
+        return
     if agent.state in (AgentState.RESERVED, AgentState.PHONE_LOST):
         # Bounced by a Bridge that failed half-way, a phone given up too early, or an old fact told
         # again: look, then decide.
@@ -302,7 +306,10 @@ def parked(floor: Floor, agent: Agent, channel: str, now: float) -> None:
 
 def _free(floor: Floor, agent: Agent, now: float) -> None:
     """The leg is parked: to wrap-up after a conversation not yet disposed, else settle."""
-    if agent.attempt and not agent.disposed and _talked(floor, agent):
+    mine = floor.calls.get(agent.attempt)
+    if mine is not None and mine.state is CallState.WAITING and mine.connected is not None:
+        settle(floor, agent, now)  # the customer waits with music: who is ready gets him
+    elif agent.attempt and not agent.disposed and _talked(floor, agent):
         agent.wrap_began = now
         if signal(floor, agent, AgentSignal.TO_WRAP_UP, now):
             rules = floor.campaigns[agent.campaign].rules
@@ -342,7 +349,8 @@ def hang_up(floor: Floor, event: ev.HangUpPressed, now: float) -> None:
     if agent is None:
         return
     call = floor.calls.get(agent.attempt)
-    if call is not None and call.agent == agent.name and call.state is CallState.TALKING:
+    up = (CallState.TALKING, CallState.HELD)
+    if call is not None and call.agent == agent.name and call.state in up:
         call.hung_up_by = "agent"
         floor.emit(HangUp(call.pbx, call.attempt))
 
@@ -405,9 +413,12 @@ def leg_gone(floor: Floor, agent: Agent, now: float) -> None:
     if agent.state is AgentState.WRAP_UP:
         floor.emit(Observe(agent.campaign, WrapUpEnded(max(0.0, now - agent.wrap_began), True)))
     preview.give_back(floor, agent)
+    asked = consult.of(floor, agent)
     if not signal(floor, agent, AgentSignal.LEG_GONE, now):
         return
     agent.channel = ""
+    if asked is not None:
+        consult.leg_gone(floor, asked, agent.name, now)
     if agent.state is AgentState.LOGGED_OUT or agent.status is Status.LOGGED_OUT:
         _leave(floor, agent)
 
@@ -432,13 +443,17 @@ def found(floor: Floor, agent: Agent, where: ev.ChannelFound | None, now: float)
     if where is None:
         leg_gone(floor, agent, now)
         return
+    lost = agent.state is AgentState.UNKNOWN
     if agent.state is AgentState.PHONE_LOST or where.place is ev.ChannelPlace.RINGING:
         signal(floor, agent, AgentSignal.FOUND_RINGING, now)
     if _may_be_old(floor, agent, where, now):
         floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.RESERVED])
     elif where.place is ev.ChannelPlace.PARKED:
         agent.channel = where.channel
-        if agent.state in (
+        asked = consult.of(floor, agent)
+        if asked is not None and consult.parked(floor, asked, agent, now):
+            floor.set_deadline(agent, now + CALL_OVER_CHECK_S)
+        elif agent.state in (
             AgentState.SIGNING_ON,
             AgentState.RESERVED,
             AgentState.TALK,
@@ -454,6 +469,8 @@ def found(floor: Floor, agent: Agent, where: ev.ChannelFound | None, now: float)
         call = floor.calls.get(where.peer)
         if call is not None and agent.state is AgentState.TALK:
             callflow.found_with(floor, call, agent, now)
+        elif call is None and lost:
+            consult.strangers(floor, agent, where)
     if agent.deadline is None and agent.state in CHECK_AGENT_AFTER_S:
         floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.UNKNOWN])
 

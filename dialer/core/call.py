@@ -9,7 +9,7 @@ from dialer.core.commands import RecordOutcome, Timings
 from dialer.core.events import DispositionChosen, Lead
 from dialer.core.modes import Booking
 from dialer.core.outcomes import Outcome, unanswered_outcome
-from dialer.core.states import CallState
+from dialer.core.states import CallState, ConsultState
 from dialer.snapshot import LineEnd
 
 # After our own ring limit the PBX is given so long to say how the call ended before we ask.
@@ -22,6 +22,9 @@ CHECK_AFTER_S = {
     CallState.TALKING: 600.0,
     CallState.MOVING: 1.0,
     CallState.HANDED_ON: 2.0,
+    CallState.HOLDING: 2.0,
+    CallState.HELD: 60.0,
+    CallState.RESUMING: 1.0,
     CallState.PARTING: 2.0,
     CallState.TURNING_AWAY: 1.0,
     CallState.HARBOUR: 60.0,
@@ -34,6 +37,16 @@ RETURNED_WAIT_S = 60.0  # who comes back from outside waits so long for an agent
 OLD_ANSWER_S = 5.0
 # A leg that a listing does not show may still be on its way into the PBX for this long.
 UNSEEN_GRACE_S = 5.0
+
+
+@dataclass(slots=True)
+class Consult:
+    """`by` asks `other` while the customer hears music."""
+
+    by: str
+    other: str
+    state: ConsultState = ConsultState.HOLDING
+    parked: bool = False  # `by`'s leg, after the customer left it
 
 
 class Counted(StrEnum):
@@ -65,6 +78,7 @@ class Call:
     handed_to: str = ""  # the name of the number outside he was sent to
     outside_answered: bool = False
     lines: int = 1  # of the trunk
+    consult: Consult | None = None
     booking: Booking | None = None  # made for one agent, and answered by nobody else
     originated: float | None = None
     rang: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dialer.core import agentflow, monitor, transfer
+from dialer.core import agentflow, consult, monitor, transfer
 from dialer.core import events as ev
 from dialer.core.call import (
     CHECK_AFTER_S,
@@ -226,11 +226,15 @@ def parked(floor: Floor, call: Call, event: ev.LegParked, now: float) -> None:
     call.channel = event.channel or call.channel
     _note_answer(floor, call, now)
     _note_live(floor, call, now)
-    if signal(floor, call, CallSignal.PARKED, now):
-        _wait(floor, call, now)
+    what = CallSignal.FOUND_HELD if call.consult is not None else CallSignal.PARKED
+    if signal(floor, call, what, now):
+        if call.state is CallState.HELD:
+            consult.held(floor, call, now)
+        else:
+            wait(floor, call, now)
 
 
-def _wait(floor: Floor, call: Call, now: float) -> None:
+def wait(floor: Floor, call: Call, now: float) -> None:
     """Serve a waiting customer at once, or set the clock of his patience."""
     campaign = floor.campaigns[call.campaign]
     campaign.waiting[call.attempt] = None
@@ -262,6 +266,7 @@ def bridged(floor: Floor, call: Call, event: ev.LegBridged, now: float) -> None:
     at = now if event.at is None else min(event.at, now)
     if signal(floor, call, CallSignal.BRIDGED, now) and call.state is CallState.TALKING:
         _connected(floor, call, at)
+        consult.settled(floor, call)
     elif call.state is CallState.HANDED_ON and not call.outside_answered:
         call.outside_answered = True
         transfer.outside_answered(floor, call)
@@ -315,9 +320,11 @@ def bridge_failed(floor: Floor, call: Call, now: float) -> None:
     """Nothing was bridged: the customer waits on, and the agent is asked after first."""
     if call.state is CallState.MOVING:
         transfer.failed(floor, call, now)
+    elif call.state is CallState.RESUMING:
+        consult.not_resumed(floor, call, now)
     elif signal(floor, call, CallSignal.BRIDGE_FAILED, now):
         call.agent = ""
-        _wait(floor, call, now)
+        wait(floor, call, now)
 
 
 def unbridged(floor: Floor, call: Call, event: ev.LegUnbridged, now: float) -> None:
@@ -381,6 +388,7 @@ def _end(
         agentflow.write_word(floor, call.word, call.campaign, call.lead)
     _forget(floor, call)
     agentflow.call_over(floor, call, ended)
+    consult.customer_gone(floor, call, ended)
 
 
 def _line_over(floor: Floor, call: Call, end: LineEnd, at: float) -> None:
@@ -460,7 +468,11 @@ def found(
 
 
 def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> None:
-    what = CallSignal.FOUND_OUTSIDE if transfer.outside(floor, call, where) else _FOUND[where.place]
+    what = _FOUND[where.place]
+    if transfer.outside(floor, call, where):
+        what = CallSignal.FOUND_OUTSIDE
+    elif call.consult is not None and what is CallSignal.FOUND_PARKED:
+        what = CallSignal.FOUND_HELD
     if what is CallSignal.FOUND_RINGING:
         call.rang = now if call.rang is None else call.rang
     else:
@@ -473,13 +485,16 @@ def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> No
     if not signal(floor, call, what, now):
         return
     if call.state is CallState.WAITING:
-        _wait(floor, call, now)
+        wait(floor, call, now)
+    elif call.state is CallState.HELD:
+        consult.held(floor, call, now)
     elif call.state is CallState.TALKING:
         partner = floor.agent_of_leg.get(where.peer)
         if partner is not None:
             found_with(floor, call, partner, now)
         call.parted = None
         _connected(floor, call, now)
+        consult.settled(floor, call)
     elif call.state is CallState.PARTING:
         _parted(floor, call, now)
 

@@ -85,6 +85,23 @@ class SendOut:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldCustomer:
+    """Send a customer from his conversation to the music; his agent's leg parks by itself."""
+
+    pbx: str
+    attempt: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParkAgent:
+    """Take an agent's leg out of a conversation with another agent: both park."""
+
+    pbx: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlayHarbour:
     """Send a customer whom nobody can take to the safe-harbour message."""
 
@@ -355,6 +372,8 @@ Command = (
     | ChangeMonitor
     | Bridge
     | SendOut
+    | HoldCustomer
+    | ParkAgent
     | PlayHarbour
     | HangUp
     | CheckLeg

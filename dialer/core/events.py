@@ -252,6 +252,22 @@ class TransferAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsultAsked:
+    """The agent wants to speak to `other` first; the customer hears music meanwhile."""
+
+    agent: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultEnded:
+    """The customer goes to the other agent (`complete`), or comes back to the one who asked."""
+
+    agent: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DispositionChosen:
     """The agent says how the call went. During the call it is kept until the call's end."""
 
@@ -497,6 +513,8 @@ Event = (
     | StatusChosen
     | HangUpPressed
     | TransferAsked
+    | ConsultAsked
+    | ConsultEnded
     | DispositionChosen
     | PreviewAccepted
     | PreviewSkipped

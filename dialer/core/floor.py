@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from dialer.core import agentflow, callflow, monitor, preview, transfer
+from dialer.core import agentflow, callflow, consult, monitor, preview, transfer
 from dialer.core import events as ev
 from dialer.core.agent import Agent
 from dialer.core.call import Call
@@ -100,6 +100,8 @@ class Floor:
             ev.StatusChosen: lambda e, now: agentflow.choose(self, e, now),
             ev.HangUpPressed: lambda e, now: agentflow.hang_up(self, e, now),
             ev.TransferAsked: lambda e, now: transfer.ask(self, e, now),
+            ev.ConsultAsked: lambda e, now: consult.ask(self, e, now),
+            ev.ConsultEnded: lambda e, now: consult.end(self, e, now),
             ev.DispositionChosen: lambda e, now: agentflow.dispose(self, e, now),
             ev.PreviewAccepted: lambda e, now: preview.accept(self, e, now),
             ev.PreviewSkipped: lambda e, now: preview.skip(self, e, now),
@@ -331,6 +333,7 @@ class Floor:
         if (call := self.calls.get(event.customer_leg)) is not None:
             callflow.bridge_failed(self, call, now)
         if (agent := self.agent_of_leg.get(event.agent_leg)) is not None:
+            consult.agents_not_bridged(self, agent, now)
             agentflow.bridge_failed(self, agent)
 
     # --- campaigns ----------------------------------------------------------------------------

@@ -29,6 +29,9 @@ class CallState(StrEnum):
     TALKING = "talking"
     MOVING = "moving"  # a Bridge is sent that takes him from his agent to another
     HANDED_ON = "handed on"  # sent to a number outside; comes back when nobody answers there
+    HOLDING = "holding"  # sent to the music while his agent asks another
+    HELD = "held"  # hears it
+    RESUMING = "resuming"  # a Bridge is sent that takes him from the music to an agent
     PARTING = "parting"  # the bridge is dissolved, the hangup will follow
     TURNING_AWAY = "turning away"  # patience is over, sent to the safe-harbour message
     HARBOUR = "harbour"  # hears the message
@@ -47,6 +50,9 @@ class CallSignal(StrEnum):
     TAKEN = "taken"  # an agent is reserved
     PASSED = "passed to another agent"
     SENT_OUT = "sent to a number outside"
+    PUT_ON_HOLD = "put on hold"
+    TAKEN_BACK = "taken from hold"
+    LEFT_ALONE = "left alone on hold"
     PATIENCE_OVER = "patience over"
     LINGER_OVER = "linger over"
     # the PBX's
@@ -69,6 +75,7 @@ class CallSignal(StrEnum):
     FOUND_TALKING = "found talking"
     FOUND_HARBOUR = "found in harbour"
     FOUND_OUTSIDE = "found outside"  # with, or on the way to, somebody who is none of ours
+    FOUND_HELD = "found on hold"
     MISSING = "missing"
 
 
@@ -150,12 +157,39 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
         _G.FOUND_PARKED: _S.PARTING,
         _G.PASSED: _S.MOVING,
         _G.SENT_OUT: _S.HANDED_ON,
+        _G.PUT_ON_HOLD: _S.HOLDING,
     },
     # He leaves the one bridge and enters the other: only the second, a failure or his end is news.
     _S.MOVING: {
         **_ALWAYS,
         _G.BRIDGED: _S.TALKING,
         _G.BRIDGE_FAILED: _S.TALKING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_TALKING: _S.TALKING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    _S.HOLDING: {
+        **_ALWAYS,
+        _G.PARKED: _S.HELD,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.FOUND_PARKED: _S.HELD,
+        _G.FOUND_HELD: _S.HELD,
+        _G.FOUND_TALKING: _S.TALKING,  # the Redirect did nothing
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    _S.HELD: {
+        **_ALWAYS,
+        _G.TAKEN_BACK: _S.RESUMING,
+        _G.LEFT_ALONE: _S.WAITING,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.BRIDGED: _S.UNKNOWN,  # by nobody we know: look
+        _G.FOUND_TALKING: _S.TALKING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    _S.RESUMING: {
+        **_ALWAYS,
+        _G.BRIDGED: _S.TALKING,
+        _G.BRIDGE_FAILED: _S.HELD,
         _G.HARBOUR: _S.HARBOUR,
         _G.FOUND_TALKING: _S.TALKING,
         _G.FOUND_HARBOUR: _S.HARBOUR,
@@ -209,6 +243,7 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
         _G.FOUND_TALKING: _S.TALKING,
         _G.FOUND_HARBOUR: _S.HARBOUR,
         _G.FOUND_OUTSIDE: _S.HANDED_ON,
+        _G.FOUND_HELD: _S.HELD,
     },
     _S.ENDED: {},
 }
@@ -221,6 +256,9 @@ OWN_CALL_SIGNALS = frozenset(
         _G.TAKEN,
         _G.PASSED,
         _G.SENT_OUT,
+        _G.PUT_ON_HOLD,
+        _G.TAKEN_BACK,
+        _G.LEFT_ALONE,
         _G.PATIENCE_OVER,
         _G.LINGER_OVER,
         _G.WITHDRAWN,
@@ -355,6 +393,45 @@ def next_agent_state(state: AgentState, signal: AgentSignal) -> AgentState:
     if signal in _LATE_AGENT or (signal is _B.GO_READY and state is _A.READY):
         return state
     raise IllegalTransition(f"an agent who is {state} cannot {signal}")
+
+
+class ConsultState(StrEnum):
+    """Of an agent who asks another while the customer hears music."""
+
+    HOLDING = "holding"  # the customer goes to the music, the agent's leg parks
+    CALLING = "calling"  # the Bridge of the two agents is sent
+    TALKING = "talking"
+    RETURNING = "returning"  # the customer is being brought back to the first
+    COMPLETING = "completing"  # ... or to the second
+
+
+class ConsultSignal(StrEnum):
+    # ours
+    CALLED = "called"
+    GIVEN_UP = "given up"
+    COMPLETED = "completed"
+    # the PBX's
+    BRIDGED = "bridged"
+    FAILED = "failed"
+    LOST = "lost"  # the link: the customer is found on hold still
+
+
+_K = ConsultState
+_L = ConsultSignal
+
+CONSULT: dict[ConsultState, dict[ConsultSignal, ConsultState]] = {
+    _K.HOLDING: {_L.CALLED: _K.CALLING, _L.GIVEN_UP: _K.RETURNING},
+    _K.CALLING: {_L.BRIDGED: _K.TALKING, _L.GIVEN_UP: _K.RETURNING},
+    _K.TALKING: {_L.GIVEN_UP: _K.RETURNING, _L.COMPLETED: _K.COMPLETING},
+    # Ends with the customer's bridge; refused, he is for whoever is free.
+    _K.RETURNING: {_L.LOST: _K.TALKING},
+    _K.COMPLETING: {_L.FAILED: _K.TALKING, _L.LOST: _K.TALKING},
+}
+
+
+def next_consult_state(state: ConsultState, signal: ConsultSignal) -> ConsultState:
+    """Where a consultation goes; a signal its row does not name changes nothing."""
+    return CONSULT[state].get(signal, state)
 
 
 class MonitorState(StrEnum):

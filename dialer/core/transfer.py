@@ -26,31 +26,40 @@ if TYPE_CHECKING:
 def ask(floor: Floor, event: ev.TransferAsked, now: float) -> None:
     """The agent's wish; what cannot be is told in the agent's notice, and nothing is changed."""
     agent = floor.agents.get(event.agent)
-    call = None if agent is None else floor.calls.get(agent.attempt)
+    call = talk_of(floor, agent)
     if agent is None:
         return
+    if call is None:
+        tell(floor, agent, "There is no call to hand on.")
+    elif event.number:
+        _send_out(floor, call, agent, event, now)
+    elif (other := chosen(floor, call, agent, event)) is not None:
+        _pass(floor, call, agent, other, now)
+    else:
+        tell(floor, agent, "Nobody there is free: the call was not handed on.")
+
+
+def talk_of(floor: Floor, agent: Agent | None) -> Call | None:
+    """The call in which this agent talks to the customer just now."""
+    call = None if agent is None else floor.calls.get(agent.attempt)
     if (
-        call is None
+        agent is None
+        or call is None
         or agent.state is not AgentState.TALK
         or call.state is not CallState.TALKING
         or call.agent != agent.name
         or not floor.connected(call.pbx)
     ):
-        _tell(floor, agent, "There is no call to hand on.")
-    elif event.number:
-        _send_out(floor, call, agent, event, now)
-    elif (other := _next(floor, call, agent, event)) is not None:
-        _pass(floor, call, agent, other, now)
-    else:
-        _tell(floor, agent, "Nobody there is free: the call was not handed on.")
+        return None
+    return call
 
 
-def _tell(floor: Floor, agent: Agent, words: str) -> None:
+def tell(floor: Floor, agent: Agent, words: str) -> None:
     agent.notice = words
     agentflow.show(floor, agent)
 
 
-def _next(floor: Floor, call: Call, agent: Agent, event: ev.TransferAsked) -> Agent | None:
+def chosen(floor: Floor, call: Call, agent: Agent, event: ev.TransferAsked) -> Agent | None:
     """The agent meant, if free: the one named, or the longest idle of the queue."""
     for name in floor.campaigns[call.campaign].idle:
         other = floor.agents[name]
@@ -72,7 +81,7 @@ def _pass(floor: Floor, call: Call, agent: Agent, other: Agent, now: float) -> N
 def _send_out(floor: Floor, call: Call, agent: Agent, event: ev.TransferAsked, now: float) -> None:
     trunk = floor.trunk(call.pbx, call.trunk)
     if trunk.free < 1:
-        _tell(floor, agent, "All lines are in use: the call was not handed on.")
+        tell(floor, agent, "All lines are in use: the call was not handed on.")
         return
     trunk.in_use += 1
     call.lines += 1
@@ -127,7 +136,7 @@ def failed(floor: Floor, call: Call, now: float) -> None:
     callflow.signal(floor, call, CallSignal.BRIDGE_FAILED, now)
     floor.emit(CheckLeg(call.pbx, call.attempt))
     if agent is not None and agent.attempt == call.attempt:
-        _tell(floor, agent, "The call was not handed on: it could not be connected.")
+        tell(floor, agent, "The call was not handed on: it could not be connected.")
 
 
 def found_elsewhere(floor: Floor, call: Call, agent: Agent) -> None:

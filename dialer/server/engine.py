@@ -39,6 +39,8 @@ PbxCommand = (
     | cmd.ChangeMonitor
     | cmd.Bridge
     | cmd.SendOut
+    | cmd.HoldCustomer
+    | cmd.ParkAgent
     | cmd.PlayHarbour
     | cmd.HangUp
     | cmd.CheckLeg

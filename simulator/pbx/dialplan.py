@@ -25,6 +25,7 @@ AT_ONCE_S = 3.0
 DIALLED_FOR = "AppDial"  # what a leg shows that a Dial of another channel made
 NOBODY_TO_SPY_S = 0.1
 RETURNED_HOLD_S = 60.0
+ON_HOLD_S = 300.0
 _NUMBER = re.compile(r"\+[0-9]{2,}\Z")
 HARBOUR_SOUND = "im-sorry&goodbye"
 
@@ -42,6 +43,7 @@ class Dialplan:
         self._labels: Mapping[tuple[str, str, str], tuple[int, Step]] = {
             (CUSTOMER, "s", "1"): (1, self._customer),
             (CUSTOMER, "s", "abandon"): (14, self._harbour),
+            (CUSTOMER, "s", "hold"): (19, self._held),
             (AGENT, "s", "1"): (1, self._idle),
             (AGENT, "s", "park"): (2, self._idle),
             (MONITOR, "s", "listen"): (1, self._listen),
@@ -146,6 +148,12 @@ class Dialplan:
         self._x.user_event(channel, "OverdialHarbour", f"Leg: {leg}\r\n")
         self._at(channel, 15, "Playback", HARBOUR_SOUND)
         self._then(channel, self._harbour_s, self._done)
+
+    def _held(self, channel: Channel) -> None:
+        leg = channel.variables.get("OD_LEG", "")
+        self._at(channel, 19, "BridgeWait", f"cu-{leg},participant,m(overdial)e(m)S(300)")
+        self._x.enter(channel, self._x.new_bridge(f"cu-{leg}"))
+        self._then(channel, ON_HOLD_S, self._hold_over)
 
     def _done(self, channel: Channel) -> None:
         self._at(channel, 16, "Hangup", "16")

@@ -77,14 +77,32 @@ class Twin:
         self.channels[leg] = Channel(leg, f"PJSIP/x-{self.number}", agent, Place.RINGING)
 
     def leave(self, customer: Channel, now: float) -> None:
-        """He is taken out of his conversation; his agent's leg parks by itself."""
+        """A leg is taken out of its conversation; an agent's at the other end parks by itself."""
         self.handed_on.discard(customer.leg)
+        if customer.place is not Place.TALKING:
+            return
         self.tell(ev.LegUnbridged(customer.leg, "b"))
         former = self.channels.get(customer.peer)
         customer.peer = ""
         if former is not None:
             self.tell(ev.LegUnbridged(former.leg, "b"))
             self.park(former, now)
+
+    def hold(self, command: cmd.HoldCustomer, now: float) -> None:
+        customer = self.channels.get(command.attempt)
+        if self.up and customer is not None:
+            assert customer.leg in self.handed_on, "put on hold, and nobody asked for it"
+            self.leave(customer, now)
+            customer.hold_s = 300.0
+            self.park(customer, now)
+
+    def park_agent(self, leg: str, now: float) -> None:
+        agent = self.channels.get(leg)
+        if self.up and agent is not None and agent.place is Place.TALKING:
+            peer = self.channels.get(agent.peer)
+            assert peer is None or peer.agent, "a customer lost his agent"
+            self.leave(agent, now)
+            self.park(agent, now)
 
     def send_out(self, command: cmd.SendOut, now: float) -> None:
         customer = self.channels.get(command.attempt)
@@ -130,9 +148,12 @@ class Twin:
             self.tell(ev.BridgeFailed(command.agent_leg, command.customer_leg, text))
             return
         handed_on = customer.place is Place.TALKING and customer.leg in self.handed_on
-        stolen = customer.place is Place.TALKING and not handed_on
-        self.stolen += agent.place is Place.TALKING or stolen
-        if handed_on:
+        taken_from = customer.place is Place.TALKING and not handed_on
+        peer = self.channels.get(agent.peer)
+        with_a_customer = agent.place is Place.TALKING and peer is not None and not peer.agent
+        self.stolen += with_a_customer or taken_from
+        self.leave(agent, now)
+        if customer.place is Place.TALKING:
             self.leave(customer, now)
         self.bridged_unanswered += customer.answered_at is None
         for one, other in ((agent, customer), (customer, agent)):
@@ -215,6 +236,10 @@ class Promises(RuleBasedStateMachine):
                         lead_id = self.lead_of[command.attempt].lead_id
                         assert lead_id not in self.silenced, "dialled after it was suppressed"
                     self.twin.originate(command)
+                case cmd.HoldCustomer():
+                    self.twin.hold(command, self.now)
+                case cmd.ParkAgent(leg=leg):
+                    self.twin.park_agent(leg, self.now)
                 case cmd.SendOut():
                     self.twin.send_out(command, self.now)
                 case cmd.RingSupervisor():
@@ -374,8 +399,9 @@ class Promises(RuleBasedStateMachine):
     @rule(
         who=st.sampled_from(AGENTS),
         to=st.sampled_from([*AGENTS, "outside", "outside"]),
+        asks=st.booleans(),
     )
-    def agent_hands_on(self, who: str, to: str) -> None:
+    def agent_hands_on(self, who: str, to: str, asks: bool) -> None:
         agent = self.floor.agents.get(who)
         if agent is None:
             return
@@ -384,10 +410,30 @@ class Promises(RuleBasedStateMachine):
             self.twin.handed_on.add(agent.attempt)
         if to == "outside":
             self.say(ev.TransferAsked(who, number="+493012345678", name="office"))
+        elif asks:
+            self.say(ev.ConsultAsked(who, to))
         else:
             self.say(ev.TransferAsked(who, to_agent=to))
         if before is not None and before.state is CallState.TALKING:
             self.twin.handed_on.discard(before.attempt)  # nothing was sent
+
+    @rule(who=st.sampled_from(AGENTS), complete=st.booleans())
+    def agent_ends_asking(self, who: str, complete: bool) -> None:
+        self.say(ev.ConsultEnded(who, complete))
+
+    @precondition(lambda self: self.linked)
+    @rule(name=st.sampled_from(CAMPAIGNS), complete=st.booleans(), settles=st.booleans())
+    def a_warm_hand_over(self, name: str, complete: bool, settles: bool) -> None:
+        """Straight to one: what goes wrong in it is not left to rare luck."""
+        for who in AGENTS[:2]:
+            self.agent_logs_in(who)
+        self.everybody_answers()
+        self.an_ordinary_call("anna", name)
+        self.say(ev.StatusChosen("ben", ev.Status.READY))
+        self.agent_hands_on("anna", "ben", asks=True)
+        if settles:
+            self.everybody_answers()
+            self.say(ev.ConsultEnded("anna", complete))
 
     @rule(who=st.sampled_from(AGENTS), mode=st.sampled_from(MonitorMode))
     def a_supervisor_listens_in(self, who: str, mode: MonitorMode) -> None:

@@ -93,6 +93,9 @@ def test_whoever_is_connected_was_waiting_first(state: CallState) -> None:
             CallState.TURNING_AWAY,
             CallState.MOVING,  # he talks, and goes on talking, with one agent or the other
             CallState.HANDED_ON,
+            CallState.HOLDING,
+            CallState.HELD,
+            CallState.RESUMING,
             CallState.PARTING,
             CallState.HARBOUR,
             CallState.UNKNOWN,

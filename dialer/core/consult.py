@@ -1,0 +1,251 @@
+"""Warm hand-over: an agent asks another while the customer hears music, then hands him over or
+takes him back.
+
+The other agent is reserved as for a customer. Whatever fails, the customer goes back to the agent
+who asked; if that one is lost, to the other, or to whoever is free.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dialer.core import agentflow, callflow, transfer
+from dialer.core import events as ev
+from dialer.core.agent import Agent
+from dialer.core.call import Call, Consult
+from dialer.core.commands import Bridge, CheckLeg, HoldCustomer, ParkAgent, PopScreen
+from dialer.core.states import (
+    AgentSignal,
+    AgentState,
+    CallSignal,
+    CallState,
+    ConsultSignal,
+    ConsultState,
+    next_consult_state,
+)
+
+if TYPE_CHECKING:
+    from dialer.core.floor import Floor
+
+_TOGETHER = (ConsultState.CALLING, ConsultState.TALKING, ConsultState.COMPLETING)
+
+
+def ask(floor: Floor, event: ev.ConsultAsked, now: float) -> None:
+    agent = floor.agents.get(event.agent)
+    call = transfer.talk_of(floor, agent)
+    if agent is None:
+        return
+    if call is None:
+        transfer.tell(floor, agent, "There is no call to ask about.")
+        return
+    other = transfer.chosen(floor, call, agent, ev.TransferAsked(agent.name, to_agent=event.other))
+    if other is None:
+        transfer.tell(floor, agent, "Nobody there is free: the customer is still with you.")
+        return
+    agentflow.take(floor, other, call, now)  # raises unless READY
+    call.consult = Consult(agent.name, other.name)
+    callflow.signal(floor, call, CallSignal.PUT_ON_HOLD, now)
+    floor.emit(HoldCustomer(call.pbx, call.attempt, call.channel))
+    agentflow.show(floor, agent)
+
+
+def of(floor: Floor, agent: Agent) -> Call | None:
+    """The call this agent asks another about, or is asked about."""
+    call = floor.calls.get(agent.attempt)
+    mine = call is not None and call.consult is not None
+    if mine and call is not None and call.consult is not None:
+        return call if agent.name in (call.consult.by, call.consult.other) else None
+    return None
+
+
+def _move(floor: Floor, call: Call, what: ConsultSignal) -> bool:
+    one = call.consult
+    if one is None:
+        return False
+    target = next_consult_state(one.state, what)
+    if target is one.state:
+        return False
+    one.state = target
+    for name in (one.by, one.other):
+        if (agent := floor.agents.get(name)) is not None:
+            agentflow.show(floor, agent)
+    return True
+
+
+# --- on the way -------------------------------------------------------------------------------
+
+
+def held(floor: Floor, call: Call, now: float) -> None:
+    """The customer hears the music."""
+    if call.consult is None or call.consult.by not in floor.agents:
+        _left_alone(floor, call, now)
+        return
+    if _move(floor, call, ConsultSignal.LOST):
+        call.agent, call.passed_by, call.parted = call.consult.by, "", None
+    _call_other(floor, call, now)
+
+
+def _call_other(floor: Floor, call: Call, now: float) -> None:
+    one = call.consult
+    if one is None or one.state is not ConsultState.HOLDING or call.state is not CallState.HELD:
+        return
+    if not one.parked:
+        return
+    agent, other = floor.agents[one.by], floor.agents.get(one.other)
+    if other is None or other.state is not AgentState.RESERVED:
+        give_up(floor, call, now)
+    elif _move(floor, call, ConsultSignal.CALLED):
+        floor.emit(Bridge(call.pbx, agent.leg, agent.channel, other.leg, other.channel))
+
+
+def parked(floor: Floor, call: Call, agent: Agent, now: float) -> bool:
+    """One of the two stands alone again. False when that is no business of the consultation."""
+    one = call.consult
+    if one is None:
+        return False
+    if agent.name == one.other:
+        if one.state is ConsultState.HOLDING:
+            return agent.state is AgentState.RESERVED
+        if one.state is ConsultState.CALLING and agent.state is AgentState.RESERVED:
+            return True  # bounced; the agent who asked is told
+        agent.attempt = ""  # asked, and not given the customer: nothing to write up
+        return False
+    if one.state is ConsultState.COMPLETING:
+        return False  # done with him
+    if agent.state is AgentState.UNKNOWN:
+        agentflow.signal(floor, agent, AgentSignal.FOUND_TALKING, now)
+    if one.state is ConsultState.HOLDING:
+        one.parked = True
+        _call_other(floor, call, now)
+    elif one.state is not ConsultState.RETURNING:
+        give_up(floor, call, now)  # the other is gone
+    return True
+
+
+def bridged(floor: Floor, agent: Agent, now: float) -> None:
+    """The two hear each other: the account comes onto the other's screen as well."""
+    call = of(floor, agent)
+    if call is None or call.consult is None or agent.name != call.consult.other:
+        return
+    if _move(floor, call, ConsultSignal.BRIDGED):
+        floor.emit(PopScreen(agent.name, call.attempt, call.campaign, call.lead))
+
+
+def agents_not_bridged(floor: Floor, agent: Agent, now: float) -> None:
+    """The PBX would not bridge the two."""
+    call = of(floor, agent)
+    if call is not None and call.consult is not None and call.consult.by == agent.name:
+        give_up(floor, call, now)
+
+
+# --- the end ----------------------------------------------------------------------------------
+
+
+def end(floor: Floor, event: ev.ConsultEnded, now: float) -> None:
+    agent = floor.agents.get(event.agent)
+    call = None if agent is None else of(floor, agent)
+    if agent is None or call is None or call.consult is None or call.consult.by != agent.name:
+        return
+    if event.complete:
+        complete(floor, call, now)
+    else:
+        give_up(floor, call, now)
+
+
+def complete(floor: Floor, call: Call, now: float) -> None:
+    """The customer goes to the agent who was asked."""
+    one = call.consult
+    if one is None or call.state is not CallState.HELD:
+        return
+    other = floor.agents.get(one.other)
+    if other is None or other.state is not AgentState.TALK:
+        return
+    if _move(floor, call, ConsultSignal.COMPLETED):
+        call.passed_by, call.agent = one.by, other.name
+        transfer.left(floor, call, now)
+        callflow.signal(floor, call, CallSignal.TAKEN_BACK, now)
+        floor.emit(Bridge(call.pbx, other.leg, other.channel, call.attempt, call.channel))
+
+
+def give_up(floor: Floor, call: Call, now: float) -> None:
+    """The customer comes back to the agent who asked."""
+    one = call.consult
+    if one is None or call.state is not CallState.HELD:
+        return  # on his way to the music: there, it is seen what becomes of him
+    _release(floor, call)
+    agent = floor.agents.get(one.by)
+    if agent is None or agent.state is not AgentState.TALK:
+        _left_alone(floor, call, now)
+    elif _move(floor, call, ConsultSignal.GIVEN_UP):
+        callflow.signal(floor, call, CallSignal.TAKEN_BACK, now)
+        floor.emit(Bridge(call.pbx, agent.leg, agent.channel, call.attempt, call.channel))
+
+
+def _release(floor: Floor, call: Call) -> None:
+    """The other agent is free again as soon as the leg is seen parked."""
+    other = floor.agents.get(call.consult.other) if call.consult is not None else None
+    if other is not None and other.attempt == call.attempt and call.agent != other.name:
+        other.attempt = ""
+        floor.emit(CheckLeg(other.pbx, other.leg))
+
+
+def settled(floor: Floor, call: Call) -> None:
+    """The customer is with an agent again, whoever it is: the consultation is over."""
+    if call.consult is not None:
+        _release(floor, call)
+        call.consult = None
+
+
+def not_resumed(floor: Floor, call: Call, now: float) -> None:
+    """The Bridge that was to take him from the music was refused; he hears it on."""
+    if not callflow.signal(floor, call, CallSignal.BRIDGE_FAILED, now):
+        return
+    one = call.consult
+    if one is not None and _move(floor, call, ConsultSignal.FAILED):
+        call.agent, call.passed_by, call.parted = one.by, "", None
+        give_up(floor, call, now)
+    else:
+        _left_alone(floor, call, now)
+
+
+def _left_alone(floor: Floor, call: Call, now: float) -> None:
+    """Nobody is there for him: with music, for whoever is free first."""
+    settled(floor, call)
+    callflow.signal(floor, call, CallSignal.LEFT_ALONE, now)
+    callflow.wait(floor, call, now)
+
+
+def customer_gone(floor: Floor, call: Call, now: float) -> None:
+    """He hung up on the music: the two part, and the one who asked writes up."""
+    one = call.consult
+    if one is None:
+        return
+    _release(floor, call)
+    call.consult = None
+    agent = floor.agents.get(one.by)
+    if agent is None or agent.attempt != call.attempt or agent.state is not AgentState.TALK:
+        return
+    if one.state in _TOGETHER:
+        floor.emit(ParkAgent(agent.pbx, agent.leg))
+    elif one.parked or one.state is ConsultState.RETURNING:
+        floor.emit(CheckLeg(agent.pbx, agent.leg))
+
+
+def leg_gone(floor: Floor, call: Call, name: str, now: float) -> None:
+    """The phone of one of the two hung up. Of the other's the one who asked hears by parking."""
+    one = call.consult
+    if one is None or name != one.by or call.agent != name:
+        return
+    if one.state is ConsultState.TALKING:
+        complete(floor, call, now)
+    if call.state is CallState.HELD:
+        _left_alone(floor, call, now)
+    elif call.state is not CallState.RESUMING:
+        settled(floor, call)
+
+
+def strangers(floor: Floor, agent: Agent, where: ev.ChannelFound) -> None:
+    """Two agents talk to each other and nobody knows of it: a former life's consultation."""
+    peer = floor.agent_of_leg.get(where.peer)
+    if peer is not None and of(floor, agent) is None and agent.leg < peer.leg:
+        floor.emit(ParkAgent(agent.pbx, agent.leg))
