@@ -83,6 +83,16 @@ class LeadCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsultView:
+    """A colleague is asked about the customer, who hears music. `mine`: this agent asks, and
+    decides; otherwise is asked. `state`: holding, calling, talking, returning, completing."""
+
+    colleague: str
+    mine: bool
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallView:
     """The call an agent has, or is writing up."""
 
@@ -91,7 +101,7 @@ class CallView:
     lead: LeadCard
     connected_at: float | None = None  # None: being bridged this moment
     ended_at: float | None = None  # None: the customer is still there
-    stage: str = ""  # dialling, ringing, answered, connecting, talking, ended
+    stage: str = ""  # dialling, ringing, answered, connecting, talking, on hold, ended
     mode: str = ""  # predictive, progressive, preview, manual
     queue: str = ""
     callback: bool = False  # the time to call was agreed
@@ -101,6 +111,7 @@ class CallView:
     masked: tuple[str, ...] = ()  # fields without a value until the right party is verified
     verified: bool = False
     recording: str = "off"  # off, on, paused
+    consult: ConsultView | None = None
 
 
 @dataclass(frozen=True, slots=True)

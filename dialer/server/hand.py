@@ -10,7 +10,7 @@ from dialer.core.agent import Agent
 from dialer.core.call import Call
 from dialer.core.events import CampaignRules, Lead
 from dialer.core.states import AgentState, CallState
-from dialer.server.face import LeadCard, OfferView
+from dialer.server.face import ConsultView, LeadCard, OfferView
 
 STAGES: Mapping[CallState, str] = {
     CallState.PLANNED: "dialling",
@@ -25,6 +25,9 @@ STAGES: Mapping[CallState, str] = {
     CallState.CONNECTING: "connecting",
     CallState.TALKING: "talking",
     CallState.MOVING: "talking",
+    CallState.HOLDING: "on hold",
+    CallState.HELD: "on hold",
+    CallState.RESUMING: "on hold",
     CallState.UNKNOWN: "unknown",
 }
 
@@ -52,6 +55,23 @@ def card(lead: Lead) -> LeadCard:
     return LeadCard(
         lead.lead_id, lead.phone, lead.attempt_no, lead.external_id, lead.name, lead.fields
     )
+
+
+def has_part(call: Call | None, agent: Agent) -> bool:
+    """Whether the call goes on and this agent has part in it: talks to the customer, or asks or is
+    asked about him. Who handed him on writes up meanwhile."""
+    if call is None or call.parted is not None:
+        return False
+    asked = call.consult is not None and agent.name == call.consult.other
+    return asked or call.agent in ("", agent.name)
+
+
+def consult_of(call: Call | None, agent: Agent) -> ConsultView | None:
+    one = None if call is None else call.consult
+    if one is None or agent.name not in (one.by, one.other):
+        return None
+    mine = agent.name == one.by
+    return ConsultView(one.other if mine else one.by, mine, one.state.value)
 
 
 def stage_of(call: Call | None) -> str:

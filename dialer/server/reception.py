@@ -41,7 +41,16 @@ from dialer.server.face import (
     WallboardView,
     WebhooksView,
 )
-from dialer.server.hand import HandCalls, Wanted, card, mode_of, offer_view, stage_of
+from dialer.server.hand import (
+    HandCalls,
+    Wanted,
+    card,
+    consult_of,
+    has_part,
+    mode_of,
+    offer_view,
+    stage_of,
+)
 from dialer.server.histogram import HistogramView
 from dialer.server.people import Seat
 from dialer.server.phonebook import PhoneBook
@@ -61,6 +70,9 @@ _STAGES = {
     CallState.TALKING: "talking",
     CallState.MOVING: "talking",
     CallState.HANDED_ON: "talking",
+    CallState.HOLDING: "talking",
+    CallState.HELD: "talking",
+    CallState.RESUMING: "talking",
 }
 SPEED_SHOWN_MAX = 1_000.0  # virtual time has no speed; a screen needs a number
 _WRONG = "The agent name or the password is wrong."
@@ -368,8 +380,7 @@ class Reception:
         call = self._floor.calls.get(agent.attempt)
         popped = self._engine.popped.get(agent.name)
         began = popped is not None and popped.attempt == agent.attempt
-        # Who handed the customer on writes up, while the call goes on with another.
-        talking = call is not None and call.parted is None and call.agent in ("", agent.name)
+        talking = has_part(call, agent)
         word = self._chosen.get(agent.name)
         chosen = word.code if word is not None and word.attempt == agent.attempt else ""
         dialling = agent.state is AgentState.DIALLING
@@ -387,6 +398,7 @@ class Reception:
             dispositions=desk.dispositions,
             wrap_up_limit_s=desk.wrap_up_limit_s,
             recording=self._recording(agent, desk),
+            consult=consult_of(call, agent),
         )
         return self._watched.kept(agent.name, view)
 

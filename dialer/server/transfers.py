@@ -15,7 +15,7 @@ from dialer.core import events as ev
 from dialer.core.agent import Agent
 from dialer.core.call import Call
 from dialer.core.modes import Booking, Mode
-from dialer.core.states import AgentState, CallState
+from dialer.core.states import AgentState, CallState, ConsultState
 from dialer.server.engine import Engine
 from dialer.server.face import Refused
 from dialer.server.people import Seat
@@ -105,6 +105,34 @@ class Transfers:
         present = self._floor.agents.get(agent)
         if present is not None and present.notice and call.state is CallState.TALKING:
             raise Refused(present.notice, 409, "Choose another.")
+
+    async def ask(self, agent: str, colleague: str) -> None:
+        """Speak to a colleague while the customer hears music."""
+        call = self._call_of(agent)
+        wanted = (To.AGENT, colleague)
+        target = next((one for one in self.targets(agent) if (one.to, one.name) == wanted), None)
+        if target is None:
+            raise Refused("There is nobody of that name.", 404, "Choose one of those offered.")
+        if not target.free:
+            raise Refused(f"{target.title} is not free.", 409, "Choose another.")
+        await self._audit.audit(agent, "call.consult", call.attempt, {"name": colleague})
+        self._engine.post(ev.ConsultAsked(agent, colleague))
+        await self._engine.door.settled()
+        if call.consult is None:
+            raise Refused("That is not possible just now.", 409, "Choose another.")
+
+    async def end_asking(self, agent: str, *, complete: bool) -> None:
+        """The customer goes to the colleague, or comes back."""
+        present = self._floor.agents.get(agent)
+        call = None if present is None else self._floor.calls.get(present.attempt)
+        one = None if call is None else call.consult
+        if call is None or one is None or one.by != agent:
+            raise Refused("You are asking nobody.")
+        if call.state is not CallState.HELD or (complete and one.state is not ConsultState.TALKING):
+            raise Refused("You are being connected.", 409, "Wait a moment.")
+        action = "call.transfer" if complete else "call.resume"
+        await self._audit.audit(agent, action, call.attempt, {"name": one.other})
+        self._engine.post(ev.ConsultEnded(agent, complete))
 
     def _number(self, call: Call, agent: str, name: str) -> str:
         file = self._campaigns[call.campaign]

@@ -20,6 +20,12 @@ class TransferRequest(Sent):
     name: Annotated[str, Field(min_length=1, max_length=80)]
 
 
+class ConsultRequest(Sent):
+    """The colleague to ask."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+
+
 class TransfersAnswer(BaseModel):
     targets: list[TransferTarget]
 
@@ -31,6 +37,19 @@ async def show(site: Site, call: Call) -> TransfersAnswer:
 async def hand_on(site: Site, call: Call) -> None:
     body: TransferRequest = call.body
     await _transfers(site).hand_on(call.caller.name, body.to, body.name)
+
+
+async def ask(site: Site, call: Call) -> None:
+    body: ConsultRequest = call.body
+    await _transfers(site).ask(call.caller.name, body.name)
+
+
+async def complete(site: Site, call: Call) -> None:
+    await _transfers(site).end_asking(call.caller.name, complete=True)
+
+
+async def take_back(site: Site, call: Call) -> None:
+    await _transfers(site).end_asking(call.caller.name, complete=False)
 
 
 def _transfers(site: Site) -> Transfers:
@@ -57,5 +76,30 @@ TRANSFERS: tuple[Route, ...] = (
         Access.AGENT,
         takes=TransferRequest,
         problems=(404, 409, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/consult",
+        ask,
+        "Ask a colleague while the customer hears music; audited",
+        Access.AGENT,
+        takes=ConsultRequest,
+        problems=(404, 409, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/consult/complete",
+        complete,
+        "Hand the customer over to the colleague who was asked; audited",
+        Access.AGENT,
+        problems=(409, 503),
+    ),
+    Route(
+        "DELETE",
+        "/v1/agent/consult",
+        take_back,
+        "Take the customer back from the music",
+        Access.AGENT,
+        problems=(409, 503),
     ),
 )

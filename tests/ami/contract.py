@@ -23,7 +23,9 @@ from dialer.core.commands import (
     ChangeMonitor,
     CheckLeg,
     HangUp,
+    HoldCustomer,
     Originate,
+    ParkAgent,
     PlayHarbour,
     RingAgent,
     RingSupervisor,
@@ -468,6 +470,35 @@ async def sent_on_to_a_number_outside(bench: Bench) -> None:
             await it.event(LegHungUp, leg=customer.leg)
 
 
+async def asked_while_he_hears_music(bench: Bench) -> None:
+    """The customer to the music, the two agents together, then he to the second; or they part."""
+    async with floor(bench) as it:
+        first, second = await it.agent(0), await it.agent(1)
+        customer = await it.customer("talk")
+        await it.talk(first, customer)
+        it.pbx.send(HoldCustomer("pbx", customer.leg, customer.channel))
+        await it.event(LegParked, leg=customer.leg, skip=1)
+        await it.event(LegParked, leg=first.leg, skip=1)
+        it.pbx.send(Bridge("pbx", first.leg, first.channel, second.leg, second.channel))
+        await it.event(LegBridged, leg=first.leg, skip=1)
+        await it.event(LegBridged, leg=second.leg)
+        await asyncio.sleep(2.5)  # no two seconds now
+        assert "HarbourStarted" not in it.kinds(customer.leg)
+        it.pbx.send(ParkAgent("pbx", first.leg))
+        await it.event(LegParked, leg=first.leg, skip=2)
+        await it.event(LegParked, leg=second.leg, skip=1)
+        it.pbx.send(Bridge("pbx", first.leg, first.channel, second.leg, second.channel))
+        await it.event(LegBridged, leg=second.leg, skip=1)
+        it.pbx.send(Bridge("pbx", second.leg, second.channel, customer.leg, customer.channel))
+        await it.event(LegBridged, leg=customer.leg, skip=1)
+        await it.event(LegParked, leg=first.leg, skip=3)
+        found = (await it.check(customer.leg)).found
+        assert found is not None
+        assert found.peer == second.leg
+        it.hang_up(customer.leg)
+        await it.event(LegParked, leg=second.leg, skip=2)
+
+
 async def a_supervisor_listens_in(bench: Bench) -> None:
     """Every mode is told when it begins; leaving disturbs nobody; it is over with the customer."""
     async with floor(bench) as it:
@@ -660,6 +691,7 @@ SCENES: tuple[Scene, ...] = (
     names_that_begin_alike,
     moved_to_another_agent,
     sent_on_to_a_number_outside,
+    asked_while_he_hears_music,
     a_supervisor_listens_in,
     checks,
     resync_adopts_what_stands,

@@ -27,6 +27,25 @@ async def heard_by(leg: Leg, seconds: float) -> Leg:
     return leg
 
 
+async def test_on_hold_he_hears_music_and_nobody(floor: Floor) -> None:
+    agent = await floor.log_in("od-t-a1", "agent01")
+    channel = await floor.connect("od-t-a1", agent, "od-t-c1")
+    await asyncio.sleep(0.5)
+    (customer,) = [one for one in floor.bench.ears.legs if one.who == "customer"]
+    action = actions.hold_customer(channel)
+    await floor.cmd.action(action.name, **dict(action.headers))
+    await asyncio.sleep(0.7)
+    waits = await heard_by(customer, 2.5)
+    assert waits.sound.frames > 100
+    assert not waits.voices
+    await floor.bridge(agent, channel)
+    await asyncio.sleep(0.5)
+    talks = await heard_by(customer, 1.0)
+    assert [kind for kind, _ in talks.voices] == ["A"]
+    await floor.hang_up("od-t-c1")
+    await floor.gone("od-t-c1")
+
+
 async def test_ringing_then_a_voice_and_ringing_then_music(floor: Floor) -> None:
     agent = await floor.log_in("od-t-a1", "agent01")
     for n, behaviour in enumerate(("slow-answer", "busy")):

@@ -273,6 +273,20 @@ async def test_a_customer_is_handed_on_to_another_agents_page(
         await expect(first.locator("#transfers button")).to_be_enabled()
         assert await now.tab.serious() == []
         await now.tab.keep("agent-hands-on")
+
+        await first.click("[data-ask=web3]")  # first she is asked, and he taken back
+        await second.sees("#asking", "asks about this customer")
+        await second.sees("#lead-name", "Customer 0")
+        await expect(first.locator("#consult-back")).to_be_enabled()
+        assert await now.tab.serious() == []
+        await now.tab.keep("agent-asks")
+        await first.keyboard.press("o")
+        await expect(first.locator("#asking")).to_be_hidden()
+        await second.sees("#state-text", "Ready")
+        await now.both_ways(number)
+
+        await first.keyboard.press("t")
+        await expect(first.locator("[data-to='agent:web3']")).to_be_enabled()
         await first.focus("#transfers button")
         await first.keyboard.press("1")
         await second.sees("#lead-name", "Customer 0")

@@ -85,6 +85,36 @@ async def test_another_agent_gets_customer_and_screen_and_the_first_writes_up(
 
 
 @virtual
+async def test_a_colleague_is_asked_first_and_then_has_him(tmp_path: Path) -> None:
+    async with talking(tmp_path) as (it, transfers, attempt):
+        face = it.server.reception
+        with pytest.raises(Refused, match="not free"):
+            await transfers.ask("anna", "ben")
+        await face.choose_status("ben", ev.Status.READY, "")
+        await it.until("ben is ready", lambda: it.states()["ben"] == "ready", 60.0)
+        for complete in (False, True):
+            await transfers.ask("anna", "ben")
+            call = it.server.engine.floor.calls[attempt]
+            assert call.consult is not None
+            asked = call.consult
+            await it.until("the two talk", lambda: asked.state == "talking", 10.0)  # noqa: B023
+            hers, his = face.agent_view("anna"), face.agent_view("ben")
+            assert hers is not None and hers.call is not None  # noqa: PT018
+            assert his is not None and his.call is not None  # noqa: PT018
+            assert (hers.call.stage, his.call.stage) == ("on hold", "on hold")
+            assert hers.call.consult is not None and hers.call.consult.mine  # noqa: PT018
+            assert his.call.consult is not None and not his.call.consult.mine  # noqa: PT018
+            assert his.call.lead.name == "Customer 0"
+            await transfers.end_asking("anna", complete=complete)
+            await it.until("he talks again", lambda: call.consult is None, 10.0)  # noqa: B023
+        await it.until("anna writes up", lambda: it.states()["anna"] == "wrap-up", 10.0)
+        assert it.states()["ben"] == "talk"
+        assert attempt not in it.pbx.log.harboured
+        with pytest.raises(Refused, match="nobody"):
+            await transfers.end_asking("anna", complete=True)
+
+
+@virtual
 async def test_outside_answers_and_the_agent_is_long_free(tmp_path: Path) -> None:
     async with talking(tmp_path) as (it, transfers, attempt):
         await transfers.hand_on("anna", To.OUTSIDE, "Head office")

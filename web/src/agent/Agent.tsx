@@ -16,7 +16,7 @@ import { Knowledge, ManualDial, Search } from "./Finder";
 import { CallControls, openKeypad, PhoneLine, toggleHold, toggleMute } from "./Phone";
 import { accept, Preview } from "./Preview";
 import { Script } from "./Script";
-import { Transfer } from "./Transfer";
+import { Asking, complete, takeBack, Transfer } from "./Transfer";
 
 const IDLE: Record<string, [string, string]> = {
   "signing on": ["Your phone rings", "Pick up and stay on the line."],
@@ -131,6 +131,10 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
     keys.x = () => document.getElementById("skip-reason")?.focus();
   }
   for (const one of now.call?.dispositions ?? []) if (one.hot_key) keys[one.hot_key] = () => press(one);
+  if (now.call?.consult?.mine) {
+    keys.t = () => void tryIt(complete);
+    keys.o = () => void tryIt(takeBack);
+  }
   useKeys(keys);
 
   const [title, more] = IDLE[now.state] ?? [sentence(now.state), ""];
@@ -216,6 +220,7 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
 
       {now.call ? (
         <>
+          {now.call.consult && <Asking of={now.call.consult} />}
           <CallControls hangUp={hangUp} handOn={handOn} />
           <div id="call" class="call" key={now.call.attempt}>
             <CustomerCard />

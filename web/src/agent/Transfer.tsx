@@ -1,11 +1,12 @@
-// Hand the customer on: another agent, a queue, a number outside; by click, or by digits.
+// Hand the customer on: another agent, a queue, a number outside; by click, or by digits. A colleague
+// can be asked first, while the customer hears music.
 
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { get, post } from "../api/client";
-import type { TransfersAnswer, TransferTarget } from "../api/types";
-import { attempt, Empty, Key, Sheet } from "../ui/parts";
+import { get, post, remove } from "../api/client";
+import type { CallView, TransfersAnswer, TransferTarget } from "../api/types";
+import { attempt, Do, Empty, Key, Sheet } from "../ui/parts";
 
 const KINDS: [TransferTarget["to"], string][] = [
   ["agent", "Agents"],
@@ -24,6 +25,7 @@ export function Transfer({ close }: { close: () => void }): JSX.Element {
   }, []);
   const all = targets.value ?? [];
   const go = (one: TransferTarget) => void attempt(() => post("/v1/agent/transfers", { to: one.to, name: one.name }), `Handed on: ${one.title}.`).then((fine) => fine && close());
+  const ask = (one: TransferTarget) => void attempt(() => post("/v1/agent/consult", { name: one.name })).then((fine) => fine && close());
   return (
     <Sheet title="Hand the customer on" close={close}>
       <p class="soft">You are free of the call at once, and write it up.</p>
@@ -48,6 +50,11 @@ export function Transfer({ close }: { close: () => void }): JSX.Element {
                       <button type="button" disabled={!one.free} data-to={`${one.to}:${one.name}`} onClick={() => go(one)}>
                         {one.title} {one.free ? number < 10 && <Key of={String(number)} /> : <span class="soft">not free</span>}
                       </button>
+                      {kind === "agent" && one.free && (
+                        <button type="button" class="quiet" data-ask={one.name} onClick={() => ask(one)}>
+                          Ask first
+                        </button>
+                      )}
                     </li>
                   );
                 })}
@@ -58,5 +65,38 @@ export function Transfer({ close }: { close: () => void }): JSX.Element {
         {targets.value && all.length === 0 && <Empty>Nobody works for this campaign besides you, and it names no number outside.</Empty>}
       </div>
     </Sheet>
+  );
+}
+
+export const complete = () => post("/v1/agent/consult/complete");
+export const takeBack = () => remove("/v1/agent/consult");
+
+/** While a colleague is asked: what becomes of the customer is the asker's to say. */
+export function Asking({ of }: { of: NonNullable<CallView["consult"]> }): JSX.Element {
+  const ready = of.state === "talking";
+  return (
+    <div class="strip calm" id="asking" role="status" data-state={of.state}>
+      <span>
+        {of.mine ? (
+          <>
+            The customer hears music. <strong>{of.colleague}</strong> {ready ? "is on the line." : "is being connected…"}
+          </>
+        ) : (
+          <>
+            <strong>{of.colleague}</strong> asks about this customer, who hears music.
+          </>
+        )}
+      </span>
+      {of.mine && (
+        <span class="row-of">
+          <Do class="small main" id="consult-complete" disabled={!ready} aria-keyshortcuts="t" act={complete}>
+            Hand over <Key of="T" />
+          </Do>
+          <Do class="small" id="consult-back" disabled={!ready} aria-keyshortcuts="o" act={takeBack}>
+            Back to the customer <Key of="O" />
+          </Do>
+        </span>
+      )}
+    </div>
   );
 }

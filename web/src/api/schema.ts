@@ -128,6 +128,7 @@ export interface CallView {
   masked: string[];
   verified: boolean;
   recording: string;
+  consult: ConsultView | null;
 }
 
 /** How a campaign dials, and what its file says. `lines_max` 0: what the trunk carries. */
@@ -181,6 +182,13 @@ export interface ColumnView {
   header: string;
   target: string;
   sample: string[];
+}
+
+/** A colleague is asked about the customer, who hears music. `mine`: this agent asks, and decides; otherwise is asked. `state`: holding, calling, talking, returning, completing. */
+export interface ConsultView {
+  colleague: string;
+  mine: boolean;
+  state: string;
 }
 
 /** Personal data: for who works with this customer. */
