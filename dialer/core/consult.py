@@ -66,10 +66,14 @@ def _move(floor: Floor, call: Call, what: ConsultSignal) -> bool:
     if target is one.state:
         return False
     one.state = target
+    _show(floor, one)
+    return True
+
+
+def _show(floor: Floor, one: Consult) -> None:
     for name in (one.by, one.other):
         if (agent := floor.agents.get(name)) is not None:
             agentflow.show(floor, agent)
-    return True
 
 
 # --- on the way -------------------------------------------------------------------------------
@@ -191,9 +195,10 @@ def _release(floor: Floor, call: Call) -> None:
 
 def settled(floor: Floor, call: Call) -> None:
     """The customer is with an agent again, whoever it is: the consultation is over."""
-    if call.consult is not None:
+    if (one := call.consult) is not None:
         _release(floor, call)
         call.consult = None
+        _show(floor, one)
 
 
 def not_resumed(floor: Floor, call: Call, now: float) -> None:
@@ -222,6 +227,7 @@ def customer_gone(floor: Floor, call: Call, now: float) -> None:
         return
     _release(floor, call)
     call.consult = None
+    _show(floor, one)
     agent = floor.agents.get(one.by)
     if agent is None or agent.attempt != call.attempt or agent.state is not AgentState.TALK:
         return

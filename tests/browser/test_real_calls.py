@@ -270,7 +270,7 @@ async def test_a_customer_is_handed_on_to_another_agents_page(
         await now.tab.sees("#transfers", "not free")
         await second.page.keyboard.press("r")
         await second.sees("#state-text", "Ready")
-        await expect(first.locator("#transfers button")).to_be_enabled()
+        await expect(first.locator("[data-to='agent:web3']")).to_be_enabled()
         assert await now.tab.serious() == []
         await now.tab.keep("agent-hands-on")
 
@@ -287,7 +287,7 @@ async def test_a_customer_is_handed_on_to_another_agents_page(
 
         await first.keyboard.press("t")
         await expect(first.locator("[data-to='agent:web3']")).to_be_enabled()
-        await first.focus("#transfers button")
+        await first.focus("[data-to='agent:web3']")
         await first.keyboard.press("1")
         await second.sees("#lead-name", "Customer 0")
         await second.sees("#call-label", "Talking")

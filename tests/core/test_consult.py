@@ -78,6 +78,7 @@ def test_asked_and_taken_back() -> None:
     floor.tell(ev.LegParked(ben, "PJSIP/ben-1"))
     assert floor.state("ben") is AgentState.READY  # nothing to write up
     floor.tell(ev.LegBridged(anna, "b3"), ev.LegBridged(attempt, "b3"))
+    assert "anna" in {c.agent for c in floor.said if isinstance(c, cmd.ShowAgent)}, "the screen"
     nobody_is_left(floor, attempt, anna=AgentState.TALK, ben=AgentState.READY)
     assert floor.floor.calls[attempt].state is CallState.TALKING
 
