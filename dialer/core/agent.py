@@ -16,6 +16,8 @@ CHECK_AGENT_AFTER_S = {
     AgentState.LEAVING: 5.0,
     AgentState.UNKNOWN: 1.0,
 }
+WRAP_UP_MORE_S = 60.0  # each time the agent asks for more
+WRAP_UP_MAX_S = 1800.0  # of one wrap-up, however often
 CALL_OVER_CHECK_S = 2.0  # the customer is gone: the leg should be parked again at once
 # A free agent for whom there was no lead is looked after again no sooner and no later than this.
 SEEK_MIN_S = 2.0

@@ -10,6 +10,8 @@ from dialer.core.agent import (
     AGENT_RING_LIMIT_S,
     CALL_OVER_CHECK_S,
     CHECK_AGENT_AFTER_S,
+    WRAP_UP_MAX_S,
+    WRAP_UP_MORE_S,
     Agent,
 )
 from dialer.core.call import OLD_ANSWER_S, Call
@@ -375,6 +377,16 @@ def dispose(floor: Floor, event: ev.DispositionChosen, now: float) -> None:
         write_word(floor, event, agent.campaign, agent.lead)
     if agent.state is AgentState.WRAP_UP:
         _wrapped_up(floor, agent, now)
+
+
+def more_time(floor: Floor, event: ev.MoreTimeAsked, now: float) -> None:
+    """A minute more for the wrap-up, up to half an hour in all."""
+    agent = floor.agents.get(event.agent)
+    if agent is None or agent.state is not AgentState.WRAP_UP or agent.deadline is None:
+        return
+    most = max(agent.deadline, agent.wrap_began + WRAP_UP_MAX_S)
+    floor.set_deadline(agent, min(agent.deadline + WRAP_UP_MORE_S, most))
+    show(floor, agent)
 
 
 def write_word(

@@ -240,6 +240,13 @@ class HangUpPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class MoreTimeAsked:
+    """The agent needs longer for the wrap-up."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransferAsked:
     """The agent hands the customer on and is free of him at once: to the agent `to_agent`, to a
     free one of `queue`, or to `number` outside, which the campaign has on its list as `name`."""
@@ -512,6 +519,7 @@ Event = (
     | AgentLoggedIn
     | StatusChosen
     | HangUpPressed
+    | MoreTimeAsked
     | TransferAsked
     | ConsultAsked
     | ConsultEnded

@@ -99,6 +99,7 @@ class Floor:
             ev.AgentRecovered: lambda e, now: agentflow.recover(self, e, now),
             ev.StatusChosen: lambda e, now: agentflow.choose(self, e, now),
             ev.HangUpPressed: lambda e, now: agentflow.hang_up(self, e, now),
+            ev.MoreTimeAsked: lambda e, now: agentflow.more_time(self, e, now),
             ev.TransferAsked: lambda e, now: transfer.ask(self, e, now),
             ev.ConsultAsked: lambda e, now: consult.ask(self, e, now),
             ev.ConsultEnded: lambda e, now: consult.end(self, e, now),

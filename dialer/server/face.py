@@ -418,6 +418,10 @@ class Face(Protocol):
 
     async def hang_up(self, agent: str) -> None: ...
 
+    async def more_time(self, agent: str) -> None:
+        """A minute more for the wrap-up. Refused when there is none."""
+        ...
+
     async def send_digits(self, agent: str, digits: str) -> None:
         """Key presses to the customer. Refused when nobody is talking, or by the PBX."""
         ...

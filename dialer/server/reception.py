@@ -180,6 +180,11 @@ class Reception:
             raise Refused("There is no call to hang up.")
         self._engine.post(ev.HangUpPressed(agent))
 
+    async def more_time(self, agent: str) -> None:
+        if self._present(agent).state is not AgentState.WRAP_UP:
+            raise Refused("You are in no wrap-up.")
+        self._engine.post(ev.MoreTimeAsked(agent))
+
     async def send_digits(self, agent: str, digits: str) -> None:
         call = self._talking(agent)
         pbx = self._engine.pbxes[call.pbx]
@@ -396,7 +401,7 @@ class Reception:
             callback=lead.callback,
             disposition=chosen,
             dispositions=desk.dispositions,
-            wrap_up_limit_s=desk.wrap_up_limit_s,
+            wrap_up_limit_s=_wrap_up_limit_s(agent, desk),
             recording=self._recording(agent, desk),
             consult=consult_of(call, agent),
         )
@@ -550,6 +555,13 @@ class Reception:
             pacing_decision=self._engine.pacing.decide_s.view(),
             endpoints=self._watched.endpoints(),
         )
+
+
+def _wrap_up_limit_s(agent: Agent, desk: CampaignDesk) -> float:
+    """Of this wrap-up, with what the agent was given more."""
+    if agent.state is AgentState.WRAP_UP and agent.deadline is not None:
+        return max(desk.wrap_up_limit_s, agent.deadline - agent.wrap_began)
+    return desk.wrap_up_limit_s
 
 
 _NOTICES = {

@@ -73,6 +73,10 @@ async def hang_up(site: Site, call: Call) -> None:
     await site.face.hang_up(call.caller.name)
 
 
+async def more_time(site: Site, call: Call) -> None:
+    await site.face.more_time(call.caller.name)
+
+
 async def send_digits(site: Site, call: Call) -> None:
     body: DigitsRequest = call.body
     await site.face.send_digits(call.caller.name, body.digits)

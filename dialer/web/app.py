@@ -169,6 +169,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
+        "/v1/agent/wrap-up/more",
+        agents.more_time,
+        "A minute more for the wrap-up, up to half an hour in all",
+        Access.AGENT,
+        problems=(409,),
+    ),
+    Route(
+        "POST",
         "/v1/agent/digits",
         agents.send_digits,
         "Key presses to the customer",

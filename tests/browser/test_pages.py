@@ -59,6 +59,8 @@ async def test_an_agent_takes_a_call_by_keyboard_alone(desk: Desk, browser: Brow
     await page.keyboard.press("h")
     await tab.sees("#call-label", "Wrap-up ends in")
     await expect(page.locator("#hangup")).to_be_disabled()
+    await page.keyboard.press("e")  # a minute more
+    await expect(page.locator("progress")).to_have_attribute("max", "120")
 
     await page.keyboard.press("1")  # a promise wants a note: the note has the focus
     await expect(page.locator("#note")).to_be_focused()

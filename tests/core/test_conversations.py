@@ -411,3 +411,23 @@ def test_an_agent_of_two_campaigns_is_taken_by_one_call_only() -> None:
     scene.tell(ev.LegHungUp(first, 16), ev.LegParked("od-t-a9", "PJSIP/anna-1"))
     scene.tell(ev.DispositionChosen("anna", first, "x"))
     assert scene.get(cmd.Bridge).customer_leg == second
+
+
+def test_an_agent_gets_a_minute_more_of_wrap_up_and_half_an_hour_at_most() -> None:
+    floor = Scene()
+    leg = floor.agent()
+    attempt = floor.dial()
+    floor.talk(attempt, leg)
+    floor.tell(ev.MoreTimeAsked("anna")).expect()  # while talking there is nothing to extend
+    floor.tell(ev.LegHungUp(attempt, 16), ev.LegParked(leg, "PJSIP/anna-1"))
+    floor.tell(ev.MoreTimeAsked("anna")).wait(RULES.wrap_up_limit_s + 59.0)
+    assert floor.state() is AgentState.WRAP_UP
+    floor.wait(2.0)
+    assert floor.state() is AgentState.READY
+    second = floor.dial()
+    floor.talk(second, leg)
+    floor.tell(ev.LegHungUp(second, 16), ev.LegParked(leg, "PJSIP/anna-1"))
+    for _ in range(100):
+        floor.tell(ev.MoreTimeAsked("anna"))
+    floor.wait(1801.0)
+    assert floor.state() is AgentState.READY

@@ -153,6 +153,14 @@ class FakeFace:
             state = AgentState.READY if status is Status.READY else AgentState.BREAK
             self.seat(agent, status=status, reason=reason, state=state, since=self.now)
 
+    async def more_time(self, agent: str) -> None:
+        view = self.views[agent]
+        if view.call is None or view.call.ended_at is None:
+            raise Refused("You are in no wrap-up.")
+        more = replace(view.call, wrap_up_limit_s=view.call.wrap_up_limit_s + 60.0)
+        self.heard.append(("more time", agent))
+        self.seat(agent, call=more)
+
     async def send_digits(self, agent: str, digits: str) -> None:
         self.heard.append(("digits", agent, digits))
 

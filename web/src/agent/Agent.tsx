@@ -10,7 +10,7 @@ import { hotKeys, useKeys } from "../ui/keys";
 import { attempt as tryIt, Clock, Do, Key, Sheet, Strip } from "../ui/parts";
 import "./agent.css";
 import { CustomerCard } from "./Customer";
-import { account, agent, attempt, call, close, linkState, open, send, sitDown, talking, useHere } from "./desk";
+import { account, agent, attempt, call, close, linkState, moreTime, open, send, sitDown, talking, useHere } from "./desk";
 import { Dispose, press } from "./Dispose";
 import { Knowledge, ManualDial, Search } from "./Finder";
 import { CallControls, openKeypad, PhoneLine, toggleHold, toggleMute } from "./Phone";
@@ -118,6 +118,7 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
     o: toggleHold,
     k: openKeypad,
     t: handOn,
+    e: () => now.call?.ended_at != null && void tryIt(moreTime),
     n: () => document.getElementById("note")?.focus(),
     v: () => document.getElementById("verify-first")?.focus(),
     "/": () => (opened.value = "search"),
@@ -295,6 +296,7 @@ const KEYS: [string, string][] = [
   ["O", "Hold"],
   ["K", "Keypad"],
   ["T", "Hand the customer on"],
+  ["E", "A minute more of wrap-up"],
   ["V", "Verification"],
   ["N", "Note"],
   ["Ctrl Enter", "Save, from the note"],

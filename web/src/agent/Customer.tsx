@@ -6,8 +6,8 @@ import { post } from "../api/client";
 import { beat, clock } from "../api/clock";
 import type { CallView, CustomerView } from "../api/types";
 import { duration, moment, sentence } from "../ui/format";
-import { Clock, Fault, Key } from "../ui/parts";
-import { call, customer, refreshCustomer, talking } from "./desk";
+import { Clock, Do, Fault, Key } from "../ui/parts";
+import { call, customer, moreTime, refreshCustomer, talking } from "./desk";
 
 export function Timer({ of }: { of: CallView }): JSX.Element {
   void beat.value;
@@ -23,11 +23,16 @@ export function Timer({ of }: { of: CallView }): JSX.Element {
   const left = over ? of.ended_at! + limit - now : 0;
   return (
     <div class="talk">
-      <p id="call-label">{over ? (limit ? "Wrap-up ends in" : "Wrap-up") : "Talking"}</p>
+      <p id="call-label">{over ? (limit ? "Wrap-up ends in" : "Wrap-up") : of.stage === "on hold" ? "On hold" : "Talking"}</p>
       <p id="call-clock" class="clock" role="timer" aria-live="off">
         {over ? duration(limit ? left : now - of.ended_at!) : of.connected_at == null ? "" : duration(now - of.connected_at)}
       </p>
       {over && limit > 0 && <progress max={limit} value={Math.max(0, left)} aria-label="Time left for wrap-up" />}
+      {over && limit > 0 && (
+        <Do class="quiet small" id="more-time" aria-keyshortcuts="e" act={moreTime}>
+          A minute more <Key of="E" />
+        </Do>
+      )}
     </div>
   );
 }

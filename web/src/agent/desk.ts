@@ -77,6 +77,8 @@ export function useHere(): void {
 
 // --- what belongs to a call -----------------------------------------------------------------------
 
+export const moreTime = () => post("/v1/agent/wrap-up/more");
+
 let shown = "";
 effect(() => {
   const id = attempt.value;
