@@ -15,7 +15,7 @@ from dialer.store.context import from_ms
 from dialer.store.database import connect
 from dialer.store.migrate import alembic_config, upgrade_database
 
-REVISION = "0013"
+REVISION = "0014"
 EVENTS = (  # seq, routed; the last three numbers were given and their events pruned away
     (1, True), (2, True), (3, True), (4, False), (5, False), (6, True), (7, True), (8, True),
 )  # fmt: skip

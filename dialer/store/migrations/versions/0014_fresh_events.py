@@ -7,8 +7,8 @@ tree. Events, deliveries and the numbers given so far stay as they are.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
