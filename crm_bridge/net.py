@@ -44,6 +44,8 @@ def plain(address: Address) -> Address:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Withdrawn, and still routed by some: site-local addresses (RFC 3879), 6to4 relays (RFC 7526).
+_BYGONE = (ipaddress.IPv6Network("fec0::/10"), ipaddress.IPv4Network("192.88.99.0/24"))
 
 
 def check_address(text: str, allowed: Sequence[Network], *, public: bool = True) -> None:
@@ -53,7 +55,12 @@ def check_address(text: str, allowed: Sequence[Network], *, public: bool = True)
         return
     if not public:
         raise ForbiddenAddress("refused: http:// goes to networks in allow_networks only")
-    if not address.is_global or address.is_multicast or address.is_reserved:
+    odd = (
+        address.is_multicast
+        or address.is_reserved
+        or any(address.version == net.version and address in net for net in _BYGONE)
+    )
+    if odd or not address.is_global:
         raise ForbiddenAddress(
             "refused: the address is private, local or reserved;"
             " if that is meant, add its network to allow_networks"
