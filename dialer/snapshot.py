@@ -118,6 +118,18 @@ class WrapUpEnded:
     to_break: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MachineServed:
+    """An agent found a machine where a person was taken to be; told once per such call."""
+
+
 Observation = (
-    LineRang | LineEnded | CallServed | CallAbandoned | CallerLeft | TalkEnded | WrapUpEnded
+    LineRang
+    | LineEnded
+    | CallServed
+    | CallAbandoned
+    | CallerLeft
+    | TalkEnded
+    | WrapUpEnded
+    | MachineServed
 )

@@ -24,6 +24,7 @@ from dialer.snapshot import (
     LineEnd,
     LineEnded,
     LineRang,
+    MachineServed,
     Observation,
     TalkEnded,
     WrapUpEnded,
@@ -33,8 +34,8 @@ from simulator.results import CURVE_STEP_S, CurveRow, DayResult
 from simulator.scenario import Scenario
 from simulator.world import ROW_S, CallPlan, Kind, World, plan_agents
 
-TICK_S = 0.5
-REACT_GAP_S = 0.25
+TICK_S = 1.0
+REACT_GAP_S = 0.1
 KEPT_MAX = 5_000  # waits and gaps kept for the distributions of a report
 
 
@@ -367,6 +368,8 @@ class FloorDay:
         pause = call.plan.break_s
         leaves = self.now >= agent.until
         self._tell(WrapUpEnded(self.now - began, to_break=pause > 0 or leaves))
+        if call.plan.kind is Kind.MACHINE:
+            self._tell(MachineServed())
         if leaves:
             self._leave(agent)
         elif pause > 0:

@@ -212,6 +212,7 @@ class CampaignFile(Part):
             offer_after_s=self.preview.after_idle if self.mode.automatic else 0.0,
             preview_limit_s=self.preview.limit,
             preview_dials=self.preview.on_timeout == "dial",
+            machine_words=frozenset(one.code for one in self.dispositions if one.machine),
         )
 
     @cached_property

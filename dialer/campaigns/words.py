@@ -40,6 +40,7 @@ class Disposition(Part):
     counts: tuple[Counts, ...] | None = None
     suppress: Literal["none", "number", "account", "person"] = "none"
     emits: Literal["none", "promise", "dispute"] = "none"
+    machine: bool = False  # says that an answering machine was on the line: the pacer learns of it
     anyone_after: Duration | None = None  # an agent's own callback: anyone calls after so long
     grace: Duration = 3 * 86400.0  # after a promise's day
     # A promise is kept when so much of it was paid by then.
@@ -107,6 +108,15 @@ class Disposition(Part):
                 return NextStep(now + timedelta(seconds=self.after or 0.0))
 
 
+_MACHINE = Disposition(
+    code="machine",
+    label="Answering machine",
+    category="no_contact",
+    next=Next.RETRY,
+    after="24h",  # type: ignore[arg-type]  # as in the file; the validator reads it
+    counts=("attempt",),
+    machine=True,
+)
 # What a campaign gets that names none. Sources of what they mean in law: 15 USC 1692c (attorney,
 # cease), 12 CFR 1006.14(b) (what a conversation is), 12 CFR 1006.22(b), 1006.42 (deceased: no
 # pressure on the family). The days are custom of the trade.
@@ -143,6 +153,7 @@ _PLAIN: tuple[Disposition, ...] = (
         hot_key="9",
         confirm=True,
     ),
+    _MACHINE,
 )
 _COLLECTIONS: tuple[Disposition, ...] = (
     Disposition(
@@ -179,14 +190,7 @@ _COLLECTIONS: tuple[Disposition, ...] = (
         next=Next.OUTCOME,
         counts=("attempt", "contact"),
     ),
-    Disposition(
-        code="machine",
-        label="Answering machine",
-        category="no_contact",
-        next=Next.RETRY,
-        after="24h",  # type: ignore[arg-type]  # as in the file
-        counts=("attempt",),
-    ),
+    _MACHINE,
     Disposition(
         code="bad_line",
         label="Bad line",

@@ -28,7 +28,7 @@ from dialer.core.commands import (
 from dialer.core.events import Status
 from dialer.core.modes import PreviewEnd
 from dialer.core.states import AgentSignal, AgentState, CallState, next_agent_state
-from dialer.snapshot import WrapUpEnded
+from dialer.snapshot import MachineServed, WrapUpEnded
 
 if TYPE_CHECKING:
     from dialer.core.floor import Floor
@@ -392,6 +392,8 @@ def more_time(floor: Floor, event: ev.MoreTimeAsked, now: float) -> None:
 def write_word(
     floor: Floor, word: ev.DispositionChosen, campaign: str, lead: ev.Lead | None
 ) -> None:
+    if word.code in floor.campaigns[campaign].rules.machine_words:
+        floor.emit(Observe(campaign, MachineServed()))
     if lead is not None:
         floor.emit(
             RecordDisposition(

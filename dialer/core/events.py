@@ -374,6 +374,7 @@ class CampaignRules:
     offer_after_s: float | None = None
     preview_limit_s: float = 60.0  # an agent may look at a lead for so long ...
     preview_dials: bool = False  # ... then it is dialled; otherwise the lead goes back
+    machine_words: frozenset[str] = frozenset()  # dispositions that say it was a machine
 
 
 @dataclass(frozen=True, slots=True)

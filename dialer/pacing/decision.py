@@ -50,6 +50,7 @@ from dialer.pacing.lookahead import (
     convolve,
     exact_risk,
     fast_memory,
+    likely_top,
     normal_risk,
     rebuild,
 )
@@ -272,8 +273,9 @@ def decide_lines(
                     f_top = convolve(fpmf, f_top, certain, share)
             f_top = add_exactly(fpmf, f_top, state.talk_frees, talks, share)
             f_top = add_exactly(fpmf, f_top, state.wrap_frees, wraps, share)
-            # more callers than there are agents are as bad as just as many: the last row
-            apmf = np.zeros((agents + 2, INSTANTS))
+            f_top = likely_top(fpmf, f_top)
+            # more callers than agents that may be free are as bad as just as many: the last row
+            apmf = np.zeros((f_top + 2, INSTANTS))
             apmf[0] = 1.0
             a_top = add_exactly(apmf, 0, state.setup_asks, setups, 1.0)
             a_top = add_exactly(apmf, a_top, state.ring_asks, rings, 1.0)

@@ -32,6 +32,7 @@ from dialer.pacing.hazards import (
     S_RISK,
     State,
     learn_line,
+    learn_machine,
     learn_ringing,
     learn_talk,
     learn_wrap,
@@ -49,6 +50,7 @@ from dialer.snapshot import (
     LineEnd,
     LineEnded,
     LineRang,
+    MachineServed,
     Observation,
     TalkEnded,
     WrapUpEnded,
@@ -156,6 +158,8 @@ class Forward:
                 learn_talk(state, float(talk_s))
             case WrapUpEnded(wrap_s=wrap_s, to_break=to_break):
                 learn_wrap(state, float(wrap_s), bool(to_break))
+            case MachineServed():
+                learn_machine(state)
             case CallServed(waited_s=waited_s):
                 self._count(1 if waited_s > self.patience_s else 0)
             case CallerLeft():
@@ -214,6 +218,7 @@ def warm_up() -> None:
         LineEnded(LineEnd.LIVE, 1.0, 5.0, 1.0),
         TalkEnded(60.0),
         WrapUpEnded(10.0),
+        MachineServed(),
         CallAbandoned(),
     )
     for fact in facts:

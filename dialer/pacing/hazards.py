@@ -66,7 +66,8 @@ ONWARD, ANSWERED, ENDED = 0, 1, 2  # causes; ANSWERED only leaves set-up: no rin
     S_MODE,  # what held the decision: MODE_POLICY, ...
     S_ALLOWED,  # the price: the risk at which no further line is launched
     S_DEAD,  # share of the latest lines that ended before they rang
-) = range(28)
+    S_MACHINES,  # calls, of those wrapped up, in which the agent found a machine
+) = range(29)
 SCALARS = 32
 
 MODE_POLICY, MODE_SPENT, MODE_OUTAGE = 0.0, 1.0, 2.0
@@ -255,12 +256,19 @@ def learn_wrap(state: State, wrap_s: float, to_break: bool) -> None:
     if scalar[S_WRAPS] > 2000.0:
         scalar[S_WRAPS] *= 0.5
         scalar[S_BREAKS] *= 0.5
+        scalar[S_MACHINES] *= 0.5
     scalar[S_FACTS] += 1.0
     scalar[S_WRAP_W] *= 1.0 + 1.0 / TALK_MEMORY
     if scalar[S_WRAP_W] > 1e6:
         state.wrap_exposure[:] /= scalar[S_WRAP_W]
         state.wrap_exits[:] /= scalar[S_WRAP_W]
         scalar[S_WRAP_W] = 1.0
+
+
+@compiled
+def learn_machine(state: State) -> None:
+    """The call let through as a person's was a machine's."""
+    state.scalar[S_MACHINES] += 1.0
 
 
 @compiled

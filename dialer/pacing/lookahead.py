@@ -48,7 +48,11 @@ from dialer.pacing.hazards import (
 FAST_PRIOR = 0.4  # of their memory: what the fast corrections must outweigh
 TALK_STEP = 1.0  # s
 TALK_STEPS = 52  # reach of the lines' tables and the longest patience
+UNLIKELY = 1e-7  # a chance that no decision depends on
 EXACT_MAX = 48  # agents up to which sums are convolved exactly
+# Harm to later callers, see `with_later`: on small floors the agent taken is often free again, on
+# large ones callers come in bursts, and it is nearly the worst that happens.
+LATER_FEW, LATER_MANY = 0.5, 0.9
 TALK_PRIOR_S = 120.0  # a conversation of age a is first taken to last about as long again
 RING_ANSWERED, RING_ENDED = 0.02, 0.04  # per s: cautious, a third of the lines answered
 
@@ -147,11 +151,12 @@ def rebuild(
                 at += 1
             talk_over[b, k + 1] = alive * (1.0 - stays_on[at])
             alive *= stays_on[at]
+    wrapped = 0.5 * (wrap_done[:-1] + wrap_done[1:])  # talk ends within a step, on average midway
     new_call_free = np.empty(TALK_STEPS + 1)
     for k in range(TALK_STEPS + 1):
         total = 0.0
         for u in range(1, k + 1):
-            total += talk_over[0, u] * 0.5 * (wrap_done[k - u] + wrap_done[k - u + 1])
+            total += talk_over[0, u] * wrapped[k - u]
         new_call_free[k] = total
 
     # --- lines: chance per step to leave each stage
@@ -227,7 +232,7 @@ def rebuild(
         for b in range(TALK_BINS):
             free = 0.0
             for u in range(1, k + 1):
-                free += talk_over[b, u] * 0.5 * (wrap_done[k - u] + wrap_done[k - u + 1])
+                free += talk_over[b, u] * wrapped[k - u]
             state.talk_frees[b, j] = free
         for b in range(WRAP_BINS):
             from_age = b * WRAP_DT + 0.5 * WRAP_DT
@@ -305,44 +310,51 @@ def fill_rows(
 ) -> None:
     """rows[b, t]: chance that a line of age bin b in this stage holds an agent t steps from now."""
     for b in range(BINS - 1, -1, -1):
-        after = min(b + 1, BINS - 1)
-        for t in range(STEPS):
-            later = rows[after, t - 1] if t > 0 else 0.0  # the open last bin stays as it is
-            rows[b, t] = onward[b] * then[t] + direct[b] * straight[t] + (1.0 - leave[b]) * later
+        after = min(b + 1, BINS - 1)  # the open last bin stays as it is
+        goes, answers, stays = onward[b], direct[b], 1.0 - leave[b]
+        rows[b, 0] = goes * then[0] + answers * straight[0]
+        for t in range(1, STEPS):
+            rows[b, t] = goes * then[t] + answers * straight[t] + stays * rows[after, t - 1]
 
 
 @compiled
 def convolve(pmf: Array, size: int, chance: Array, share: float) -> int:
     """Add a yes-or-no event to the sums pmf[k, j]; the last row gathers what lies beyond."""
-    rows = int(pmf.shape[0])
-    top = min(size + 1, rows - 1)
+    top = min(size + 1, int(pmf.shape[0]) - 1)
+    start = top
     if top == size:  # full: mass that would leave the last row stays there
         for j in range(INSTANTS):
-            p = chance[j] * share
-            kept = pmf[size, j]
-            pmf[size, j] = kept + pmf[size - 1, j] * p
+            pmf[size, j] += pmf[size - 1, j] * chance[j] * share
         start = size - 1
-    else:
-        start = top
     for k in range(start, 0, -1):
         for j in range(INSTANTS):
-            p = chance[j] * share
-            pmf[k, j] = pmf[k, j] * (1.0 - p) + pmf[k - 1, j] * p
+            pmf[k, j] += (pmf[k - 1, j] - pmf[k, j]) * (chance[j] * share)
     for j in range(INSTANTS):
-        pmf[0, j] *= 1.0 - chance[j] * share
+        pmf[0, j] -= pmf[0, j] * (chance[j] * share)
     return int(top)
 
 
 @compiled
-def with_later(risk: Array, weight: Array) -> float:
+def likely_top(pmf: Array, top: int) -> int:
+    """The greatest sum that is not beyond all likelihood at some instant."""
+    while top > 0:
+        for j in range(INSTANTS):
+            if pmf[top, j] > UNLIKELY:
+                return top
+        top -= 1
+    return top
+
+
+@compiled
+def with_later(risk: Array, weight: Array, later: float) -> float:
     """One more caller does harm when he finds nobody, or when he takes the agent whom somebody
-    after him then lacks. The second is at most the worst of all later instants; between nothing
-    and that, the middle is taken."""
+    after him then lacks. The second is at most the worst of all later instants; `later` says how
+    near to that, from nothing, it is taken to be."""
     worst = 0.0
     total = 0.0
     for j in range(INSTANTS - 1, -1, -1):
         worst = max(worst, risk[j])
-        total += weight[j] * 0.5 * (risk[j] + worst)
+        total += weight[j] * (risk[j] + later * (worst - risk[j]))
     return total
 
 
@@ -362,7 +374,7 @@ def exact_risk(
                 a += 1
             bad += agents[f, j] * (1.0 - below)
         risk[j] = bad
-    return with_later(risk, weight)
+    return with_later(risk, weight, LATER_FEW)
 
 
 @compiled
@@ -388,4 +400,4 @@ def normal_risk(
         common = unsure * more * p * (more * p + 2.0 * mean_callers[j])
         spread = math.sqrt(var_callers[j] + more * p * (1.0 - p) + common + var_agents[j] + 1e-9)
         risk[j] = 0.5 * math.erfc(-mean / spread * 0.7071067811865476)
-    return with_later(risk, weight)
+    return with_later(risk, weight, LATER_MANY)

@@ -19,7 +19,7 @@ from dialer.server.histogram import Histogram
 from dialer.snapshot import Bound, Decision, Observation
 
 _THURSDAY = 3  # 1970-01-01, where Monday is 0
-TICK_S = 0.5  # a decision at least so often
+TICK_S = 1.0  # a decision at least so often
 QUIET_S = 0.1  # and no sooner than this after the last one, however much happens
 # Seconds a decision takes: fine around the promises, 1 ms at 100 agents and 5 ms at 1,000.
 DECIDE_BOUNDS_S = (

@@ -18,6 +18,7 @@ from dialer.pacing.decision import decide_lines
 from dialer.pacing.hazards import (
     State,
     learn_line,
+    learn_machine,
     learn_ringing,
     learn_talk,
     learn_wrap,
@@ -178,6 +179,7 @@ class Floor(NamedTuple):
     doing: Ints
     doing_since: Array
     line_of: Ints
+    machine_of: Ints  # whether the agent's call was a machine's
     leaves: Ints
     wrap_next: Array
     break_next: Array
@@ -336,6 +338,7 @@ def _serve(f: Floor, p: State, t: Tables, slot: int, agent: int, now: float) -> 
     f.doing[agent] = TALK
     f.doing_since[agent] = now
     f.line_of[agent] = slot
+    f.machine_of[agent] = 1 if machine else 0
     f.wrap_next[agent] = wrap * t.wrap_factor[row] * t.speed[agent]
     f.break_next[agent] = f.break_s[slot]
     n[N_TALKING] += 1
@@ -469,10 +472,13 @@ def _agent_event(f: Floor, p: State, t: Tables, agent: int, now: float) -> None:
     elif doing == WRAP:
         n[N_WRAPPING] -= 1
         away = f.leaves[agent] == 1 or f.break_next[agent] > 0.0
+        machine = f.machine_of[agent] == 1
         if inside:
             learn_wrap(p, took, away)
+            if machine:
+                learn_machine(p)
         else:
-            _tell(f, F_WRAP, took, 1.0 if away else 0.0, 0.0, 0.0)
+            _tell(f, F_WRAP, took, 1.0 if away else 0.0, 1.0 if machine else 0.0, 0.0)
         if f.leaves[agent] == 1:
             _gone(f, agent)
         elif f.break_next[agent] > 0.0:

@@ -23,6 +23,7 @@ from dialer.snapshot import (
     LineEnd,
     LineEnded,
     LineRang,
+    MachineServed,
     Observation,
     TalkEnded,
     WrapUpEnded,
@@ -32,8 +33,8 @@ from simulator.scenario import Scenario
 from simulator.world import ROW_S, day_tables, plan_agents, plan_calls
 
 BLOCK = 65_536  # calls drawn at once
-TICK_S = 0.5
-REACT_GAP_S = 0.25  # a change on the floor is answered at once, but not more often than this
+TICK_S = 1.0
+REACT_GAP_S = 0.1  # a change on the floor is answered at once, but not more often than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _floor(scenario: Scenario, tables: fl.Tables, sample_s: float) -> fl.Floor:
     made: dict[str, Any] = {}
     for name, kind in fl.Floor.__annotations__.items():
         made[name] = ints(slots) if "Ints" in str(kind) else numbers(slots)
-    for name in ("doing", "line_of", "leaves", "stamp"):
+    for name in ("doing", "line_of", "machine_of", "leaves", "stamp"):
         made[name] = ints(agents)
     for name in ("doing_since", "wrap_next", "break_next"):
         made[name] = numbers(agents)
@@ -235,6 +236,8 @@ def _facts(floor: fl.Floor) -> Iterator[Observation]:
                 yield TalkEnded(a)
             case _:
                 yield WrapUpEnded(a, b > 0)
+                if c > 0:
+                    yield MachineServed()
     floor.number[fl.N_FACTS] = 0
 
 

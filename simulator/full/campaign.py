@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dialer.campaigns.model import CampaignFile, Purpose
+from simulator.full.crew import MACHINE_CODE, SERVED_CODE
 from simulator.scenario import BadScenario, Scenario
 
 ZONE = "UTC"  # the day's wall clock is the core's
@@ -44,6 +45,17 @@ def campaign_of(scenario: Scenario, name: str) -> CampaignFile:
             "amd": scenario.amd.on,
             "attempts_max": 100,
             "retry": {outcome: {"after": "0s", "max": 100} for outcome in _AGAIN},
+            "dispositions": [
+                {"code": SERVED_CODE, "label": "Done"},
+                {
+                    "code": MACHINE_CODE,
+                    "label": "Answering machine",
+                    "category": "no_contact",
+                    "next": "retry",
+                    "after": "2h",
+                    "machine": True,
+                },
+            ],
             "calling_window": [{"days": "mon-sun", "from": "00:00", "to": "24:00"}],
         }
     )

@@ -18,7 +18,7 @@ from simulator.world import AgentPlans, CallPlan, Kind
 
 # Where an agent stands when logged in and not on a break.
 _THERE = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.TALK, AgentState.WRAP_UP})
-SERVED_CODE, MACHINE_CODE = "done", "wrong_time"  # of a campaign's own dispositions
+SERVED_CODE, MACHINE_CODE = "done", "machine"
 
 
 @dataclass(slots=True)

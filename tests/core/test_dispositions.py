@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.states import AgentState
-from tests.core.playbook import Scene
+from dialer.snapshot import MachineServed
+from tests.core.playbook import RULES, Scene
 
 
 def words(scene: Scene) -> list[str]:
     return [c.code for c in scene.all if isinstance(c, cmd.RecordDisposition)]
 
 
-def talking() -> tuple[Scene, str, str]:
-    scene = Scene()
+def talking(rules: ev.CampaignRules = RULES) -> tuple[Scene, str, str]:
+    scene = Scene(rules=rules)
     leg = scene.agent()
     attempt = scene.dial()
     scene.talk(attempt, leg)
@@ -67,3 +72,16 @@ def test_a_word_on_a_call_that_is_over_and_disposed_of_is_ignored() -> None:
     scene.tell(ev.DispositionChosen("anna", attempt, "promise"))
     scene.tell(ev.DispositionChosen("anna", attempt, "refused")).expect(cmd.Warn)
     assert words(scene) == ["promise"]
+
+
+@pytest.mark.parametrize("after_the_call", [False, True])
+def test_the_pacer_hears_once_of_a_machine_that_an_agent_found(after_the_call: bool) -> None:
+    scene, leg, attempt = talking(replace(RULES, machine_words=frozenset({"machine"})))
+    found = ev.DispositionChosen("anna", attempt, "machine")
+    if not after_the_call:
+        scene.tell(ev.DispositionChosen("anna", attempt, "refused"), found)
+    scene.tell(ev.LegHungUp(attempt, 16), ev.LegParked(leg, "PJSIP/anna-1"))
+    if after_the_call:
+        scene.tell(found)
+    told = [one.fact for one in scene.all if isinstance(one, cmd.Observe)]
+    assert told.count(MachineServed()) == 1
