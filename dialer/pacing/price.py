@@ -58,8 +58,9 @@ SPREAD_ANSWERS, SPREAD_PACE, SPREAD_MOST_S = 5.0, 3000.0, 300.0
 # The law counts people, and whether an abandoned call was a machine's nobody knows: of the calls
 # served, agents say so. If as many of the abandoned are machines, a window is right on average; so
 # many standard errors more are kept in hand: few on small floors, where an abandon is dear and one
-# day in twenty may be over, and what leaves that to no chance on large ones.
-PEOPLE_LEAST, PEOPLE_PACE, PEOPLE_MOST = 0.5, 8.0, 1.65
+# day in twenty may be over; many on large ones, where people come in bursts and machines do not, so
+# that more of the abandoned are people than of the served.
+PEOPLE_LEAST, PEOPLE_PACE, PEOPLE_MOST = 0.5, 8.0, 3.0
 PEOPLE_WRAPS = 10.0  # calls without a machine that the share begins with
 HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.4  # braking begins above it

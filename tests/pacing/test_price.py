@@ -36,7 +36,7 @@ def twin_spending(
     over those to come; a little in any case while a whole abandon is left and the loan is not."""
     kept = min(1.0, 8 * pace) + min(1.8, 12 * pace) * math.sqrt(LIMIT * pace * 300)
     share = min(0.9, machines / (served + 10))
-    errors = min(1.65, 0.5 + 8 * pace)
+    errors = min(3.0, 0.5 + 8 * pace)
 
     def doubt(lost: float) -> float:
         """Standard errors of the machines among the lost, in calls that the law counts."""
