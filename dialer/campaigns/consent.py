@@ -51,8 +51,8 @@ def consent_of(cells: Mapping[str, str], today: date) -> Consent | None:
     at, until = _day(cells, "consent_at"), _day(cells, "consent_until")
     source = cells.get("consent_source", "").strip()
     if not word:
-        if at or until or source:
-            raise ConsentError("consent", f"is empty beside its day or source: write {SAYS}")
+        if "consent" in cells and (at or until):  # a source may be a column for the whole row
+            raise ConsentError("consent", f"is empty beside its day: write {SAYS}")
         return None
     kind = _GIVEN.get(word) or _NOT.get(word)
     if kind is None:

@@ -63,7 +63,7 @@ class CsvFile:
     def rows(self) -> Iterator[Row]:
         width = len(self.header)
         while (row := self._record()) is not None:
-            if any(cell.strip() for cell in row.cells):
+            if "".join(row.cells).strip():
                 yield checked(fitted(row, width), self.header)
 
     def _lines(self) -> Iterator[str]:

@@ -33,6 +33,8 @@ _BETWEEN = re.compile(
 )
 
 
+# One number and nothing that parts two: the usual case, told without looking for what is not there.
+_ALONE = re.compile(r"\+?[0-9][0-9() .-]{2,24}\Z|\(\d{1,5}\)[0-9 .-]{3,20}\Z")
 # What a spreadsheet makes of a long number whose column is not text: 4.47E+11.
 _SHORTENED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,2}\Z")
 
@@ -124,6 +126,8 @@ def numbers_in(cell: str) -> list[str]:
     """The numbers a cell holds, as they are written. Raises `NumberError` for too many."""
     cell = cell.strip().lstrip("'")  # a spreadsheet's mark for text
     if cell.isdigit() and len(cell) <= _DIGITS_MAX:
+        return [cell]
+    if _ALONE.match(cell):
         return [cell]
     if _SHORTENED.match(cell):
         raise NumberError(

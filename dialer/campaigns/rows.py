@@ -22,6 +22,7 @@ from dialer.campaigns.zones import is_zone
 
 ID_MAX = 128  # characters, as for the API
 NAME_MAX = 200
+_CHECKED = frozenset({"tz", "priority", "external_id", "person", "birth_date"})
 
 
 class _Unclear(Exception):
@@ -52,6 +53,12 @@ class RowReader:
                 self._by_target[column.target] = column
             if not column.target or column.target in KEPT or column.target in PARTS:
                 self._fields.append(column)
+        self._where = {target: column.index for target, column in self._by_target.items()}
+        self._named = [t for t in ("first_name", "last_name") if t in self._where]
+        # What may be wrong with a cell: only these are looked at.
+        self._looked_at = [
+            (target, column) for target, column in self._by_target.items() if target in _CHECKED
+        ]
         self.dropped = 0  # numbers of the last row that could not be used beside one that could
 
     def read(self, row: Row) -> StagedLead | Rejection:
@@ -104,8 +111,8 @@ class RowReader:
         )
 
     def _cell(self, row: Row, target: str) -> str:
-        column = self._by_target.get(target)
-        return "" if column is None else row.cells[column.index].strip()
+        at = self._where.get(target)
+        return "" if at is None else row.cells[at].strip()
 
     def _consents_of(self, row: Row, headers: set[str]) -> dict[str, Consent | None]:
         """What the row says of the numbers in each of these columns. Raises `_Unclear`."""
@@ -122,12 +129,14 @@ class RowReader:
 
     def _name(self, row: Row) -> str:
         whole = self._cell(row, "name")
-        parts = (self._cell(row, "first_name"), self._cell(row, "last_name"))
-        return (whole or " ".join(part for part in parts if part))[:NAME_MAX]
+        if not whole and self._named:
+            parts = [self._cell(row, target) for target in self._named]
+            whole = " ".join(part for part in parts if part)
+        return whole[:NAME_MAX]
 
     def _check(self, row: Row) -> Rejection | None:
         """What is wrong with a cell that is understood."""
-        for target, column in self._by_target.items():
+        for target, column in self._looked_at:
             cell = row.cells[column.index].strip()
             if not cell:
                 continue
@@ -148,7 +157,9 @@ class RowReader:
         return None
 
     def _numbers(self, row: Row) -> list[tuple[Column, Dialable]] | Rejection:
-        region = region_of(self._cell(row, "region"), self._region)
+        region = self._region
+        if "region" in self._where:
+            region = region_of(self._cell(row, "region"), region)
         good: list[tuple[Column, Dialable]] = []
         fault: Rejection | None = None
         self.dropped = 0

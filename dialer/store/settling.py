@@ -191,7 +191,9 @@ def _settle(
         state = LeadState.HELD.value if held else LeadState.WAITING.value
         next_ms, position, lane = now_ms, 0, PLAIN_LANE
         if placing is not None:
-            begins = placing.begin(NewLead(lead_id, external_id, name, zones, fields, free))
+            begins = placing.begin(
+                NewLead(lead_id, external_id, name, zones, json.loads(fields), free)
+            )
             next_ms, position = begins.next_at_ms, begins.position
             lane = placing.lane_number(connection, context, begins.lane)
             priority = priority if begins.priority is None else begins.priority
@@ -203,7 +205,7 @@ def _settle(
         lead_rows.append(
             (
                 *(lead_id, campaign_id, list_id, line, external_id or None, name),
-                *(context.zone_ids[zones], json.dumps(fields), state, held),
+                *(context.zone_ids[zones], fields, state, held),
                 *(priority, next_ms, position, 0, lane),
             )
         )
@@ -275,7 +277,7 @@ def _bring_up_to_date(
         zones=zones,
         held_why=held,
         name=name or None,
-        fields=fields,
+        fields=json.loads(fields),
         merge=True,
         priority=priority or None,
     )

@@ -76,7 +76,7 @@ def test_what_was_mapped_to_the_second_number_stays_its_own(tmp_path: Path) -> N
         ("A1,,+12125550102,,yes,2026-11-29,,", "consent date2", "is a day in the future"),
         ("A1,,+12125550102,,yes,soon,,", "consent date2", "is no day: write 2026-11-28"),
         ("A1,,+12125550102,,yes,2026-11-02,2026-11-01,", "consent until 2", "is before the day"),
-        ("A1,,+12125550102,,,2026-11-02,,", "consent2", "is empty beside its day or source"),
+        ("A1,,+12125550102,,,2026-11-02,,", "consent2", "is empty beside its day"),
     ],
 )
 def test_what_cannot_be_understood_rejects_the_row(
