@@ -120,8 +120,8 @@ async def stage(
         numbers = [number_for("talk", n) for n in range(leads)]
         await dialer.load(numbers)
         await add_supervisor(dialer)
+        stack.push_async_callback(dialer.end)  # also of one that started too slowly for us
         await dialer.start()
-        stack.push_async_callback(dialer.end)
         await dialer.act("pause")
         listener = await stack.enter_async_context(
             RawAmi(bench.ami_port, bench.evt_user, bench.evt_secret)
