@@ -385,6 +385,11 @@ async def _problems(request: web.Request, handler: AiohttpHandler) -> web.Stream
         return problems.answer(problem, _extra(problem))
     except web.HTTPException as error:
         return _from_aiohttp(error)
+    except web.RequestPayloadError:
+        broken = ProblemError(
+            400, "The body is not what its headers say.", "Look at its encoding and its length."
+        )
+        return problems.answer(broken.problem)
     except Exception as error:
         log.error("a request failed", method=request.method, route=_route(request), exc_info=error)
         failed = ProblemError(

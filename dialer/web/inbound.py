@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -123,7 +124,7 @@ async def _lines(request: web.Request) -> AsyncIterator[Any]:
                     yield from_json(line)
                 except ValueError:
                     yield None
-    except ValueError:  # from the reader as well, whose own bound is near
+    except (ValueError, BadHttpMessage):  # from the reader as well, whose own bound is near
         raise ProblemError(
             413, f"A line is longer than {LINE_MAX} bytes.", "Send one lead a line."
         ) from None
