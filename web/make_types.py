@@ -25,6 +25,7 @@ TARGET = ROOT / "web" / "src" / "api" / "schema.ts"
 WANTED = (
     "AgentView",
     "AgentRow",
+    "AbandonedAnswer",
     "AuditAnswer",
     "BatchesAnswer",
     "BestTimes",
@@ -39,6 +40,7 @@ WANTED = (
     "DraftView",
     "EndpointsAnswer",
     "EscalationView",
+    "ExperimentsAnswer",
     "HoursAnswer",
     "KpiReport",
     "MonitorDesk",

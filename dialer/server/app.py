@@ -233,7 +233,9 @@ class Server:
             lambda moment: civil_seconds(moment, self._zone),
             {name: campaign.patience_s for name, campaign in self._campaigns.items()},
         )
-        experiments = Experiments(self._tasks)
+        scheme, _, rest = self.site.database.partition(":///")
+        history = Path(rest) if scheme == "sqlite" else None
+        experiments = Experiments(self._tasks, history=history)
         monitoring = Monitoring(
             self.engine,
             self.accounts,

@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dialer.server.face import CampaignView
+from dialer.server.forecast import Curve, curve_of
 from dialer.store.casebook import Casebook
 
 EVERY_S = 10.0
@@ -87,6 +88,29 @@ class Charts:
             values: list[float | None] = [round(rows[moment][n], 5) for moment in at]
             series[name] = [None if v is not None and v < 0 else v for v in values]
         return Chart(EVERY_S, series)
+
+    def utilisations(self, campaign: str, begins: Sequence[float]) -> list[float | None]:
+        """(talk + wrap-up) / (those and ready) in the quarters that begin then; None: nobody was
+        there, or it is not in memory."""
+        busy, staffed = dict.fromkeys(begins, 0.0), dict.fromkeys(begins, 0.0)
+        for at, ready, talk, wrap_up, *_ in self._samples.get(campaign, ()):
+            begin = at - at % QUARTER_S
+            if begin in staffed:
+                busy[begin] += talk + wrap_up
+                staffed[begin] += ready + talk + wrap_up
+        return [busy[one] / staffed[one] if staffed[one] else None for one in begins]
+
+    async def live_day(self, campaign: str, now: datetime) -> Curve:
+        """Today so far, as a forecast's days are reckoned; the quarter that runs is left out."""
+        series = (await self.day((campaign,), self.today(now))).series
+        at = [float(one or 0.0) for one in series["at"]]
+        running = now.timestamp() - now.timestamp() % QUARTER_S
+        known = [n for n, one in enumerate(at) if one < running]
+        used = self.utilisations(campaign, [at[n] for n in known])
+        return curve_of(
+            (at[n], float(series["live"][n] or 0), float(series["abandoned"][n] or 0), used[i])
+            for i, n in enumerate(known)
+        )
 
     def today(self, now: datetime) -> date:
         return now.astimezone(self._zone).date()

@@ -1,4 +1,8 @@
-"""What if: the simulator's `what-if` run from the page, one at a time, in a process of its own.
+"""What if, and what was to be expected: the simulator run from the page, one at a time, each in a
+process of its own.
+
+A what-if sets days of the world as it might be beside days as it is. A forecast fits a world to the
+campaign's own calls and plays it: the band of its days is what the live day is held against.
 
 The process runs at the lowest priority, beside a dialer that has people on the line. It is ended
 when it is cancelled, takes too long, or the dialer ends. Progress is the days it has finished.
@@ -23,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from dialer.server.face import Refused
+from dialer.server.forecast import Band, band_of
 from dialer.tasks import Tasks
 
 WAITING_MAX = 5
@@ -51,6 +56,8 @@ class Wish:
     answer_rate: float | None = None  # of lines that reach a person
     limit: float | None = None  # on abandoned calls
     days: int = 10
+    forecast: bool = False  # of the campaign as it is, from its own calls
+    pacer: str = "forward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +78,12 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class ExperimentView:
     id: str
+    forecast: bool
     state: State
     progress: float  # 0 to 1
     request: dict[str, float | str]
     result: Outcome | None
+    band: Band | None  # of a forecast
     error: str
     by: str
 
@@ -87,13 +96,21 @@ class _Run:
     state: State = State.WAITING
     progress: float = 0.0
     result: Outcome | None = None
+    band: Band | None = None
     error: str = ""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Experiments:
-    def __init__(self, tasks: Tasks, command: tuple[str, ...] = ()) -> None:
+    """`history` is the database whose calls a forecast is fitted to; None: the
+    simulator cannot read it, and plays the shipped base world with the campaign's agents and answer
+    rate."""
+
+    def __init__(
+        self, tasks: Tasks, command: tuple[str, ...] = (), history: Path | None = None
+    ) -> None:
         self._tasks = tasks
+        self._history = history
         self._command = command or (sys.executable, "-m", "simulator.cli")
         self._runs: OrderedDict[str, _Run] = OrderedDict()
         self._number = 0
@@ -145,34 +162,60 @@ class Experiments:
                 return
             run.state = State.RUNNING
             with tempfile.TemporaryDirectory(prefix="overdial-what-if-") as folder:
-                await self._process(run, Path(folder))
+                await self._work(run, Path(folder))
 
-    async def _process(self, run: _Run, folder: Path) -> None:
+    async def _work(self, run: _Run, folder: Path) -> None:
+        until = time.monotonic() + LIMIT_S
+        for step in _steps(run, folder, self._history):
+            await self._process(run, folder, step, until)
+            if run.state is not State.RUNNING:
+                return
+        _read(run, folder)
+
+    async def _process(self, run: _Run, folder: Path, arguments: list[str], until: float) -> None:
         days, out, err = folder / "days", folder / "out", folder / "err"
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = await asyncio.create_subprocess_exec(
                 *_GENTLY,
                 *self._command,
-                *_arguments(run, days),
+                *arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out_file,
                 stderr=err_file,
                 start_new_session=True,
             )
-        until = time.monotonic() + LIMIT_S
         try:
             waiting = self._tasks.start("experiment: process", process.wait())
             while not waiting.done() and not run.stop.is_set() and time.monotonic() < until:
                 await asyncio.wait([waiting], timeout=LOOK_S)
-                run.progress = min(1.0, _lines(days) / (2 * run.wish.days))
+                played = run.wish.days * (1 if run.wish.forecast else 2)
+                run.progress = min(1.0, _lines(days) / played)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-        _conclude(run, process.returncode, out, err, late=time.monotonic() >= until)
+        _conclude(run, process.returncode, err, late=time.monotonic() >= until)
 
 
-def _arguments(run: _Run, days: Path) -> list[str]:
+def _steps(run: _Run, folder: Path, history: Path | None) -> list[list[str]]:
+    """What the simulator is to do, one after the other."""
+    wish, agents = run.wish, str(run.agents_now)
+    if not wish.forecast:
+        return [_what_if(run, folder / "days")]
+    steps, world = [], "base"
+    given = [f"law.abandon_rate_max={wish.limit:g}"] if wish.limit is not None else []
+    if history is not None:
+        world = str(folder / "world.yaml")
+        steps.append(["fit", str(history), "--campaign", wish.campaign, "--out", world])
+    elif wish.answer_rate is not None:
+        given.append(f"list.rates.person={wish.answer_rate:g}")
+    play = ["run", "--scenario", world, "--agents", agents, "--pacer", wish.pacer]
+    play += [part for one in given for part in ("--set", one)]
+    play += ["--days", str(wish.days), "--jobs", "1", "--json", "--keep", str(folder / "days")]
+    return [*steps, play]
+
+
+def _what_if(run: _Run, days: Path) -> list[str]:
     wish = run.wish
     changes: Mapping[str, float | int | None] = {
         "agents": wish.agents,
@@ -188,7 +231,8 @@ def _arguments(run: _Run, days: Path) -> list[str]:
     ]
 
 
-def _conclude(run: _Run, code: int | None, out: Path, err: Path, *, late: bool) -> None:
+def _conclude(run: _Run, code: int | None, err: Path, *, late: bool) -> None:
+    """What of the end of a process ends the whole."""
     if run.stop.is_set():
         run.state = State.CANCELLED
     elif late:
@@ -196,12 +240,17 @@ def _conclude(run: _Run, code: int | None, out: Path, err: Path, *, late: bool) 
     elif code != 0:
         lines = err.read_bytes()[-2_000:].decode("utf-8", "replace").strip().splitlines()
         run.state, run.error = State.FAILED, lines[-1][:300] if lines else f"It ended with {code}."
-    else:
-        try:
-            run.result = _result(json.loads(out.read_bytes()[:OUT_MAX]))
-            run.state, run.progress = State.DONE, 1.0
-        except (ValueError, KeyError, TypeError, IndexError):
-            run.state, run.error = State.FAILED, "Its result cannot be read."
+
+
+def _read(run: _Run, folder: Path) -> None:
+    try:
+        if run.wish.forecast:
+            run.band = band_of((folder / "days").read_text("utf-8").splitlines())
+        else:
+            run.result = _result(json.loads((folder / "out").read_bytes()[:OUT_MAX]))
+        run.state, run.progress = State.DONE, 1.0
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        run.state, run.error = State.FAILED, "Its result cannot be read."
 
 
 def _result(told: Mapping[str, Any]) -> Outcome:
@@ -234,4 +283,14 @@ def _view(number: str, run: _Run) -> ExperimentView:
         "days": wish.days,
     }
     request = {name: value for name, value in values.items() if value is not None}
-    return ExperimentView(number, run.state, run.progress, request, run.result, run.error, run.by)
+    return ExperimentView(
+        number,
+        wish.forecast,
+        run.state,
+        run.progress,
+        request,
+        run.result,
+        run.band,
+        run.error,
+        run.by,
+    )

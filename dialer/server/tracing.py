@@ -13,6 +13,7 @@ from dialer.server.face import Refused
 from dialer.store.casebook import Casebook
 
 RECORDS_MAX = 2_000  # in one answer
+ABANDONED_MAX = 50  # shown; who wants more knows their ids
 AROUND_S = 45.0  # of a call's decisions, before it became live
 
 
@@ -56,6 +57,16 @@ class OutcomePart:
     calls: int
     sip: int | None
     cause: int | None  # Q.850
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonedPart:
+    """`after_s`: from the person's answer to the end; None: not known yet."""
+
+    attempt: str
+    campaign: str
+    at: str
+    after_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,18 @@ class Tracing:
         return [
             OutcomePart(r.pbx, r.trunk, r.campaign, r.outcome, r.calls, r.sip, r.cause)
             for r in await self._casebook.outcomes(campaigns, since)
+        ]
+
+    async def abandoned(self, campaigns: Sequence[str], hours: int) -> list[AbandonedPart]:
+        since = self._clock.utc() - timedelta(hours=hours)
+        return [
+            AbandonedPart(
+                r.attempt,
+                r.campaign,
+                _utc(r.live_ms),
+                None if r.ended_ms is None else (r.ended_ms - r.live_ms) / 1000,
+            )
+            for r in await self._casebook.unserved(campaigns, since, ABANDONED_MAX)
         ]
 
     async def timeline(self, attempt: str, campaigns: frozenset[str] | None) -> Timeline:

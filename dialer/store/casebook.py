@@ -110,6 +110,14 @@ class AttemptRow:
     steps: tuple[StepRow, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class UnservedRow:
+    attempt: str
+    campaign: str
+    live_ms: int
+    ended_ms: int | None
+
+
 class Casebook:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -132,6 +140,12 @@ class Casebook:
     async def outcomes(self, names: Sequence[str], since: datetime) -> list[OutcomeRow]:
         """Ended attempts by trunk, outcome and cause, the most frequent first."""
         return await self._database.read(lambda c: _outcomes(c, names, to_ms(since)))
+
+    async def unserved(
+        self, names: Sequence[str], since: datetime, limit: int
+    ) -> list[UnservedRow]:
+        """Calls that nobody was free for, the newest first."""
+        return await self._database.read(lambda c: _unserved(c, names, to_ms(since), limit))
 
     async def attempt(self, attempt: str) -> AttemptRow | None:
         return await self._database.read(lambda c: _attempt(c, attempt))
@@ -334,6 +348,24 @@ def _outcomes(connection: Connection, names: Sequence[str], since_ms: int) -> li
         )
         for row in rows
     ]
+
+
+def _unserved(
+    connection: Connection, names: Sequence[str], since_ms: int, limit: int
+) -> list[UnservedRow]:
+    rows = connection.execute(
+        sa.select(attempts.c.id, campaigns.c.name, attempts.c.live_ms, attempts.c.ended_ms)
+        .join(campaigns, campaigns.c.id == attempts.c.campaign_id)
+        .where(
+            campaigns.c.name.in_(list(names)),
+            attempts.c.opened_ms >= since_ms,
+            attempts.c.unserved,
+            attempts.c.live_ms.is_not(None),
+        )
+        .order_by(attempts.c.opened_ms.desc())
+        .limit(limit)
+    )
+    return [UnservedRow(*row) for row in rows]
 
 
 def _of(definition: Any, name: str) -> Any:

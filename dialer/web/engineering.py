@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
 
 from dialer.server.experiments import Experiments, ExperimentView, Wish
-from dialer.server.tracing import RECORDS_MAX, OutcomePart, Timeline, Trace, Tracing
+from dialer.server.forecast import Curve
+from dialer.server.tracing import RECORDS_MAX, AbandonedPart, OutcomePart, Timeline, Trace, Tracing
 from dialer.web.auth import Access
 from dialer.web.floor import visible
 from dialer.web.models import Name, Sent
@@ -35,8 +37,17 @@ class ExperimentRequest(Sent):
         return self
 
 
+class ForecastRequest(Sent):
+    campaign: Name
+    days: Annotated[int, Field(ge=5, le=50)] = 20
+
+
 class ExperimentsAnswer(BaseModel):
     experiments: list[ExperimentView]
+
+
+class AbandonedAnswer(BaseModel):
+    calls: list[AbandonedPart]
 
 
 class OutcomesAnswer(BaseModel):
@@ -80,6 +91,39 @@ async def start_experiment(site: Site, call: Call) -> ExperimentView:
     wish = Wish(body.campaign, body.agents, body.answer_rate, body.limit, body.days)
     now = sum(view.agents.values()) or AGENTS_USUAL
     return _lab(site).start(wish, now, call.caller.name)
+
+
+async def start_forecast(site: Site, call: Call) -> ExperimentView:
+    body: ForecastRequest = call.body
+    if body.campaign not in visible(site, call):
+        raise ProblemError(404, "There is no such campaign.", "See /v1/campaigns.")
+    view = next(one for one in site.face.campaigns() if one.name == body.campaign)
+    rate = view.live_answers / view.calls if view.calls else 0.0
+    wish = Wish(
+        body.campaign,
+        answer_rate=min(0.65, rate) or None,
+        limit=view.abandon.limit or None,
+        days=body.days,
+        forecast=True,
+        pacer="progressive" if view.mode == "progressive" else "forward",
+    )
+    agents = sum(view.agents.values()) or AGENTS_USUAL
+    return _lab(site).start(wish, agents, call.caller.name)
+
+
+async def live_day(site: Site, call: Call) -> Curve:
+    if site.house is None:
+        raise ProblemError(503, "This server has no curves.", "Ask the dialer itself.")
+    name = call.param("campaign")
+    if name not in visible(site, call):
+        raise ProblemError(404, "There is no such campaign.", "See /v1/campaigns.")
+    now = datetime.fromisoformat(site.face.clock().utc)
+    return await site.house.charts.live_day(name, now)
+
+
+async def abandoned(site: Site, call: Call) -> AbandonedAnswer:
+    hours = whole(call, "hours", 24, 1, 24 * 31)
+    return AbandonedAnswer(calls=await _tracing(site).abandoned(visible(site, call), hours))
 
 
 async def drop_experiment(site: Site, call: Call) -> None:
@@ -147,6 +191,35 @@ ENGINEERING: tuple[Route, ...] = (
         takes=ExperimentRequest,
         gives=ExperimentView,
         problems=(404, 429, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/forecasts",
+        start_forecast,
+        "Fit a world to the campaign's own calls and play its days; an experiment like the others",
+        Access.ENGINEER,
+        takes=ForecastRequest,
+        gives=ExperimentView,
+        problems=(404, 429, 503),
+    ),
+    Route(
+        "GET",
+        "/v1/pacing/{campaign}/day",
+        live_day,
+        "The day so far, in the figures of a forecast",
+        Access.ENGINEER,
+        gives=Curve,
+        problems=(404, 503),
+    ),
+    Route(
+        "GET",
+        "/v1/abandoned",
+        abandoned,
+        "The calls that were abandoned of late, the newest first",
+        Access.ENGINEER,
+        gives=AbandonedAnswer,
+        problems=(400, 503),
+        params=(number_param("hours", 24, 1, 24 * 31, "How far back."),),
     ),
     Route(
         "GET",

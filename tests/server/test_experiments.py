@@ -105,6 +105,59 @@ async def test_progress_one_at_a_time_and_cancelling(
     assert not _left(tmp_path)
 
 
+QUARTER = {"start_s": 0.0, "lines": 50, "live": 10, "abandoned": 0, "busy_s": 4.0, "staffed_s": 8.0}
+FORECASTER = """
+import json, pathlib, sys
+given = sys.argv[1:]
+told = pathlib.Path({told!r})
+told.write_text((told.read_text() if told.exists() else "") + " ".join(given) + chr(10))
+if given[0] == "fit":
+    sys.exit({fit})
+days = pathlib.Path(given[given.index("--keep") + 1])
+days.write_text("".join(json.dumps(one) + chr(10) for one in {days!r}))
+"""
+
+
+def _kept(*quarters: dict[str, float]) -> dict[str, object]:
+    rows = [{**QUARTER, "start_s": 900.0 * n, **more} for n, more in enumerate(quarters)]
+    return {"key": "k", "days": [{"curve": rows}]}
+
+
+@pytest.mark.parametrize("fit", [0, 1])
+async def test_a_forecast_fits_a_world_and_gives_the_band_of_its_days(
+    tmp_path: Path, fit: int
+) -> None:
+    days = [
+        _kept({"live": 0, "staffed_s": 0.0}, {"live": 10}, {"abandoned": 1}),
+        _kept({}, {"busy_s": 6.0}),
+        _kept({"live": 20}, {"abandoned": 3, "busy_s": 8.0}),
+    ]
+    text = FORECASTER.format(told=str(tmp_path / "told"), fit=fit, days=days)
+    failures: list[object] = []
+    tasks = Tasks(lambda *failure: failures.append(failure))
+    lab = Experiments(tasks, (sys.executable, "-c", text), tmp_path / "overdial.db")
+    wish = Wish("spring", limit=0.03, days=3, forecast=True)
+    began = lab.start(wish, 12, "eve").id
+    end = State.FAILED if fit else State.DONE
+    await _until(lambda: lab.view(began, None).state is end)
+    view, told = lab.view(began, None), (tmp_path / "told").read_text().splitlines()
+    await tasks.close()
+    assert told[0].startswith(f"fit {tmp_path / 'overdial.db'} --campaign spring --out /")
+    if fit:
+        assert (len(told), view.band) == (1, None)
+        return
+    assert told[1].startswith("run --scenario /")
+    assert "--agents 12 --pacer forward --set law.abandon_rate_max=0.03 --days 3" in told[1]
+    assert view.band is not None
+    assert view.band.days == 3
+    # The first day's empty quarter is before its begin.
+    assert view.band.middle.start_s == [0.0, 900.0]
+    assert view.band.middle.answers == [10.0, 10.0]
+    assert view.band.middle.abandon_rate == [0.0, 0.05]  # 0 of 20, 1 of 20, 3 of 30
+    assert view.band.high.utilisation == [0.5, pytest.approx(0.95)]
+    assert not failures
+
+
 def _left(folder: Path) -> list[Path]:
     return [p for p in Path("/proc").glob("[0-9]*/cmdline") if _of_ours(p, folder)]
 

@@ -10,6 +10,18 @@ export interface AbandonView {
   window: string;
 }
 
+export interface AbandonedAnswer {
+  calls: AbandonedPart[];
+}
+
+/** `after_s`: from the person's answer to the end; None: not known yet. */
+export interface AbandonedPart {
+  attempt: string;
+  campaign: string;
+  at: string;
+  after_s: number | null;
+}
+
 /** One agent on the wallboard. */
 export interface AgentRow {
   agent: string;
@@ -66,6 +78,14 @@ export interface AuditEntry {
   action: string;
   object: string;
   detail: Record<string, unknown>;
+}
+
+/** Of a number of days: the middle, and the bounds of eight in ten. */
+export interface Band {
+  days: number;
+  low: Curve;
+  middle: Curve;
+  high: Curve;
 }
 
 export type BatchState = "checking" | "committing" | "ready" | "undone";
@@ -189,6 +209,14 @@ export interface ConsultView {
   colleague: string;
   mine: boolean;
   state: string;
+}
+
+/** One day. `answers` by people in each quarter; `abandon_rate` so far. None: not known. */
+export interface Curve {
+  start_s: number[];
+  answers: (number | null)[];
+  abandon_rate: (number | null)[];
+  utilisation: (number | null)[];
 }
 
 /** Personal data: for who works with this customer. */
@@ -346,6 +374,29 @@ export interface EscalationView {
   at: number;
   text: string;
   taken_by: string;
+}
+
+export interface ExperimentView {
+  id: string;
+  forecast: boolean;
+  state: State;
+  progress: number;
+  request: Record<string, number | string>;
+  result: Outcome | null;
+  band: Band | null;
+  error: string;
+  by: string;
+}
+
+export interface ExperimentsAnswer {
+  experiments: ExperimentView[];
+}
+
+/** A mean over days with its 95 % interval. */
+export interface Figure {
+  value: number;
+  low: number;
+  high: number;
 }
 
 export interface FilePart {
@@ -552,6 +603,11 @@ export interface OfferView {
   may_escalate: boolean;
 }
 
+export interface Outcome {
+  as_is: Record<string, Figure>;
+  what_if: Record<string, Figure>;
+}
+
 export interface OutcomePart {
   pbx: string;
   trunk: string;
@@ -646,6 +702,8 @@ export interface SessionAnswer {
   clock: ClockView;
   version: string;
 }
+
+export type State = "waiting" | "running" | "done" | "failed" | "cancelled";
 
 /** What an agent chose. What is happening is the agent's *state*. */
 export type Status = "ready" | "break" | "logged out";

@@ -2,6 +2,7 @@
 // document by make_types.py.
 
 export type {
+  AbandonedAnswer,
   AgentRow,
   AgentView,
   AuditAnswer,
@@ -13,6 +14,7 @@ export type {
   CampaignView,
   Chart,
   ColumnView,
+  Curve,
   CustomerView,
   CustomersAnswer,
   Decided,
@@ -25,6 +27,8 @@ export type {
   DraftView,
   EndpointsAnswer,
   EscalationView,
+  ExperimentsAnswer,
+  ExperimentView,
   HoursAnswer,
   Kpi,
   KpiReport,

@@ -4,13 +4,14 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { get, post, Problem, remove, words } from "../api/client";
+import { get, post, remove, words } from "../api/client";
 import { Chart } from "../ui/Chart";
-import type { OutcomePart, OutcomesAnswer, Decided, Timeline, Trace as TraceAnswer } from "../api/types";
+import type { AbandonedAnswer, Decided, ExperimentsAnswer, ExperimentView, OutcomePart, OutcomesAnswer, Timeline, Trace as TraceAnswer } from "../api/types";
 import { count, moment, percent, sentence } from "../ui/format";
-import { useLoaded } from "../ui/loading";
+import { type Loaded, useLoaded } from "../ui/loading";
 import { Do, Empty, Fault } from "../ui/parts";
 import { campaign, CampaignChoice } from "../manager/useCampaigns";
+import { Forecast } from "./Forecast";
 import "./engineer.css";
 import { numbersOf, timeOf } from "./trace";
 
@@ -20,6 +21,7 @@ export default function Pacing(): JSX.Element {
   useEffect(() => {
     document.title = "Pacing · Overdial";
   }, []);
+  const lab = useLoaded<ExperimentsAnswer>("/v1/experiments", {}, 2);
   return (
     <>
       <div class="page-head">
@@ -27,9 +29,10 @@ export default function Pacing(): JSX.Element {
         <CampaignChoice />
       </div>
       {campaign.value && <Trace key={campaign.value} of={campaign.value} />}
+      {campaign.value && <Forecast key={`f-${campaign.value}`} of={campaign.value} lab={lab} run={(one) => <Run of={one} again={lab.again} />} />}
       <div class="columns">
         <Why />
-        <WhatIf />
+        <WhatIf lab={lab} />
       </div>
       <Outcomes />
     </>
@@ -111,6 +114,7 @@ function Trace({ of }: { of: string }): JSX.Element {
 function Why(): JSX.Element {
   const text = useSignal("");
   const asked = useSignal("");
+  const lost = useLoaded<AbandonedAnswer>("/v1/abandoned", {}, 15);
   const { data, fault } = useLoaded<Timeline>(asked.value ? `/v1/attempts/${encodeURIComponent(asked.value)}/timeline` : "");
   return (
     <section class="card panel" aria-labelledby="why-title">
@@ -128,7 +132,22 @@ function Why(): JSX.Element {
         </label>
         <button class="main">Show</button>
       </form>
-      <Fault of={fault} />
+      <Fault of={fault ?? lost.fault} />
+      {lost.data && lost.data.calls.length === 0 && <Empty>No call was abandoned in the last day.</Empty>}
+      {lost.data && lost.data.calls.length > 0 && (
+        <ul class="plain lost" aria-label="Abandoned in the last day">
+          {lost.data.calls.map((one) => (
+            <li key={one.attempt}>
+              <button type="button" class="row" aria-pressed={asked.value === one.attempt} onClick={() => (asked.value = text.value = one.attempt)}>
+                <span>{moment(one.at, "", true)}</span>
+                <span class="mono">{one.attempt}</span>
+                <span>{one.campaign}</span>
+                {one.after_s != null && <span>{one.after_s.toFixed(1)} s after the answer</span>}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
       {data && (
         <>
           <p class="reason">{data.why || sentence(data.outcome)}</p>
@@ -157,40 +176,59 @@ function Why(): JSX.Element {
   );
 }
 
-interface Experiment {
-  id: string;
-  state: string;
-  progress: number;
-  request: Record<string, number | string>;
-  result: unknown;
-  error: string;
+const NAMES: Record<string, string> = {
+  utilisation: "Utilisation",
+  abandon_rate: "Abandoned",
+  connects_per_agent_hour: "Connects per agent and hour",
+  lines_per_connect: "Lines per connect",
+};
+const SHARES = new Set(["utilisation", "abandon_rate"]);
+const WISHES: Record<string, (value: number | string) => string> = {
+  agents: (value) => `${value} agents`,
+  answer_rate: (value) => `${percent(Number(value), 1)} answered`,
+  limit: (value) => `limit ${percent(Number(value), 1)}`,
+  days: (value) => `${value} days`,
+};
+
+const shown = (name: string, value: number) => (SHARES.has(name) ? percent(value, name === "abandon_rate" ? 2 : 1) : value.toPrecision(3));
+
+function wished(of: ExperimentView): string {
+  return Object.entries(of.request)
+    .flatMap(([name, value]) => WISHES[name]?.(value) ?? [])
+    .join(" · ");
 }
 
-/** Numbers of a result with their intervals, whatever the experiment measured. */
-function figures(result: unknown, path = ""): { name: string; value: number; low?: number; high?: number }[] {
-  if (typeof result !== "object" || result === null) return [];
-  const one = result as Record<string, unknown>;
-  const middle = one.value ?? one.mean;
-  if (typeof middle === "number") return [{ name: path, value: middle, low: one.low as number | undefined, high: one.high as number | undefined }];
-  return Object.entries(one).flatMap(([name, value]) => (typeof value === "number" ? [{ name: path ? `${path} ${name}` : name, value }] : figures(value, path ? `${path} ${name}` : name)));
+/** Progress while it runs, its fault when it failed. */
+function Run({ of, again }: { of: ExperimentView; again: () => void }): JSX.Element {
+  const going = of.state === "running" || of.state === "waiting";
+  return (
+    <>
+      <p class="row-of">
+        <strong>{wished(of)}</strong>
+        <span class={`tag ${of.state === "done" ? "good" : of.error ? "bad" : ""}`}>{of.state}</span>
+        <Do class="small" act={() => remove(`/v1/experiments/${of.id}`).then(again)}>
+          {going ? "Cancel" : "Forget"}
+        </Do>
+      </p>
+      {going && <progress max={1} value={of.progress} aria-label="Progress of the simulation" />}
+      {of.error && <p class="error">{of.error}</p>}
+    </>
+  );
 }
 
-const number = (value: number, share: boolean) => (share ? percent(value, 2) : Number.isInteger(value) ? count(value) : value.toPrecision(3));
-
-function WhatIf(): JSX.Element | null {
-  const { data, fault, again } = useLoaded<{ experiments: Experiment[] }>("/v1/experiments", {}, 2);
+function WhatIf({ lab }: { lab: Loaded<ExperimentsAnswer> }): JSX.Element {
+  const { data, fault, again } = lab;
   const refused = useSignal<unknown>(null);
-  if (fault instanceof Problem && fault.status === 404) return null; // this server runs no experiments
   return (
     <section class="card panel" aria-labelledby="if-title">
       <h2 id="if-title">What if</h2>
       <form
-        class="two"
+        class="two ask-if"
         onSubmit={(event) => {
           event.preventDefault();
           const form = new FormData(event.currentTarget);
           refused.value = null;
-          post<Experiment>("/v1/experiments", {
+          post<ExperimentView>("/v1/experiments", {
             campaign: campaign.value,
             agents: Number(form.get("agents")),
             answer_rate: Number(form.get("answer")) / 100,
@@ -203,55 +241,60 @@ function WhatIf(): JSX.Element | null {
           <input name="agents" type="number" min="1" max="2000" defaultValue="20" required />
         </label>
         <label>
-          Answered, per cent
-          <input name="answer" type="number" min="1" max="100" step="0.5" defaultValue="25" required />
+          Answered, %
+          <input name="answer" type="number" min="1" max="65" step="0.5" defaultValue="25" required />
         </label>
         <label>
-          Abandon limit, per cent
+          Limit, %
           <input name="limit" type="number" min="0.1" max="10" step="0.1" defaultValue="3" required />
         </label>
         <button class="main">Simulate</button>
       </form>
       <Fault of={refused.value ?? fault} />
       <ul class="plain runs">
-        {data?.experiments.map((one) => (
-          <li key={one.id}>
-            <p class="row-of">
-              <strong>{Object.entries(one.request).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ")}</strong>
-              <span class={`tag ${one.state === "done" ? "good" : one.error ? "bad" : ""}`}>{one.state}</span>
-              <Do class="small" act={() => remove(`/v1/experiments/${one.id}`).then(again)}>
-                {one.state === "running" || one.state === "waiting" ? "Cancel" : "Forget"}
-              </Do>
-            </p>
-            {(one.state === "running" || one.state === "waiting") && <progress max={1} value={one.progress} aria-label="Progress of the simulation" />}
-            {one.error && <p class="error">{one.error}</p>}
-            {one.result != null && (
-              <div class="scroll">
-                <table>
-                  <thead>
-                    <tr>
-                      <th>Forecast</th>
-                      <th class="number">Value</th>
-                      <th class="number">95 % interval</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {figures(one.result).map((figure) => {
-                      const share = /rate|share|utili|abandon|occupancy/.test(figure.name) && Math.abs(figure.value) <= 1;
-                      return (
-                        <tr key={figure.name}>
-                          <td>{sentence(figure.name)}</td>
-                          <td class="number">{number(figure.value, share)}</td>
-                          <td class="number">{figure.low != null && figure.high != null ? `${number(figure.low, share)} – ${number(figure.high, share)}` : "–"}</td>
-                        </tr>
-                      );
-                    })}
-                  </tbody>
-                </table>
-              </div>
-            )}
-          </li>
-        ))}
+        {data?.experiments
+          .filter((one) => !one.forecast)
+          .map((one) => (
+            <li key={one.id}>
+              <Run of={one} again={again} />
+              {one.result && (
+                <div class="scroll">
+                  <table>
+                    <thead>
+                      <tr>
+                        <th>A day</th>
+                        <th class="number">as it is</th>
+                        <th class="number">95 %</th>
+                        <th class="number">what if</th>
+                        <th class="number">95 %</th>
+                      </tr>
+                    </thead>
+                    <tbody>
+                      {Object.keys(NAMES).map((name) => {
+                        const [was, would] = [one.result!.as_is[name], one.result!.what_if[name]];
+                        if (!was || !would) return null;
+                        return (
+                          <tr key={name}>
+                            <td>{NAMES[name]}</td>
+                            <td class="number">{shown(name, was.value)}</td>
+                            <td class="number soft">
+                              {shown(name, was.low)} – {shown(name, was.high)}
+                            </td>
+                            <td class="number">
+                              <strong>{shown(name, would.value)}</strong>
+                            </td>
+                            <td class="number soft">
+                              {shown(name, would.low)} – {shown(name, would.high)}
+                            </td>
+                          </tr>
+                        );
+                      })}
+                    </tbody>
+                  </table>
+                </div>
+              )}
+            </li>
+          ))}
       </ul>
     </section>
   );

@@ -13,6 +13,7 @@ export interface Line {
   fill?: boolean;
   steps?: boolean;
   percent?: boolean;
+  thin?: boolean;
 }
 
 interface Props {
@@ -23,6 +24,7 @@ interface Props {
   summary?: string; // what it says, in words
   onPick?: (index: number) => void;
   time?: boolean; // false: `at` are plain numbers
+  band?: readonly [number, number]; // the lines that bound it: above, below
 }
 
 let loaded: Promise<typeof UPlotType> | null = null;
@@ -37,7 +39,7 @@ const clockOf = (at: number, seconds = false) =>
 
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function Chart({ title, at, lines, height = 220, summary = "", onPick, time = true }: Props): JSX.Element {
+export function Chart({ title, at, lines, height = 220, summary = "", onPick, time = true, band }: Props): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlotType | null>(null);
   const pick = useRef(onPick);
@@ -53,7 +55,7 @@ export function Chart({ title, at, lines, height = 220, summary = "", onPick, ti
         label: line.label,
         stroke: colour(line.colour),
         fill: line.fill ? `${colour(line.colour)}22` : undefined,
-        width: 2,
+        width: line.thin ? 1 : 2,
         dash: line.dash ? [6, 4] : undefined,
         paths: line.steps ? UPlot.paths.stepped?.({ align: 1 }) : undefined,
         points: { show: false },
@@ -63,8 +65,9 @@ export function Chart({ title, at, lines, height = 220, summary = "", onPick, ti
         width: Math.max(240, box.current.clientWidth),
         height,
         scales: { x: { time } },
-        axes: [time ? { ...axis, values: (_plot, ticks) => ticks.map((tick) => clockOf(tick)) } : axis, { ...axis, size: 48, values: lines.every((line) => line.percent) ? (_plot, ticks) => ticks.map((tick) => `${Math.round(1000 * tick) / 10} %`) : undefined }],
+        axes: [time ? { ...axis, space: 84, values: (_plot, ticks) => ticks.map((tick) => clockOf(tick)) } : axis, { ...axis, size: 48, values: lines.every((line) => line.percent) ? (_plot, ticks) => ticks.map((tick) => `${Math.round(1000 * tick) / 10} %`) : undefined }],
         series: [time ? { value: (_plot: unknown, at: number | null) => (at == null ? "–" : clockOf(at, true)) } : {}, ...series],
+        bands: band && [{ series: [band[0] + 1, band[1] + 1], fill: `${colour("--accent")}1f` }],
         cursor: { drag: { x: true, y: false } },
         legend: { live: true },
       };
