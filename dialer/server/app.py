@@ -40,7 +40,7 @@ from dialer.server.drafting import Drafting
 from dialer.server.engine import Engine
 from dialer.server.evidence import EvidenceDesk
 from dialer.server.experiments import Experiments
-from dialer.server.face import EndpointView, LinkView, TrunkView, WebhooksView
+from dialer.server.face import CampaignAction, EndpointView, LinkView, TrunkView, WebhooksView
 from dialer.server.gate import LISTS_EVERY_S, Gate
 from dialer.server.handcalls import StoreHandCalls
 from dialer.server.histogram import Histogram
@@ -264,6 +264,7 @@ class Server:
         watched.monitors = monitoring.notices
         watched.escalations = supervision.escalations
         watched.kept = casework.kept
+        watched.archived = supervision.archived
         watched.mode = lambda campaign: supervision.settings(campaign).mode
         self._tasks.start("charts", every(CHARTS_EVERY_S, self._sample_charts))
 
@@ -285,7 +286,7 @@ class Server:
                     )
                 )
         for campaign in self._campaigns.values():
-            self.engine.post(ev.CampaignStarted(campaign.rules()))
+            self._begin(campaign, any(one.lead.campaign == campaign.name for one in attempts))
             if why := self.store.not_dialling(campaign.name, self.clock.utc()):
                 self.engine.post(self.gate.hold(campaign.name, why))
         for agent in agents:
@@ -295,6 +296,17 @@ class Server:
             self.engine.post(agent)
         for attempt in attempts:
             self.engine.post(attempt)
+
+    def _begin(self, campaign: CampaignFile, under_way: bool) -> None:
+        """As people left it: what was paused or stopped does not dial because of a restart."""
+        action, who = self._house.supervision.standing(campaign.name)
+        stopped = action in (CampaignAction.STOP, CampaignAction.ARCHIVE)
+        if not stopped or under_way:
+            self.engine.post(ev.CampaignStarted(campaign.rules()))
+        if stopped and under_way:
+            self.engine.post(ev.CampaignStopped(campaign.name))
+        if action is CampaignAction.PAUSE:
+            self.engine.post(ev.CampaignPaused(campaign.name, f"paused by {who}"))
 
     async def close(self) -> None:
         """End in order: screens, what is not dialled yet, links, then the last writes. Calls go on

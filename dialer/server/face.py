@@ -257,7 +257,7 @@ class CampaignView:
     """One campaign now, and since it was started."""
 
     name: str
-    state: str  # CampaignState's value
+    state: str  # CampaignState's value, or "archived"
     mode: str  # "progressive", "predictive"
     lines: LinesView
     abandon: AbandonView
@@ -281,6 +281,7 @@ class CampaignAction(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     STOP = "stop"
+    ARCHIVE = "archive"  # a stopped one, out of sight; starting it brings it back
 
 
 # --- the whole --------------------------------------------------------------------------------

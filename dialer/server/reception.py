@@ -75,6 +75,7 @@ _STAGES = {
     CallState.RESUMING: "talking",
 }
 SPEED_SHOWN_MAX = 1_000.0  # virtual time has no speed; a screen needs a number
+ARCHIVED = "archived"
 _WRONG = "The agent name or the password is wrong."
 
 
@@ -94,6 +95,7 @@ class Watched:
         self.monitors: Callable[[str], tuple[MonitorNotice, ...]] = lambda agent: ()
         self.kept: Callable[[str, CallView], CallView] = lambda agent, call: call
         self.escalations: Callable[[], tuple[EscalationView, ...]] = tuple
+        self.archived: Callable[[str], bool] = lambda campaign: False
         self.mode: Callable[[str], str] = lambda campaign: ""  # a supervisor's choice
         self.loop_lag: Callable[[], HistogramView]
         self.store_commit: Callable[[], HistogramView]
@@ -412,7 +414,7 @@ class Reception:
     def wallboard(self) -> WallboardView:
         return WallboardView(
             self.clock(),
-            self.campaigns(),
+            tuple(one for one in self.campaigns() if one.state != ARCHIVED),
             tuple(self._row(agent) for agent in self._floor.agents.values()),
             self._watched.links(),
             self._watched.webhooks(),
@@ -452,7 +454,7 @@ class Reception:
         stages.pop("other", None)
         return CampaignView(
             name=name,
-            state=campaign.state.value if campaign else CampaignState.STOPPED.value,
+            state=self._state(name, campaign),
             mode=self._watched.mode(name) or desk.mode,
             lines=LinesView(**stages, limit=limit),
             abandon=_abandon(self._engine.pacing.governor(name).account.binding()),
@@ -470,6 +472,12 @@ class Reception:
             leads=self._watched.leads.get(name, {}),
             pacing=self._pacing(name),
         )
+
+    def _state(self, name: str, campaign: Campaign | None) -> str:
+        state = campaign.state if campaign is not None else CampaignState.STOPPED
+        if state is CampaignState.STOPPED and self._watched.archived(name):
+            return ARCHIVED
+        return state.value
 
     def _pacing(self, name: str) -> PacingView | None:
         last = self._engine.pacing.last(name)
@@ -490,8 +498,11 @@ class Reception:
             )
         known = self._floor.campaigns.get(campaign)
         state = known.state if known is not None else CampaignState.STOPPED
-        if action is not CampaignAction.START and state is CampaignState.STOPPED:
+        idle = (CampaignAction.START, CampaignAction.ARCHIVE)
+        if action not in idle and state is CampaignState.STOPPED:
             raise Refused("The campaign is not running.", 409, "Start it first.")
+        if action is CampaignAction.ARCHIVE and state is not CampaignState.STOPPED:
+            raise Refused("The campaign is not stopped.", 409, "Stop it first.")
         if action is CampaignAction.RESUME and state is not CampaignState.PAUSED:
             raise Refused("The campaign is not paused.")
         match action:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -17,8 +17,8 @@ from dialer.campaigns.model import CampaignFile
 from dialer.clock import Clock
 from dialer.core import events as ev
 from dialer.server.engine import Engine
-from dialer.server.face import EscalationView, HelpView, MessageView, Refused
-from dialer.store.users import CampaignSettingsRow
+from dialer.server.face import CampaignAction, EscalationView, HelpView, MessageView, Refused
+from dialer.store.users import AuditRow, CampaignSettingsRow
 
 MESSAGE_S = 1800.0  # how long a broadcast stays on screens
 MESSAGES_MAX = 100
@@ -35,6 +35,7 @@ class Audit(Protocol):
 class SettingsKeeper(Protocol):
     async def campaign_settings(self) -> dict[str, CampaignSettingsRow]: ...
     async def keep_campaign_settings(self, campaign: str, row: CampaignSettingsRow) -> None: ...
+    async def last_acts(self, actions: Sequence[str]) -> Mapping[str, AuditRow]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,18 @@ class Supervision:
         self._audit = audit
         self._keeper = keeper
         self._rows: dict[str, CampaignSettingsRow] = {}
+        # What people last did with each campaign, and who: it stands over a restart.
+        self._standing: dict[str, tuple[CampaignAction, str]] = {}
         self._numbers = itertools.count(1)
         self._messages: deque[tuple[MessageView, frozenset[str]]] = deque(maxlen=MESSAGES_MAX)
         self._help: dict[str, EscalationView] = {}  # by agent
 
     async def start(self) -> None:
-        """Take up what supervisors had set."""
+        """Take up what people had set and done."""
+        acts = await self._keeper.last_acts([f"campaign.{one.value}" for one in CampaignAction])
+        for name, act in acts.items():
+            action = CampaignAction(act.action.removeprefix("campaign."))
+            self._standing[name] = action, act.who
         kept = await self._keeper.campaign_settings()
         for name, row in kept.items():
             if name in self._campaigns:
@@ -139,6 +146,18 @@ class Supervision:
         self._apply(campaign)
         await self._audit.audit(who, "campaign.settings", campaign, values)
         return self.settings(campaign)
+
+    async def acted(self, campaign: str, action: CampaignAction, who: str) -> None:
+        """Somebody started, paused, resumed, stopped or archived it: that stands until the next."""
+        await self._audit.audit(who, f"campaign.{action.value}", campaign)
+        self._standing[campaign] = action, who
+
+    def standing(self, campaign: str) -> tuple[CampaignAction, str]:
+        """The last that was done with it, and by whom; a campaign nobody touched is started."""
+        return self._standing.get(campaign, (CampaignAction.START, ""))
+
+    def archived(self, campaign: str) -> bool:
+        return self.standing(campaign)[0] is CampaignAction.ARCHIVE
 
     def _apply(self, campaign: str) -> None:
         file, now = self._campaigns[campaign], self.settings(campaign)

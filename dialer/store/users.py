@@ -229,6 +229,18 @@ class UserBook:
         rows = await self._database.read(lambda c: c.execute(query).all())
         return [AuditRow(*row) for row in rows]
 
+    async def last_acts(self, actions: Sequence[str]) -> dict[str, AuditRow]:
+        """The last of these actions on each object they were done to."""
+        newest = (
+            sa.select(sa.func.max(audit_log.c.id))
+            .where(audit_log.c.action.in_(list(actions)))
+            .group_by(audit_log.c.object)
+        )
+        columns = [audit_log.c[name] for name in AuditRow.__dataclass_fields__]
+        query = sa.select(*columns).where(audit_log.c.id.in_(newest))
+        rows = await self._database.read(lambda c: c.execute(query).all())
+        return {row.object: AuditRow(*row) for row in rows}
+
 
 def _values(user: UserRow) -> dict[str, Any]:
     values = {name: getattr(user, name) for name in _FIELDS}

@@ -28,6 +28,7 @@ class Access(StrEnum):
     AGENT = "work"  # take calls
     VIEWER = "watch"  # the floor, campaigns, key figures
     SUPERVISOR = "direct"  # act on agents and campaigns
+    RUN = "run"  # start, pause, stop and archive campaigns
     MANAGER = "manage"  # lists, strategies, reports
     ENGINEER = "engineer"  # traces, outcomes, experiments
     ADMINISTRATOR = "administer"  # users, audit
@@ -40,13 +41,14 @@ _A = Access
 RIGHTS: Mapping[Role, frozenset[Access]] = {
     Role.VIEWER: frozenset({_A.VIEWER}),
     Role.AGENT: frozenset({_A.AGENT, _A.CUSTOMERS, _A.KNOWLEDGE}),
-    Role.SUPERVISOR: frozenset({_A.VIEWER, _A.SUPERVISOR, _A.CUSTOMERS, _A.KNOWLEDGE}),
-    Role.MANAGER: frozenset({_A.VIEWER, _A.MANAGER, _A.CUSTOMERS, _A.KNOWLEDGE}),
+    Role.SUPERVISOR: frozenset({_A.VIEWER, _A.SUPERVISOR, _A.RUN, _A.CUSTOMERS, _A.KNOWLEDGE}),
+    Role.MANAGER: frozenset({_A.VIEWER, _A.MANAGER, _A.RUN, _A.CUSTOMERS, _A.KNOWLEDGE}),
     Role.ENGINEER: frozenset({_A.VIEWER, _A.ENGINEER, _A.KNOWLEDGE}),
     Role.ADMINISTRATOR: frozenset(
         {
             _A.VIEWER,
             _A.SUPERVISOR,
+            _A.RUN,
             _A.MANAGER,
             _A.ENGINEER,
             _A.ADMINISTRATOR,
@@ -157,6 +159,7 @@ _HOW = {
     Access.AGENT: "Sign in by POST /v1/session or POST /v1/agents/login, as an agent.",
     Access.VIEWER: f"{_SIGN_IN} with a configured viewer's or supervisor's token.",
     Access.SUPERVISOR: f"{_SIGN_IN} with a configured supervisor's token.",
+    Access.RUN: f"{_SIGN_IN} with a configured supervisor's token, or as a manager.",
     Access.MANAGER: "Sign in by POST /v1/session as a manager.",
     Access.ENGINEER: "Sign in by POST /v1/session as an engineer.",
     Access.ADMINISTRATOR: "Sign in by POST /v1/session as an administrator.",

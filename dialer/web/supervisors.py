@@ -29,7 +29,9 @@ async def act_on_campaign(site: Site, call: Call) -> None:
             "Use one of " + ", ".join(CampaignAction) + ".",
         ) from None
     await site.face.act_on_campaign(call.param("campaign"), action, call.caller.name)
-    if site.people is not None:
+    if site.house is not None:
+        await site.house.supervision.acted(call.param("campaign"), action, call.caller.name)
+    elif site.people is not None:
         await site.people.audit(
             call.caller.name, f"campaign.{action.value}", call.param("campaign")
         )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dialer.core import events as ev
-from dialer.server.face import Refused
+from dialer.server.face import CampaignAction, Refused
 from dialer.server.house import House
 from dialer.server.supervision import MESSAGE_S, SettingsChange
 from tests.ami.virtual import virtual
@@ -391,3 +391,43 @@ async def test_why_a_call_was_abandoned(tmp_path: Path) -> None:
         assert line.unserved
         assert "agents were free" in line.why
         assert line.decisions
+
+
+# --- life cycle -------------------------------------------------------------------------------
+
+
+@virtual
+async def test_what_people_did_with_a_campaign_stands_over_a_restart(tmp_path: Path) -> None:
+    async with floor(tmp_path, numbers=[]) as (it, house):
+
+        async def act(action: CampaignAction) -> str:
+            await it.act(action)
+            await it.server._house.supervision.acted(CAMPAIGN, action, "max")
+            return state()
+
+        def state() -> str:
+            return it.server.reception.campaigns()[0].state
+
+        async def again() -> str:
+            await it.server.close()
+            await it.start()
+            await it.server.engine.door.settled()
+            return state()
+
+        assert await again() == "running"
+        await act(CampaignAction.PAUSE)
+        assert await again() == "paused"
+        assert it.server.reception.campaigns()[0].why_not_dialling == "paused by max"
+        assert await act(CampaignAction.RESUME) == "running"
+        assert await again() == "running"
+        with pytest.raises(Refused, match="not stopped"):
+            await it.act(CampaignAction.ARCHIVE)
+        assert await act(CampaignAction.STOP) == "stopped"
+        assert await again() == "stopped"
+        assert await act(CampaignAction.ARCHIVE) == "archived"
+        assert await again() == "archived"
+        assert it.server.reception.wallboard().campaigns == ()
+        assert await act(CampaignAction.START) == "running"
+        assert len(it.server.reception.wallboard().campaigns) == 1
+        assert await again() == "running"
+        assert house is not it.server._house

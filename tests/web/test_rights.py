@@ -24,6 +24,7 @@ MAY: dict[Access, set[Role]] = {
         Role.ADMINISTRATOR,
     },
     Access.SUPERVISOR: {Role.SUPERVISOR, Role.ADMINISTRATOR},
+    Access.RUN: {Role.SUPERVISOR, Role.MANAGER, Role.ADMINISTRATOR},
     Access.MANAGER: {Role.MANAGER, Role.ADMINISTRATOR},
     Access.ENGINEER: {Role.ENGINEER, Role.ADMINISTRATOR},
     Access.ADMINISTRATOR: {Role.ADMINISTRATOR},

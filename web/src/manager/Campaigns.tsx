@@ -21,7 +21,7 @@ export default function Campaigns(): JSX.Element {
       </div>
       <Fault of={fault} />
       {data?.campaigns.length === 0 && <Empty>No campaign is configured: name one in dialer.yaml.</Empty>}
-      {data?.campaigns.map((one) => (
+      {data?.campaigns.filter((one) => one.state !== "archived").map((one) => (
         <section class="card panel" key={one.name} aria-labelledby={`m-${one.name}`}>
           <div class="page-head">
             <h2 id={`m-${one.name}`}>
@@ -29,12 +29,13 @@ export default function Campaigns(): JSX.Element {
               <span class={`tag ${one.state === "running" ? "good" : "warm"}`}>{one.state}</span>
               <span class="tag">{one.mode}</span>
             </h2>
-            {may("direct") && (
+            {may("run") && (
               <span class="row-of">
                 {(one.state === "stopped" || one.state === "new") && <Do class="small main" act={act(one, "start")}>Start</Do>}
                 {one.state === "running" && <Do class="small" act={act(one, "pause")}>Pause</Do>}
                 {one.state === "paused" && <Do class="small main" act={act(one, "resume")}>Resume</Do>}
                 {one.state !== "stopped" && <Do class="small danger" act={act(one, "stop")}>Stop</Do>}
+                {one.state === "stopped" && <Do class="small" act={act(one, "archive")}>Archive</Do>}
               </span>
             )}
           </div>
@@ -95,6 +96,25 @@ export default function Campaigns(): JSX.Element {
           </div>
         </section>
       ))}
+      {data?.campaigns.some((one) => one.state === "archived") && (
+        <details class="card panel">
+          <summary>Archived</summary>
+          <ul class="plain">
+            {data.campaigns
+              .filter((one) => one.state === "archived")
+              .map((one) => (
+                <li key={one.name} class="row-of">
+                  <strong>{one.title || one.name}</strong>
+                  {may("run") && (
+                    <Do class="small" aria-label={`Start ${one.title || one.name} again`} act={act(one, "start")}>
+                      Start again
+                    </Do>
+                  )}
+                </li>
+              ))}
+          </ul>
+        </details>
+      )}
     </>
   );
 }
