@@ -34,6 +34,7 @@ WAITING_MAX = 5
 KEPT_MAX = 20
 LIMIT_S = 600.0  # real seconds for one experiment
 LOOK_S = 1.0  # between looks at its progress
+PORTION = 5  # days of a forecast that are played at once
 OUT_MAX = 4 * 2**20  # bytes of a result
 _GENTLY = ("nice", "-n", "19") if shutil.which("nice") else ()
 FIGURES = ("utilisation", "abandon_rate", "connects_per_agent_hour", "lines_per_connect")
@@ -111,7 +112,7 @@ class Experiments:
     ) -> None:
         self._tasks = tasks
         self._history = history
-        self._command = command or (sys.executable, "-m", "simulator.cli")
+        self._command = command or (sys.executable, "-m", "simulator")
         self._runs: OrderedDict[str, _Run] = OrderedDict()
         self._number = 0
         self._one = asyncio.Lock()
@@ -189,7 +190,7 @@ class Experiments:
             while not waiting.done() and not run.stop.is_set() and time.monotonic() < until:
                 await asyncio.wait([waiting], timeout=LOOK_S)
                 played = run.wish.days * (1 if run.wish.forecast else 2)
-                run.progress = min(1.0, _lines(days) / played)
+                run.progress = min(1.0, _played(days) / played)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -211,8 +212,11 @@ def _steps(run: _Run, folder: Path, history: Path | None) -> list[list[str]]:
         given.append(f"list.rates.person={wish.answer_rate:g}")
     play = ["run", "--scenario", world, "--agents", agents, "--pacer", wish.pacer]
     play += [part for one in given for part in ("--set", one)]
-    play += ["--days", str(wish.days), "--jobs", "1", "--json", "--keep", str(folder / "days")]
-    return [*steps, play]
+    play += ["--jobs", "1", "--json", "--keep", str(folder / "days")]
+    for first in range(0, wish.days, PORTION):  # one after the other: so it is seen how far it is
+        days = min(PORTION, wish.days - first)
+        steps.append([*play, "--seed", str(first + 1), "--days", str(days)])
+    return steps
 
 
 def _what_if(run: _Run, days: Path) -> list[str]:
@@ -266,9 +270,10 @@ def _figures(one: Mapping[str, Any]) -> dict[str, Figure]:
     return found
 
 
-def _lines(path: Path) -> int:
+def _played(path: Path) -> int:
+    """Days on record there: each has one seed."""
     try:
-        return path.read_bytes().count(b"\n")
+        return path.read_bytes().count(b'"seed":')
     except OSError:
         return 0
 

@@ -76,6 +76,7 @@ async def test_every_page_of_a_dialer_at_work(browser: Browser) -> None:
             await tab.keep(f"phone{path.replace('/', '-')}")
             await tab.page.set_viewport_size({"width": 1440, "height": 900})
         await _edit_the_strategy(tab)
+        await _forecast(tab)
         assert not tab.complaints
 
 
@@ -111,3 +112,14 @@ async def _edit_the_strategy(tab: Tab) -> None:
     await page.click("#move")
     await tab.sees("#moved", "were moved")
     await tab.keep("strategy-moved")
+
+
+async def _forecast(tab: Tab) -> None:
+    """It begins, tells how far it is, and ends when it is told to; tests/server plays it out."""
+    await tab.page.click('nav a[href="/pacing"]')
+    await tab.page.click("#begin-forecast")
+    await expect(tab.page.locator("#forecast progress")).to_be_visible()
+    assert await tab.serious() == []
+    await tab.keep("forecast")
+    await tab.page.click("#forecast >> text=Cancel")
+    await tab.sees("#forecast", "cancelled")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ import pathlib, sys, time
 given = sys.argv[1:]
 days = pathlib.Path(given[given.index("--keep") + 1])
 pathlib.Path({told!r}).write_text(" ".join(given))
-days.write_text("day\\n" * {days})
+days.write_text('"seed": 1' * {days})
 while {lasts} and not pathlib.Path({end!r}).exists():
     time.sleep(0.01)
 print({out!r})
@@ -147,7 +148,8 @@ async def test_a_forecast_fits_a_world_and_gives_the_band_of_its_days(
         assert (len(told), view.band) == (1, None)
         return
     assert told[1].startswith("run --scenario /")
-    assert "--agents 12 --pacer forward --set law.abandon_rate_max=0.03 --days 3" in told[1]
+    assert "--agents 12 --pacer forward --set law.abandon_rate_max=0.03 --jobs 1" in told[1]
+    assert told[1].endswith("--seed 1 --days 3")
     assert view.band is not None
     assert view.band.days == 3
     # The first day's empty quarter is before its begin.
@@ -156,6 +158,12 @@ async def test_a_forecast_fits_a_world_and_gives_the_band_of_its_days(
     assert view.band.middle.abandon_rate == [0.0, 0.05]  # 0 of 20, 1 of 20, 3 of 30
     assert view.band.high.utilisation == [0.5, pytest.approx(0.95)]
     assert not failures
+
+
+def test_the_simulator_is_found_by_the_name_it_is_called_by() -> None:
+    command = Experiments(Tasks(lambda name, error: None))._command
+    told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(word in told for word in ("what-if", "fit", "run"))
 
 
 def _left(folder: Path) -> list[Path]:

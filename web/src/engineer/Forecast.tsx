@@ -43,7 +43,7 @@ export function Forecast({ of, lab, run }: Props): JSX.Element {
         </button>
       </div>
       <Fault of={refused.value ?? live.fault} />
-      {mine && (going || mine.error) && run(mine)}
+      {mine && !band && run(mine)}
       {!mine && <Empty>The simulator fits a world to this campaign's own calls and plays twenty days of it. Where today leaves the band of those days, something has changed: the list, the carrier, or the floor.</Empty>}
       {band && day && (
         <>

@@ -210,7 +210,7 @@ function Run({ of, again }: { of: ExperimentView; again: () => void }): JSX.Elem
           {going ? "Cancel" : "Forget"}
         </Do>
       </p>
-      {going && <progress max={1} value={of.progress} aria-label="Progress of the simulation" />}
+      {going && <progress max={1} value={of.progress || undefined} aria-label="Progress of the simulation" />}
       {of.error && <p class="error">{of.error}</p>}
     </>
   );
