@@ -222,7 +222,7 @@ def test_a_customers_call() -> None:
             Originate("p", "od-b-c1", "carrier", "+493023125800", "+493023125999", 25.0, amd=True)
         )
     )
-    assert message.all("Variable") == ["OD_LEG=od-b-c1", "OD_AMD=1"]
+    assert message.all("Variable") == ["OD_LEG=od-b-c1", "OD_TRUNK=carrier", "OD_AMD=1"]
     del message["Variable"]
     assert message == {
         "Action": "Originate",

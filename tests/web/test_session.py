@@ -57,7 +57,7 @@ async def test_nobody_then_somebody_then_nobody(desk: Desk) -> None:
         "title": "Sam",
         "roles": ["supervisor"],
         "campaigns": None,
-        "rights": ["watch", "direct", "customers", "knowledge"],
+        "rights": ["watch", "direct", "run", "customers", "knowledge"],
     }
     cookie = cookies[COOKIE]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
