@@ -6,39 +6,60 @@ import asyncio
 import contextlib
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from dialer.campaigns.cli import campaigns_app, lists_app
-from dialer.campaigns.compliance_cli import compliance_app, why_not_command
-from dialer.campaigns.strategy_cli import strategy_app
-from dialer.evidence.cli import evidence_app, privacy_app
-from dialer.kpi.cli import kpi_command
-from dialer.staffing_cli import staffing
-from dialer.users_cli import UsersError, users_app
+# What is imported only when it is asked for: each brings a database or a mathematics with it.
+LATE = {
+    "lists": "dialer.campaigns.cli:lists_app",
+    "campaigns": "dialer.campaigns.cli:campaigns_app",
+    "users": "dialer.users_cli:users_app",
+    "compliance": "dialer.campaigns.compliance_cli:compliance_app",
+    "evidence": "dialer.evidence.cli:evidence_app",
+    "privacy": "dialer.evidence.cli:privacy_app",
+    "strategy": "dialer.campaigns.strategy_cli:strategy_app",
+    "why-not": "dialer.campaigns.compliance_cli:why_not_command",
+    "staffing": "dialer.staffing_cli:staffing",
+    "kpi": "dialer.kpi.cli:kpi_command",
+}
+
+
+class LateGroup(TyperGroup):
+    """A group that imports a command of `LATE` when it is called, or listed by --help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *LATE]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in LATE and cmd_name not in self.commands:
+            module, _, name = LATE[cmd_name].partition(":")
+            found = getattr(import_module(module), name)
+            holder = typer.Typer()
+            holder.callback()(lambda: None)  # a group, also of one command
+            if isinstance(found, typer.Typer):
+                holder.add_typer(found, name=cmd_name)
+            else:
+                holder.command(cmd_name)(found)
+            self.add_command(get_group(holder).commands[cmd_name])
+        return super().get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
     name="dialer",
+    cls=LateGroup,
     help="A predictive dialer for Asterisk.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 agents_app = typer.Typer(help="Agents of the site.", no_args_is_help=True)
-app.add_typer(lists_app, name="lists")
-app.add_typer(campaigns_app, name="campaigns")
 app.add_typer(agents_app, name="agents")
-app.add_typer(users_app, name="users")
-app.add_typer(compliance_app, name="compliance")
-app.add_typer(evidence_app, name="evidence")
-app.add_typer(privacy_app, name="privacy")
-app.add_typer(strategy_app, name="strategy")
-app.command("why-not")(why_not_command)
-app.command("staffing")(staffing)
-app.command("kpi")(kpi_command)
 pacing_app = typer.Typer(help="Why it dials as it does.", no_args_is_help=True)
 app.add_typer(pacing_app, name="pacing")
 errors = Console(stderr=True)
@@ -207,17 +228,25 @@ async def _until_signalled(work: object) -> None:
         await task
 
 
-def main() -> None:
-    """Errors meant for people are one message and exit code 1, never a traceback."""
+def _meant_for_people() -> tuple[type[Exception], ...]:
+    """Asked for when something was raised, so that no command waits for these imports."""
     from crm_bridge.config import ConfigError
     from dialer.campaigns.yamlfile import FileError
     from dialer.explain import TraceError
     from dialer.store.database import StoreError
+    from dialer.users_cli import UsersError
     from dialer.web.app import WebStartError
 
+    return ConfigError, FileError, StoreError, TraceError, UsersError, WebStartError
+
+
+def main() -> None:
+    """Errors meant for people are one message and exit code 1, never a traceback."""
     try:
         app()
-    except (ConfigError, FileError, StoreError, TraceError, UsersError, WebStartError) as error:
+    except Exception as error:
+        if not isinstance(error, _meant_for_people()):
+            raise
         errors.print("[bold red]error:[/]", Text(str(error)), soft_wrap=True)
         sys.exit(1)
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from dataclasses import replace
 
+import argon2
 import pytest
 
 from dialer.server import accounts as rules
@@ -14,6 +15,7 @@ from dialer.server.credentials import (
     FAILURES_ACCOUNT_MAX,
     FAILURES_ADDRESS_MAX,
     FAILURES_WITHIN_S,
+    NOBODYS_HASH,
     check_hash,
     hash_password,
     password_matches,
@@ -45,6 +47,12 @@ async def _in(staff: Accounts, name: str = "sam", code: str = "", address: str =
 
 
 # --- passwords ------------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_costs_as_much_as_a_known_one() -> None:
+    known = hash_password("correct horse")
+    assert argon2.extract_parameters(NOBODYS_HASH) == argon2.extract_parameters(known)
+    assert not password_matches("correct horse", NOBODYS_HASH)
 
 
 def test_hashes_of_now_and_of_former_versions() -> None:
