@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, webhooks
 
 from crm_bridge.signing import (
     SecretError,
@@ -20,7 +21,22 @@ from crm_bridge.signing import (
 )
 
 OLD, NEW = new_secret(), new_secret()
-NOW = int(datetime.now(UTC).timestamp())  # the judge compares with its own clock
+NOW = 1_800_000_000
+
+
+class _Stopped(datetime):
+    """The judge compares with its own clock, which goes on while other tests run."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.fromtimestamp(NOW, tz)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_judges_clock_stands_still() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(webhooks, "datetime", _Stopped)
+        yield
 
 
 def signed(

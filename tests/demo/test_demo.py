@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import socket
 from datetime import date
 from io import StringIO
@@ -43,7 +44,7 @@ def test_plays_a_list_end_to_end_and_all_adds_up(
     assert report["duration_simulated_s"] == pytest.approx(360, abs=1)
     logged = (tmp_path / "demo.log").read_text()
     assert '"level": "error"' not in logged
-    assert "555" not in logged
+    assert not re.search(r"555-?01\d\d", logged), "the demo's numbers are all of this kind"
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
