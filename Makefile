@@ -12,13 +12,17 @@ STATIC := dialer/web/static
 NODE := $(shell node -e 'const [a,b]=process.versions.node.split(".");if(+a>20||(+a===20&&+b>=19))console.log(1)' 2>/dev/null)
 PAGES := $(shell find web/src web/public web/index.html web/vite.config.ts web/package-lock.json -type f 2>/dev/null)
 
-.PHONY: run test web lint types bench torture asterisk lock clean
+.PHONY: run test coverage web lint types bench torture asterisk lock clean
 
 run: $(VENV)/.run-ready pages
 	@$(BIN)/dialer demo $(ARGS)
 
 test: $(VENV)/.dev-ready $(if $(NODE),web/node_modules/.package-lock.json)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run $(ARGS)
+
+# The same with coverage by package; it slows the tests down, so `make test` does without.
+coverage:
+	@OVERDIAL_COVERAGE=1 $(MAKE) --no-print-directory test
 
 # Sources that were changed here and are newer than what is built; a clean checkout is built already.
 .PHONY: pages
