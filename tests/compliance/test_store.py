@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,6 +22,11 @@ from tests.store.world import Script, World, attempt, disposition, outcome
 
 # Packs without hours, so that the tests may run at any of them.
 NO_HOURS = tuple(p.model_copy(update={"windows": ()}) for p in campaign().packs)
+# Reg F without its silence after a conversation, which an open attempt may turn out to be: alone
+# it would let no two attempts on one debt be open at once.
+SEVEN_ONLY = tuple(
+    p.model_copy(update={"caps": tuple(c for c in p.caps if c.id == "7-in-7")}) for p in NO_HOURS
+)
 
 
 def facts(purpose: str = "collections", name: str = "spring", **more: object) -> object:
@@ -152,6 +158,44 @@ async def test_two_processes_cannot_both_take_the_last_place(url: str) -> None:
         (first,), (second,) = await one.claim(1), await two.claim(1, "summer")
         told = await asyncio.gather(one.give(attempt(one, first)), two.give(attempt(two, second)))
         assert sorted(bool(refused) for (refused,) in told) == [False, True]
+
+
+async def test_seven_in_seven_while_two_processes_race_for_every_place(url: str) -> None:
+    """Two campaigns of two processes after the same thirty debts, on numbers of their own: all
+    claims at once, then all attempts at once, until nothing more is to be had. Some attempts
+    failed before they rang and gave their place back, so that the seventh is raced for at
+    different times; never is an eighth reserved, and none of the seven is left."""
+    debts, fates = 30, random.Random(7)
+    async with gated(url, "b1") as one, gated(url, "b2") as two:
+        two.script.name = "summer"
+        for world, name in ((one, "spring"), (two, "summer")):
+            world.script.gate = facts(name=name, packs=SEVEN_ONLY)  # type: ignore[assignment]
+            await world.store.add_campaign(world.script)
+        one.script.attempts_max = two.script.attempts_max = 100
+        for world, name, line in ((one, "spring", 100), (two, "summer", 500)):
+            those = (person(n, f"+1212555{line + n:04d}", account=f"A{n}") for n in range(debts))
+            await world.load(*those, campaign=name)
+        for _ in range(12):
+            await _due(one)
+            claimed = await asyncio.gather(one.claim(debts), two.claim(debts, "summer"))
+            tried = [
+                [attempt(world, lead) for lead in leads]
+                for world, leads in zip((one, two), claimed, strict=True)
+            ]
+            told = await asyncio.gather(one.give(*tried[0]), two.give(*tried[1]))
+            reserved = await one.rows(
+                "SELECT l.external_id, count(*) FROM attempts a JOIN leads l ON l.id = a.lead_id"
+                " WHERE a.outcome IS NULL OR a.outcome = 'no answer' GROUP BY l.external_id"
+            )
+            assert max(row[1] for row in reserved) <= 7
+            for world, those_, refusals in zip((one, two), tried, told, strict=True):
+                ends = [
+                    outcome(opened, fates.choice([Outcome.NO_ANSWER] * 3 + [Outcome.CONGESTION]))
+                    for opened, refused in zip(those_, refusals, strict=True)
+                    if not refused
+                ]
+                await world.give(*ends)
+        assert [row[1] for row in reserved] == [7] * debts
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # SQLite has one writer anyway
