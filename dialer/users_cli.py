@@ -100,6 +100,12 @@ def enable(name: NameArgument, database: DatabaseOption) -> None:
     _run(database, lambda accounts: accounts.change(name, UserChange(disabled=False), WHO))
 
 
+@users_app.command("forget-codes")
+def forget_codes(name: NameArgument, database: DatabaseOption) -> None:
+    """One-time codes are off: the authenticator was lost, or the key they were encrypted with."""
+    _run(database, lambda accounts: accounts.reset_totp(name, WHO))
+
+
 def _say_password(name: str, password: str) -> None:
     typer.echo(f"{name} signs in the first time with: {password}")
     typer.echo("It is not shown again, and must be changed then.")

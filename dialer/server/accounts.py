@@ -42,6 +42,8 @@ from dialer.server.people import (
     UserView,
 )
 from dialer.server.site import AgentSettings
+from dialer.store.database import StoreError
+from dialer.store.sealing import sealed, unsealed
 from dialer.store.users import AuditRow, NameTaken, SessionRow, UserRow
 
 IDLE_S = 3600.0  # without a request or a frame; real seconds
@@ -102,7 +104,7 @@ class Accounts:
         self._by_id: dict[int, str] = {}
         self._sessions: dict[str, _Session] = {}
         self._tickets: dict[str, tuple[str, float]] = {}  # digest -> user, until
-        self._enrolling: dict[str, tuple[str, float]] = {}  # user -> secret, until
+        self._enrolling: dict[str, tuple[str, float]] = {}  # user -> sealed secret, until
         self._names = Failures(FAILURES_ACCOUNT_MAX)
         self._addresses = Failures(FAILURES_ADDRESS_MAX)
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
@@ -119,6 +121,13 @@ class Accounts:
             if name is not None:
                 self._sessions[row.digest] = _Session(row, name, row.seen_ms / 1000)
         await self._drop_dead()
+
+    def check_codes(self) -> None:
+        """Raises `StoreError` when somebody's one-time codes cannot be read: better at the start
+        than when they sign in."""
+        for user in self._users.values():
+            if user.totp:
+                unsealed(user.totp)
 
     async def refresh(self) -> None:
         """Learn what others changed; keep when sessions were last heard of."""
@@ -293,7 +302,9 @@ class Accounts:
             await self.audit(name, "session.refused")
 
     async def _check_code(self, user: UserRow, code: str, address: str) -> None:
-        step = totp_step(user.totp, code, self._now_s(), user.totp_step) if code else None
+        step = None
+        if code:
+            step = totp_step(_opened(user.totp), code, self._now_s(), user.totp_step)
         if step is not None and await self._keeper.use_code(user, step):
             self._users[user.name] = replace(self._users[user.name], totp_step=step)
             return
@@ -366,42 +377,49 @@ class Accounts:
             raise Refused(
                 "The new password is the old one, or holds your name.", 400, "Choose another."
             )
-        changed = replace(
-            user, password=await self._hashed(new), one_time=False, epoch=user.epoch + 1
-        )
-        await self._save(changed)
-        await self._drop_dead()
+        hashed = await self._hashed(new)
         await self.audit(user.name, "user.password_changed", user.name)
-        return await self._open(changed, Kind.BROWSER)
+        return await self._anew(replace(user, password=hashed, one_time=False))
 
     async def begin_totp(self, token: str, password: str) -> tuple[str, str]:
         user = await self._confirmed(token, password)
         if user.totp:
             raise Refused("One-time codes are on already.", 409, "Switch them off first.")
         secret = new_totp_secret()
-        self._enrolling[user.name] = (secret, self._now_s() + ENROL_S)
+        try:
+            kept = sealed(secret)
+        except StoreError as error:
+            raise Refused("One-time codes are not set up here.", 503, f"{error}.") from None
+        self._enrolling[user.name] = (kept, self._now_s() + ENROL_S)
         return secret, totp_uri(secret, user.name)
 
-    async def confirm_totp(self, token: str, code: str) -> None:
+    async def confirm_totp(self, token: str, code: str) -> str:
         user = self._user_of(token)
-        secret, until = self._enrolling.get(user.name, ("", 0.0))
+        kept, until = self._enrolling.get(user.name, ("", 0.0))
         if until < self._now_s():
             raise Refused("Nothing is waiting to be confirmed.", 409, "Begin again.")
         now = self._now_s()
         if not self._names.may_try(user.name, now):
             raise Refused("Too many wrong codes.", 429, "Wait five minutes.")
-        step = totp_step(secret, code, now, 0)
+        step = totp_step(_opened(kept), code, now, 0)
         if step is None:
             self._names.failed(user.name, now)
             raise Refused("This is not the code.", 409, "Check the telephone's clock; try again.")
         del self._enrolling[user.name]
-        await self._save(replace(user, totp=secret, totp_step=step))
         await self.audit(user.name, "user.totp_on", user.name)
+        return await self._anew(replace(user, totp=kept, totp_step=step))
 
-    async def end_totp(self, token: str, password: str) -> None:
+    async def end_totp(self, token: str, password: str) -> str:
         user = await self._confirmed(token, password)
-        await self._save(replace(user, totp="", totp_step=0))
         await self.audit(user.name, "user.totp_off", user.name)
+        return await self._anew(replace(user, totp="", totp_step=0))
+
+    async def _anew(self, user: UserRow) -> str:
+        """Who proves more or less from now on goes on in a session of its own; all others end."""
+        changed = replace(user, epoch=user.epoch + 1)
+        await self._save(changed)
+        await self._drop_dead()
+        return await self._open(changed, Kind.BROWSER)
 
     def _user_of(self, token: str) -> UserRow:
         session = self._sessions.get(digest_of(token))
@@ -502,7 +520,9 @@ class Accounts:
         await self.audit(who, "user.password_reset", name)
 
     async def reset_totp(self, name: str, who: str) -> None:
-        await self._save(replace(self._known(name), totp="", totp_step=0))
+        user = self._known(name)
+        await self._save(replace(user, totp="", totp_step=0, epoch=user.epoch + 1))
+        await self._drop_dead()
         await self.audit(who, "user.totp_off", name)
 
     async def end_sessions(self, name: str, who: str) -> None:
@@ -617,6 +637,13 @@ class _Seats(Mapping[str, Seat]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _opened(kept: str) -> str:
+    try:
+        return unsealed(kept)
+    except StoreError as error:
+        raise Refused("One-time codes cannot be checked.", 503, f"{error}.") from None
 
 
 def _person(user: UserRow, kind: Kind) -> Person:

@@ -169,6 +169,7 @@ class Server:
         self._phones = PhoneBook(self.site.pbxes, wall_s)
         self.accounts = Accounts(self.store.users, tuple(self._campaigns))
         await self.accounts.start()
+        self.accounts.check_codes()
         await self.accounts.take_agents(self.site.agents)
         self.reception = Reception(
             self.engine,

@@ -3,7 +3,8 @@
 A phone number has ten digits: a plain hash of one is undone by trying them all. An HMAC cannot be
 undone without the key, so the key may be kept apart: a file named by OVERDIAL_SITE_KEY_FILE. Then
 the database holds its fingerprint only, and without the right file nothing is done that would need
-it. Otherwise the key is made at first use and stands in the database, and its backups.
+it. Otherwise the key is made at first use and stands in the database, and its backups; a file that
+is named later leaves it at that, and is used for what is new.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _ANY = sa.select(erased_numbers.c.hash).limit(1)
 def site_key(connection: Connection, now: datetime | None = None) -> bytes:
     """The key; with `now` it is made if there is none. Raises `StoreError` when it is missing or
     another than the one the hashes were made with."""
-    outside = _from_file()
+    outside = key_from_file()
     known = connection.execute(sa.select(site_keys).where(site_keys.c.name == _NAME)).first()
     if known is None:
         if now is None:
@@ -48,7 +49,7 @@ def site_key(connection: Connection, now: datetime | None = None) -> bytes:
         insert = insert_for(connection.dialect.name)(site_keys).on_conflict_do_nothing()
         connection.execute(insert, row)
         return site_key(connection)
-    key = outside or known.secret or ""
+    key = known.secret or outside  # what was hashed cannot be hashed anew with a later key
     if not key:
         raise StoreError(f"the site's key is kept outside of the database: name it in {KEY_FILE}")
     if not hmac.compare_digest(_fingerprint(key), known.fingerprint):
@@ -59,7 +60,8 @@ def site_key(connection: Connection, now: datetime | None = None) -> bytes:
     return key.encode()
 
 
-def _from_file() -> str:
+def key_from_file() -> str:
+    """The key kept outside of the database; empty when no file is named."""
     path = os.environ.get(KEY_FILE, "")
     if not path:
         return ""

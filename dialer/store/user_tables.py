@@ -19,7 +19,7 @@ users = sa.Table(
     sa.Column("campaigns", OptionalJson),  # null: all
     sa.Column("password", sa.Text, nullable=False),  # a hash; empty: none may be used
     sa.Column("one_time", sa.Boolean, nullable=False),  # the password must be changed
-    sa.Column("totp", sa.Text, nullable=False),  # the secret; empty: no one-time codes
+    sa.Column("totp", sa.Text, nullable=False),  # the secret, sealed; empty: no one-time codes
     sa.Column("totp_step", BigId, nullable=False),  # the last one used
     sa.Column("subject", sa.Text, unique=True),  # at the OpenID provider
     sa.Column("phone", sa.Text, nullable=False),

@@ -26,7 +26,7 @@ class UserRow:
     campaigns: tuple[str, ...] | None = None
     password: str = field(default="", repr=False)
     one_time: bool = False  # to be changed at the first sign-in
-    totp: str = field(default="", repr=False)
+    totp: str = field(default="", repr=False)  # `sealing`
     totp_step: int = 0  # the last one used
     subject: str | None = None  # at the OpenID provider
     phone: str = ""

@@ -202,10 +202,12 @@ class Hub:
             alive = channel.refresh() if channel is not None else self._face.on_shift(agent)
             for screen in screens:
                 token = screen.caller.token if screen.caller else ""
-                if alive and self._door.caller(token) is not None:
-                    screen.show(now)
-                else:
+                if not alive:
                     screen.end(1000, "logged out", encode(Ended(reason="logged out")))
+                elif self._door.caller(token) is None:
+                    screen.end(UNKNOWN_TOKEN, "the token is not valid any more")
+                else:
+                    screen.show(now)
             if not alive:
                 self.presence.forget(agent)
                 self._agents.pop(agent, None)

@@ -130,14 +130,16 @@ async def begin_totp(site: Site, call: Call) -> TotpAnswer:
     return TotpAnswer(secret=secret, uri=uri)
 
 
-async def confirm_totp(site: Site, call: Call) -> None:
+async def confirm_totp(site: Site, call: Call) -> web.Response:
     body: CodeRequest = call.body
-    await people_of(site).confirm_totp(call.caller.token, body.code)
+    token = await people_of(site).confirm_totp(call.caller.token, body.code)
+    return await begin(site, call.request, token)
 
 
-async def end_totp(site: Site, call: Call) -> None:
+async def end_totp(site: Site, call: Call) -> web.Response:
     body: ConfirmRequest = call.body
-    await people_of(site).end_totp(call.caller.token, body.password.get_secret_value())
+    token = await people_of(site).end_totp(call.caller.token, body.password.get_secret_value())
+    return await begin(site, call.request, token)
 
 
 # --- what they share ------------------------------------------------------------------------------
@@ -245,18 +247,20 @@ SESSION: tuple[Route, ...] = (
         "PUT",
         "/v1/session/totp",
         confirm_totp,
-        "Confirm the authenticator: one-time codes are on",
+        "Confirm the authenticator: one-time codes are on; all other sessions end",
         _OWN,
         takes=CodeRequest,
+        gives=SessionAnswer,
         problems=(409, 429, 503),
     ),
     Route(
         "DELETE",
         "/v1/session/totp",
         end_totp,
-        "One-time codes are off",
+        "One-time codes are off; all other sessions end",
         _OWN,
         takes=ConfirmRequest,
+        gives=SessionAnswer,
         problems=(429, 503),
     ),
 )

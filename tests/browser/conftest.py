@@ -8,9 +8,9 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.tab import CHROMIUM, NO_CHROMIUM, launch
-from tests.web.conftest import desk, face
+from tests.web.conftest import desk, face, site_key
 
-__all__ = ["browser", "desk", "face"]
+__all__ = ["browser", "desk", "face", "site_key"]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from playwright.async_api import Browser, expect
 
+from dialer.server.credentials import totp_code
 from dialer.server.face import LinkView, OfferView
 from dialer.web.app import WebServer
 from dialer.web.settings import WebSettings
@@ -252,6 +254,41 @@ async def test_a_supervisor_acts_from_the_floor(desk: Desk, browser: Browser) ->
     assert await tab.serious() == []
     await tab.page.keyboard.press("Escape")
     await expect(tab.page.locator("dialog")).to_be_hidden()
+
+
+@pytest.mark.usefixtures("site_key")
+async def test_one_switches_ones_own_codes_on_in_the_middle_of_a_shift(
+    desk: Desk, browser: Browser
+) -> None:
+    """Everybody's account is behind the name; what changes there goes on in a new session."""
+    tab = await _agent(desk, browser)
+    page = tab.page
+    await page.click("#who-name")
+    await tab.sees("dialog", "One-time codes are off")
+    assert await tab.serious() == []
+    await tab.fits(390)
+    await page.fill("#codes-begin [name=password]", PASSWORD["ada"])
+    await page.keyboard.press("Enter")
+    secret = (await page.locator("#codes-secret").inner_text()).replace(" ", "")
+    await tab.keep("account")
+    step = int(desk.people._now_s() // 30)
+    wrong = next(f"{n:06d}" for n in range(9) if f"{n:06d}" not in _codes(secret, step))
+    await page.fill("#codes-confirm [name=code]", wrong)
+    await page.keyboard.press("Enter")
+    await tab.sees("dialog .error", "not the code")
+    await page.fill("#codes-confirm [name=code]", totp_code(secret, step))
+    await page.keyboard.press("Enter")
+    await tab.sees("dialog", "One-time codes are on")
+    assert await tab.serious() == []
+    await page.keyboard.press("Escape")
+    await expect(page.locator("dialog")).to_be_hidden()
+    desk.face.call_arrives("ada")
+    await tab.sees("#lead-name", "Erika Mustermann")
+    assert not tab.complaints
+
+
+def _codes(secret: str, step: int) -> set[str]:
+    return {totp_code(secret, step + n) for n in range(-2, 3)}
 
 
 async def test_a_wall_display_without_a_good_token_asks_for_one(

@@ -155,6 +155,17 @@ async def test_the_key_may_be_kept_outside(
         await world.store.database.read(site_key)
 
 
+async def test_a_file_named_later_leaves_the_key_in_the_database(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await called(world)
+    await forget(world, "a")
+    path = tmp_path / "key"
+    path.write_text("k" * 40)
+    monkeypatch.setenv(KEY_FILE, str(path))
+    assert await world.store.is_suppressed(NUMBER)
+
+
 # --- evidence -------------------------------------------------------------------------------------
 
 

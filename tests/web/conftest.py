@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,7 @@ import pytest
 
 from dialer.server.accounts import Accounts
 from dialer.server.intake import Scope
+from dialer.store.sitekey import KEY_FILE
 from dialer.web.app import SITE, WebServer
 from dialer.web.hub import Hub
 from dialer.web.routes import Site
@@ -132,6 +134,19 @@ class Desk:
         """Real time passes and the sweep looks."""
         self.clock.now += seconds
         self.hub.sweep()
+
+
+@pytest.fixture
+def site_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """The site's key, outside of the database: one-time codes need it. To be called: another."""
+    path = tmp_path / "site.key"
+
+    def becomes(key: str) -> None:
+        path.write_text(key)
+
+    becomes("k" * 40)
+    monkeypatch.setenv(KEY_FILE, str(path))
+    return becomes
 
 
 @pytest.fixture

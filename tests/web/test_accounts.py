@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import argon2
@@ -23,6 +24,8 @@ from dialer.server.credentials import (
 )
 from dialer.server.face import CodeWanted, Refused
 from dialer.server.people import Kind, NewUser, Role, UserChange
+from dialer.store.database import StoreError
+from dialer.store.sitekey import KEY_FILE
 from tests.web.fake_people import PASSWORD, MemoryKeeper, agents_of, people
 
 RFC_SECRET = base64.b32encode(b"12345678901234567890").decode()
@@ -255,6 +258,7 @@ def test_rfc_6238_appendix_b(unix_s: int, code: str) -> None:
     assert totp_code(RFC_SECRET, unix_s // 30) == code
 
 
+@pytest.mark.usefixtures("site_key")
 async def test_one_time_codes_from_enrolment_to_loss() -> None:
     staff, keeper, clock = await _staff()
     token = await _in(staff)
@@ -266,7 +270,8 @@ async def test_one_time_codes_from_enrolment_to_loss() -> None:
         await staff.confirm_totp(token, "000000" if totp_code(secret, 0) != "000000" else "1")
     await _in(staff)  # not on before it is confirmed
     now = int(clock.now // 30)
-    await staff.confirm_totp(token, totp_code(secret, now))
+    fresh = await staff.confirm_totp(token, totp_code(secret, now))
+    assert (staff.person_of(token), staff.person_of(fresh) is None) == (None, False)
     with pytest.raises(CodeWanted, match="wanted"):
         await _in(staff)
     with pytest.raises(CodeWanted, match="wrong"):
@@ -278,10 +283,34 @@ async def test_one_time_codes_from_enrolment_to_loss() -> None:
     clock.now += 90
     await _in(staff, code=totp_code(secret, now + 3))  # a telephone that is slow
     assert secret not in str(keeper.audited)
+    assert not any(secret in row.totp for row in keeper.rows.values()), "kept encrypted"
+    await staff.reset_totp("sam", "root")
+    assert staff.person_of(fresh) is None
+    await _in(staff)
+
+
+async def test_codes_want_the_key_they_were_kept_with(
+    site_key: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staff, _, clock = await _staff()
+    token = await _in(staff)
+    secret, _ = await staff.begin_totp(token, PASSWORD)
+    code = totp_code(secret, int(clock.now // 30))
+    await staff.confirm_totp(token, code)
+    staff.check_codes()
+    site_key("x" * 40)
+    for told in ("is not the one this site's one-time codes were", "outside of the database"):
+        with pytest.raises(StoreError, match=told):
+            staff.check_codes()
+        with pytest.raises(Refused) as refused:
+            await _in(staff, code=code)
+        assert (refused.value.status, told in refused.value.mend) == (503, True)
+        monkeypatch.delenv(KEY_FILE, raising=False)
     await staff.reset_totp("sam", "root")
     await _in(staff)
 
 
+@pytest.mark.usefixtures("site_key")
 async def test_codes_are_not_guessed_either() -> None:
     staff, _, clock = await _staff()
     token = await _in(staff)

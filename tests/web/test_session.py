@@ -99,20 +99,36 @@ async def test_sign_in_from_another_sites_page_is_refused(desk: Desk) -> None:
         assert answer.status == 415, "no form of another page can be JSON"
 
 
+@pytest.mark.usefixtures("site_key")
 async def test_the_way_of_one_time_codes(desk: Desk) -> None:
-    browser = await Browser.of(desk, "sam")
+    """Who proves more, or less, goes on under a new token, and all others of that user end."""
+    browser, other = await Browser.of(desk, "sam"), await Browser.of(desk, "sam")
     assert (await browser.ask("POST", "/v1/session/totp", json={"password": "no"}))[0] == 403
     _, given = await browser.ask("POST", "/v1/session/totp", json={"password": PASSWORD})
     step = int(desk.people._now_s() // 30)
     code = {"code": totp_code(given["secret"], step)}
-    assert (await browser.ask("PUT", "/v1/session/totp", json=code))[0] == 204
+    status, body = await browser.ask("PUT", "/v1/session/totp", json=code)
+    assert (status, body["totp"]) == (200, True)
+    assert body["csrf"] != csrf_of(browser.token)
+    for ended in (browser, other):
+        assert (await ended.ask("GET", "/v1/wallboard"))[0] == 401
     status, problem, _ = await _sign_in(desk)
     assert (status, problem["errors"][0]["field"]) == (401, "code")
     status, problem, _ = await _sign_in(desk, password="wrong")
     assert (status, problem["errors"]) == (401, []), "a wrong password says nothing of codes"
     fields = {"code": totp_code(given["secret"], step + 1)}
-    status, body, _ = await _sign_in(desk, fields=fields)
+    status, body, cookies = await _sign_in(desk, fields=fields)
     assert (status, body["totp"]) == (200, True)
+    browser = Browser(desk, cookies[COOKIE].value)
+    status, body = await browser.ask("DELETE", "/v1/session/totp", json={"password": PASSWORD})
+    assert (status, body["totp"]) == (200, False)
+    assert (await browser.ask("GET", "/v1/wallboard"))[0] == 401
+
+
+async def test_one_time_codes_without_a_key_are_refused_with_the_mend(desk: Desk) -> None:
+    browser = await Browser.of(desk, "sam")
+    status, problem = await browser.ask("POST", "/v1/session/totp", json={"password": PASSWORD})
+    assert (status, "OVERDIAL_SITE_KEY_FILE" in problem["mend"]) == (503, True)
 
 
 async def test_who_must_change_the_password_can_do_nothing_else(desk: Desk) -> None:

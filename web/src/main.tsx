@@ -33,6 +33,12 @@ const SCREENS: Screen[] = [
 const path = signal(location.pathname);
 const screen = signal<{ path: string; of: ComponentType } | null>(null);
 const failed = signal("");
+const account = signal<ComponentType | null>(null); // one's own, opened over the screen
+
+async function openAccount(): Promise<void> {
+  const { default: Account } = await import("./Account");
+  account.value = () => <Account close={() => (account.value = null)} />;
+}
 
 export function go(to: string): void {
   if (to === path.peek()) return;
@@ -106,7 +112,13 @@ function Navigation(): JSX.Element {
       </nav>
       {user && (
         <p class="who">
-          <span id="who-name">{user.title || user.name}</span>
+          {session.value?.csrf ? (
+            <button type="button" class="quiet" id="who-name" aria-haspopup="dialog" onClick={() => void attempt(openAccount)}>
+              {user.title || user.name}
+            </button>
+          ) : (
+            <span id="who-name">{user.title || user.name}</span>
+          )}
           <button type="button" class="quiet" id="sign-out" onClick={() => void attempt(() => remove("/v1/session").then(refreshSession))}>
             Sign out
           </button>
@@ -137,6 +149,7 @@ function App(): JSX.Element {
   if (!now) return <main class="login" aria-busy="true" />;
   if ((!now.signed_in && !token.value) || now.must_change_password) return <SignIn />;
   const Current = screen.value?.of;
+  const Own = account.value;
   return (
     <div class={`app ${path.value === "/wallboard" ? "wide" : ""}`}>
       <a class="skip" href="#main">
@@ -146,6 +159,7 @@ function App(): JSX.Element {
       <main id="main" tabIndex={-1}>
         {Current ? <Current /> : null}
       </main>
+      {Own && <Own />}
       <Toasts />
     </div>
   );

@@ -2,7 +2,7 @@
 // the whole picture, so nothing is ever repaired here: only asked for again.
 
 import { signal } from "@preact/signals";
-import { Problem, refreshSession } from "./client";
+import { Problem, refreshSession, session } from "./client";
 import { clock, type ClockView } from "./clock";
 
 export type LinkState =
@@ -33,6 +33,7 @@ export class Link {
   private tries = 0;
   private heard = 0;
   private id = 0;
+  private ended = false; // by us
   private timer = 0;
   private readonly watch: number;
   private readonly waiting = new Map<string, { done: () => void; failed: (why: Problem) => void }>();
@@ -51,6 +52,7 @@ export class Link {
   }
 
   close(): void {
+    this.ended = true;
     window.removeEventListener("online", this.again);
     window.removeEventListener("offline", this.cut);
     window.clearInterval(this.watch);
@@ -103,9 +105,19 @@ export class Link {
     const final = FINAL[code];
     if (final) {
       this.state.value = final;
-      if (final === "over") void refreshSession().catch(() => undefined);
+      if (final === "over") void this.signedInAnew();
       return;
     }
+    this.retry();
+  }
+
+  /** The session of this socket ended; the browser may have another one already (a new password). */
+  private async signedInAnew(): Promise<void> {
+    await refreshSession().catch(() => undefined);
+    if (session.peek()?.signed_in && this.state.peek() === "over" && !this.ended) this.retry();
+  }
+
+  private retry(): void {
     this.state.value = this.epoch ? "lost" : "connecting";
     const step = navigator.onLine ? this.tries++ : RETRY_MS.length; // without a network slowly: it tells when it is back
     this.timer = window.setTimeout(this.again, RETRY_MS[Math.min(step, RETRY_MS.length - 1)]);
