@@ -1,4 +1,4 @@
-"""One-time codes' secrets, which an older version kept in the clear, are encrypted at the upgrade."""
+"""Secrets of one-time codes that were kept in the clear are encrypted by the upgrade."""
 
 from __future__ import annotations
 
