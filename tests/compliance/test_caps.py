@@ -81,6 +81,21 @@ def test_late_in_the_evening_the_day_is_the_persons_own() -> None:
     assert denied(lead(*_l((talk,))), NEW_YORKER, campaign(), at("2026-11-30 13:00")) is None
 
 
+@pytest.mark.parametrize(
+    ("talked", "free"),
+    [("2026-03-05 17:00", "2026-03-12 04:00"), ("2026-10-28 16:00", "2026-11-04 05:00")],
+)
+def test_seven_days_end_at_midnight_also_when_the_clock_was_changed(talked: str, free: str) -> None:
+    no_hours = tuple(p.model_copy(update={"windows": ()}) for p in campaign().packs)
+    facts = campaign(packs=no_hours)
+    talk = PastCall(at(talked), NEW_YORKER, outcome="connected", conversation=True)
+    deny = denied(lead(*_l((talk,))), NEW_YORKER, facts, at(talked) + timedelta(days=1))
+    assert deny is not None
+    assert deny.retry_at == at(free)
+    assert denied(lead(*_l((talk,))), NEW_YORKER, facts, at(free)) is None
+    assert denied(lead(*_l((talk,))), NEW_YORKER, facts, at(free) - timedelta(minutes=1))
+
+
 def test_a_callback_the_person_asked_for_is_made() -> None:
     asked = at("2026-11-25 17:00")
     talk = PastCall(NOON, NEW_YORKER, outcome="connected", conversation=True, callback_at=asked)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialer.core import commands as cmd
@@ -45,6 +45,7 @@ class Play:
         self.stopped: set[str] = set()  # the stop is committed: we were told so
         self.dialled: list[str] = []
         self.wrong: list[str] = []
+        self.late: set[str] = set()  # attempts asked for after their number's stop was committed
         self.fetching: list[cmd.FetchLeads | cmd.FetchLeadFor] = []
         clock: Any = self
         self.gate = Gate(world.store, clock)
@@ -72,11 +73,18 @@ class Play:
                     | cmd.ReturnLeads()
                     | cmd.RecordPreview()
                 ):
+                    if isinstance(command, cmd.RecordAttempt) and self._is_stopped(command):
+                        self.late.add(command.attempt)
                     self.world.store.submit(command)
                     self.gate.submitted(command)
 
+    def _is_stopped(self, command: cmd.RecordAttempt) -> bool:
+        return command.lead.phone in self.stopped
+
     def told(self, command: Any, refused: str) -> None:
         if isinstance(command, cmd.RecordAttempt):
+            if command.attempt in self.late and not refused:
+                self.wrong.append(command.attempt)  # nor is it put on record
             event = ev.AttemptRefused if refused else ev.AttemptRecorded
             self.post(
                 event(command.attempt, refused) if refused else event(command.attempt)  # type: ignore[call-arg]
@@ -121,9 +129,14 @@ class Play:
                 else:
                     self.post(ev.PreviewSkipped(agent.name, number, "no"))
 
+    def somebody(self, n: int) -> str:
+        """A number to stop: of an attempt that has not left if there is one, else any."""
+        waiting = [call.lead.phone for call in self.floor.calls.values() if not call.originated]
+        return waiting[n % len(waiting)] if waiting else f"+1212555010{n % LEADS}"
+
     async def step(self, what: str, n: int) -> None:
         store = self.world.store
-        phone = f"+1212555010{n % LEADS}"
+        phone = self.somebody(n)
         match what:
             case "lines":
                 self.post(ev.LinesDecided("spring", Decision(1 + n % 3)))
@@ -158,8 +171,17 @@ class Play:
                     break
             case "fetch":
                 await self.fetch()
+            case "again":  # everybody may be called once more
+                await store.flush()
+                await store.database.write(
+                    lambda c: c.exec_driver_sql(
+                        "UPDATE leads SET next_at_ms = 0 WHERE state = 'waiting'"
+                    )
+                )
+                self.fetching.append(cmd.FetchLeads("spring", LEADS))
+                await self.fetch()
             case "hand":
-                await self.by_hand(phone)
+                await self.by_hand(f"+1212555010{n % LEADS}")
             case "look":
                 self.look(n % 3 > 0)
             case "webhook":  # committed, and told to the core as the server does
@@ -172,16 +194,31 @@ steps = st.lists(
     st.tuples(
         st.sampled_from(
             ["lines", "lines", "flush", "flush", "time", "time", "stop", "race", "word", "fetch",
-             "fetch", "hand", "hand", "look", "look", "webhook", "end"]
+             "again", "hand", "hand", "look", "look", "webhook", "end"]
         ),
         st.integers(0, 7),
     ),
+    min_size=4,
     max_size=40,
 )  # fmt: skip
+
+# On record, and waiting for its slot when the stop comes: by the store, by an agent's word on an
+# earlier call to the number, over the API, by hand, and in a preview.
+WAITS = [("lines", 2), ("flush", 0)]
+LATER = [("time", 7), ("time", 7)]
+TALKED = [("lines", 0), ("flush", 0), ("time", 1), ("end", 0), ("again", 0)]
 
 
 @settings(max_examples=int(os.environ.get("OVERDIAL_EXAMPLES", "30")), deadline=None)
 @given(steps)
+@example([*WAITS, ("stop", 0), *LATER])
+@example([*WAITS, ("webhook", 0), *LATER])
+@example([*WAITS, ("race", 1), *LATER])
+@example([*TALKED, *WAITS, ("word", 0), ("word", 1), *LATER])
+@example([("lines", 2), ("stop", 0), ("stop", 1), ("flush", 0), *LATER])
+@example([*[("stop", n) for n in range(LEADS)], *WAITS, ("hand", 0), ("hand", 1), *LATER])
+@example([*WAITS, ("hand", 2), ("flush", 0), ("stop", 0), ("stop", 1), *LATER])
+@example([*WAITS, ("look", 1), ("flush", 0), ("stop", 1), ("stop", 2), *LATER])
 def test_nobody_is_called_after_the_stop_is_committed(told: list[tuple[str, int]]) -> None:
     async def run(url: str) -> Play:
         world = await World.open(url)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import phonenumbers
 import pytest
 
 from dialer.campaigns.compliance.places import places_of, toll_free
-from dialer.campaigns.compliance.rules import easter
-from dialer.campaigns.numbers import normalise
+from dialer.campaigns.compliance.rules import WindowRule, easter
+from dialer.campaigns.compliance.windows import next_open, open_at
+from dialer.campaigns.numbers import dialable, normalise
 from dialer.campaigns.zones import zones_of_number
 from tests.compliance.people import (
     BERLINER,
@@ -35,6 +40,26 @@ def test_an_area_code_in_two_zones_is_in_both(number: str, zones: set[str]) -> N
     assert zones <= zones_of_number(normalise(number, "US"))
 
 
+SPLIT = (
+    "850 448 906 812 930 219 574 931 423 270 364 606 541 458 208 986 605 701 308 620 785 915 432"
+    " 928 775 807 867 250 236 672 778 418 581 367"
+)
+
+
+def test_no_split_area_code_is_thought_to_have_one_clock() -> None:
+    """In January and in July alike: Arizona's clock is Denver's for half of the year."""
+    for code in SPLIT.split():
+        zones = dialable(f"+1{code}2345678", "US").zones  # as a list's numbers are judged
+        assert set(zones) == zones_of_number(phonenumbers.parse(f"+1{code}2345678"))
+        clocks = {
+            tuple(
+                at(f"2026-{month}-15 12:00").astimezone(ZoneInfo(z)).hour for month in ("01", "07")
+            )
+            for z in zones
+        }
+        assert len(clocks) > 1, code
+
+
 def test_eight_in_the_east_is_seven_in_pensacola() -> None:
     zones = " ".join(sorted(zones_of_number(normalise(PENSACOLA, "US"))))
     early, right = at("2026-11-23 13:30"), at("2026-11-23 14:00")
@@ -60,6 +85,20 @@ def test_the_hour_put_back_closes_an_hour_later() -> None:
     assert denied(lead(), NEW_YORKER, campaign(), at("2026-11-02 02:00")) is not None
     assert denied(lead(), NEW_YORKER, campaign(), at("2026-11-01 00:59")) is None
     assert denied(lead(), NEW_YORKER, campaign(), at("2026-11-01 01:00")) is not None
+
+
+@pytest.mark.parametrize(
+    ("day", "ends"), [("2026-03-08", "2026-03-09 04:00"), ("2026-11-01", "2026-11-02 05:00")]
+)
+def test_a_holiday_lasts_as_long_as_its_day(day: str, ends: str) -> None:
+    """23 hours when the clock is put forward, 25 when it is put back."""
+    daily = [{"days": "mon-sun", "from": "00:00", "to": "24:00"}]
+    rule = WindowRule.model_validate(
+        {"id": "always", "source": "a test", "hours": daily, "holidays": [day]}
+    )
+    assert next_open([rule], EASTERN, at(f"{day} 12:00")) == at(ends)
+    assert not open_at(rule, EASTERN, at(ends) - timedelta(minutes=1))
+    assert open_at(rule, EASTERN, at(ends))
 
 
 @pytest.mark.parametrize("number", ["+18005550100", "+18885550100", "+448001111111"])

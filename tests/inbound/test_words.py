@@ -173,6 +173,39 @@ async def test_do_not_call(crm: Crm) -> None:
     assert "23125003" not in json.dumps(problem)
 
 
+async def test_the_hopper_is_clear_in_the_very_step_of_the_answer(crm: Crm) -> None:
+    """Looked at before anything else may run; a claim from before the commit is not overtaken."""
+    assert "A3" in await in_hopper(crm)
+    await crm.server.intake.do_not_call(["+493000003204"], "", "", None)
+    hopper = crm.server.engine.floor.campaigns["spring"].hopper
+    assert "A3" not in [lead.external_id for lead in hopper]
+
+    crm.server.engine.post(ev.CampaignPaused("spring"))  # the claims go back
+    await crm.server.engine.door.settled()
+    store = crm.server.store
+    await store.flush()
+    claim, claimed, go_on = store.claim_leads, asyncio.Event(), asyncio.Event()
+
+    async def slow(*asked: Any) -> ev.LeadsOffered:
+        offered = await claim(*asked)
+        claimed.set()
+        await go_on.wait()
+        return offered
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "claim_leads", slow)
+        crm.server.engine.post(ev.CampaignResumed("spring"))
+        await asyncio.wait_for(claimed.wait(), 10)
+        word = asyncio.get_running_loop().create_task(
+            crm.server.intake.do_not_call(["+493000002204"], "", "", None)
+        )
+        await asyncio.wait({word}, timeout=0.1)
+        go_on.set()
+        await word
+        assert "A2" not in [lead.external_id for lead in hopper]
+    assert await in_hopper(crm) == ["A0", "A1"]
+
+
 async def test_a_callback_waits_for_its_time(crm: Crm) -> None:
     assert "A2" in await in_hopper(crm)
     about = {"external_id": "A2", "at": SOON}
