@@ -30,12 +30,14 @@ from dialer.pacing.hazards import (
     S_DEAD,
     S_FACTS,
     S_FREE,
+    S_K,
     S_LAST,
     S_LAUNCHED,
     S_MODE,
     S_PENDING,
     S_RATE,
     S_RISK,
+    S_SLACK,
     S_TALK_DUE,
     S_TALK_SEEN,
     S_WRAPS,
@@ -204,7 +206,8 @@ def decide_lines(
 
     # --- the price: what the account still bears
     limit = limit_of(state)
-    spend = spending(state)[0]
+    spend, scalar[S_SLACK] = spending(state)
+    scalar[S_K] = calibration(state, agents)
     theta = risk_allowed(state, agents, spend)
     scalar[S_ALLOWED] = theta
     scalar[S_RATE] = spend * limit
@@ -289,7 +292,7 @@ def decide_lines(
                 a_top = convolve(apmf, a_top, new, 1.0)
 
     if lines > 0:
-        steer(state, agents, spend, calibration(state, agents), lines, risks, limit)
+        steer(state, agents, spend, scalar[S_K], lines, risks, limit)
     scalar[S_RISK] = risk
     scalar[S_LAUNCHED] = lines
     return lines

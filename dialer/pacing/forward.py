@@ -24,12 +24,14 @@ from dialer.pacing.hazards import (
     S_CALLERS,
     S_DEAD,
     S_FREE,
+    S_K,
     S_LAST,
     S_MODE,
     S_P_NEW,
     S_PENDING,
     S_RATE,
     S_RISK,
+    S_SLACK,
     State,
     learn_line,
     learn_machine,
@@ -38,7 +40,7 @@ from dialer.pacing.hazards import (
     learn_wrap,
     new_state,
 )
-from dialer.pacing.price import calibration, count_abandon, limit_of, prepare, spending
+from dialer.pacing.price import count_abandon, limit_of, prepare
 from dialer.pacing.windows import Account
 from dialer.snapshot import (
     Bound,
@@ -83,16 +85,12 @@ class Forward:
     def _read_account(self) -> None:
         if self.account is None:
             return
-        self.learned.account[:] = 0.0
-        standings = sorted(self.account.standings(), key=lambda s: s.left)
-        for row, standing in zip(self.learned.account, standings, strict=False):
-            row[:] = (
-                standing.live,
-                standing.abandoned,
-                standing.window.limit,
-                standing.ahead,
-                standing.pace,
-            )
+        account = self.learned.account
+        standings = sorted(self.account.standings(), key=lambda s: s.left)[: len(account)]
+        account[len(standings) :] = 0.0
+        account[: len(standings)] = [
+            (s.live, s.abandoned, s.window.limit, s.ahead, s.pace) for s in standings
+        ]
 
     def decide(self, snapshot: FloorSnapshot) -> Decision:
         if agents_on_floor(snapshot) == 0:
@@ -124,19 +122,19 @@ class Forward:
         elif lines >= most:
             few = snapshot.leads_ready <= snapshot.lines_free
             bound = Bound.NO_LEADS if few else Bound.TRUNK
-        return Decision(lines, bound, self._inputs(agents_on_floor(snapshot)))
+        return Decision(lines, bound, self._inputs())
 
-    def _inputs(self, agents: int) -> dict[str, float]:
-        scalar = self.learned.scalar
+    def _inputs(self) -> dict[str, float]:
+        scalar = self.learned.scalar.tolist()
         return {
-            "allowed": float(scalar[S_ALLOWED]),
-            "risk": float(scalar[S_RISK]),
-            "rate": float(scalar[S_RATE]),
-            "slack": float(spending(self.learned)[1]),
-            "calibration": float(calibration(self.learned, max(1, agents))),
-            "answer_rate": float(scalar[S_P_NEW]),
-            "agents_free_ahead": float(scalar[S_FREE]),
-            "callers_ahead": float(scalar[S_CALLERS]),
+            "allowed": scalar[S_ALLOWED],
+            "risk": scalar[S_RISK],
+            "rate": scalar[S_RATE],
+            "slack": scalar[S_SLACK],
+            "calibration": scalar[S_K],
+            "answer_rate": scalar[S_P_NEW],
+            "agents_free_ahead": scalar[S_FREE],
+            "callers_ahead": scalar[S_CALLERS],
             "ahead_s": float(self.learned.instant[INSTANTS // 2]),
         }
 

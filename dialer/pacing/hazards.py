@@ -67,7 +67,9 @@ ONWARD, ANSWERED, ENDED = 0, 1, 2  # causes; ANSWERED only leaves set-up: no rin
     S_ALLOWED,  # the price: the risk at which no further line is launched
     S_DEAD,  # share of the latest lines that ended before they rang
     S_MACHINES,  # calls, of those wrapped up, in which the agent found a machine
-) = range(29)
+    S_SLACK,  # abandons left in the tightest window, and the calibration, at the last decision
+    S_K,
+) = range(31)
 SCALARS = 32
 
 MODE_POLICY, MODE_SPENT, MODE_OUTAGE = 0.0, 1.0, 2.0

@@ -197,10 +197,12 @@ class Account:
         self._closes = 0.0
         self._first_answer: float | None = None
         self._answers = 0  # since then
+        self._standings: tuple[Standing, ...] | None = None  # until something is counted
 
     def close_at(self, civil_s: float) -> None:
         """Calling ends at this time today (the campaign's hours); in the past: not known."""
         self._closes = civil_s
+        self._standings = None
 
     def pace(self) -> float:
         """Live answers per second since today's first one; its first minutes count as five."""
@@ -216,6 +218,7 @@ class Account:
         """Time passes: periods end, rolling windows forget. Never goes back."""
         if civil_s // DAY_S > self._civil_s // DAY_S:
             self._first_answer, self._answers = None, 0
+        self._standings = None
         self._civil_s = max(self._civil_s, civil_s)
         for counts in self._counts:
             counts.advance(self._civil_s)
@@ -236,6 +239,7 @@ class Account:
         it fell into. Nothing is taken for today's pace."""
         if live < 0 or abandoned < 0:
             raise ValueError("an account counts upwards only")
+        self._standings = None
         for counts in self._counts:
             counts.late(min(civil_s, self._civil_s), live, abandoned)
 
@@ -247,13 +251,19 @@ class Account:
     def relimit(self, limit: float) -> None:
         """From now on every window has this limit, or its own where that is lower; what was
         counted stays."""
+        self._standings = None
         for counts, most in zip(self._counts, self._most, strict=True):
             counts.window = replace(counts.window, limit=min(limit, most))
         self.windows = tuple(counts.window for counts in self._counts)
 
     def standings(self) -> tuple[Standing, ...]:
-        ahead, pace = self.answers_ahead(), self.pace()
-        return tuple(Standing(c.window, c.live, c.abandoned, ahead, pace) for c in self._counts)
+        """How each window stands now; a decision asks several times."""
+        if self._standings is None:
+            ahead, pace = self.answers_ahead(), self.pace()
+            self._standings = tuple(
+                Standing(c.window, c.live, c.abandoned, ahead, pace) for c in self._counts
+            )
+        return self._standings
 
     def binding(self) -> Standing:
         """The window nearest to its limit: that with the fewest abandons left."""

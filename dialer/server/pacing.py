@@ -20,6 +20,7 @@ from dialer.snapshot import Bound, Decision, Observation
 
 _THURSDAY = 3  # 1970-01-01, where Monday is 0
 TICK_S = 1.0  # a decision at least so often
+QUARTER_S = 900.0
 QUIET_S = 0.1  # and no sooner than this after the last one, however much happens
 # Seconds a decision takes: fine around the promises, 1 ms at 100 agents and 5 ms at 1,000.
 DECIDE_BOUNDS_S = (
@@ -37,6 +38,16 @@ class _Desk:
     touched: bool = True
     last_end: Callable[[int], int | None] = lambda weekday: None
     day: int = -1  # of the civil clock, for which the account knows the close
+    quarter: float = -1.0  # of an hour, for which the zone's offset is known
+    offset_s: float = 0.0
+
+    def civil_s(self, moment: datetime) -> float:
+        """As `civil_seconds`; zones change their offset at a quarter of an hour, never between."""
+        at = moment.timestamp()
+        if at // QUARTER_S != self.quarter:
+            self.quarter = at // QUARTER_S
+            self.offset_s = civil_seconds(moment, self.zone) - at
+        return at + self.offset_s
 
 
 def civil_seconds(moment: datetime, zone: ZoneInfo) -> float:
@@ -92,7 +103,7 @@ class Pacing:
     def observe(self, campaign: str, fact: Observation) -> None:
         desk = self._desks.get(campaign)
         if desk is not None:
-            desk.governor.observe(fact, civil_seconds(self._clock.utc(), desk.zone))
+            desk.governor.observe(fact, desk.civil_s(self._clock.utc()))
             desk.touched = True
 
     def touch(self, campaigns: Iterable[str]) -> None:
@@ -127,7 +138,7 @@ class Pacing:
             return
         desk.touched = False
         desk.last_at = now
-        civil_s = civil_seconds(self._clock.utc(), desk.zone)
+        civil_s = desk.civil_s(self._clock.utc())
         _tell_the_close(desk, civil_s)
         began = self._work_clock()
         desk.last = desk.governor.decide(snapshot(self._floor, name, now), civil_s)
