@@ -20,6 +20,7 @@ import multiprocessing
 import random
 import resource
 import time
+from collections import deque
 from collections.abc import Callable
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -43,6 +44,7 @@ BATCH_S = 0.01
 HOUR_S = 3600.0
 LOOKS = 6  # at the memory, over the hour
 SETTLE_S = 600.0  # of the hour, before the first look
+KEPT = 1000  # figures of the hour: more would be the growth that is looked for
 
 Results: TypeAlias = "Queue[tuple[list[float], list[float], list[float]]]"
 
@@ -50,10 +52,10 @@ Results: TypeAlias = "Queue[tuple[list[float], list[float], list[float]]]"
 class Screens:
     """The second process: what it saw and when."""
 
-    def __init__(self, clicking: int) -> None:
-        self.seen: list[float] = []  # s from a change until an agent's screen has it
-        self.walls: list[float] = []  # and until a wallboard has it
-        self.acked: list[float] = []  # s from a click until its acknowledgement
+    def __init__(self, clicking: int, kept: int | None) -> None:
+        self.seen = deque[float](maxlen=kept)  # s from a change until an agent's screen has it
+        self.walls = deque[float](maxlen=kept)  # and until a wallboard has it
+        self.acked = deque[float](maxlen=kept)  # s from a click until its acknowledgement
         self._clicking = clicking
         self._number = 0
 
@@ -109,18 +111,20 @@ class Screens:
                     began = {row["agent"]: row["since"] for row in message["agents"]}
 
 
-async def _screens(url: str, agents: int, walls: int, clicking: int, results: Results) -> None:
-    screens = Screens(clicking)
+async def _screens(
+    url: str, agents: int, walls: int, clicking: int, kept: int | None = None
+) -> tuple[list[float], list[float], list[float]]:
+    screens = Screens(clicking, kept)
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(url, connector=connector, timeout=timeout) as http:
         all_of = [screens.agent(http, f"a{n}", n < clicking) for n in range(agents)]
         await asyncio.gather(*all_of, *(screens.wall(http, n == 0) for n in range(walls)))
-    results.put((screens.seen, screens.walls, screens.acked))
+    return list(screens.seen), list(screens.walls), list(screens.acked)
 
 
 def _in_process(url: str, agents: int, walls: int, clicking: int, results: Results) -> None:
-    asyncio.run(_screens(url, agents, walls, clicking, results))
+    results.put(asyncio.run(_screens(url, agents, walls, clicking)))
 
 
 def _words(seconds: list[float], aim: str = "") -> tuple[str, str]:
@@ -233,9 +237,8 @@ async def hour(agents: int, walls: int) -> None:
     face.speed = 1000.0
     server = WebServer(face, WebSettings(port=0, viewers={"bench": VIEWER}), print, people=accounts)
     url = await server.start()
-    results: Results = multiprocessing.Queue()
     screens = asyncio.create_task(  # noqa: TID251 - the bench's own, ended below
-        _screens(url, agents, walls, 0, results)
+        _screens(url, agents, walls, 0, KEPT)
     )
     while len(face.screens) < agents:  # noqa: ASYNC110 - they connect by sockets
         await asyncio.sleep(0.1)
@@ -248,6 +251,7 @@ async def hour(agents: int, walls: int) -> None:
         for name in names[made % 60 :: 60]:
             _take_or_leave(face, name, face.now)
         made += 1
+        face.heard.clear()
         await asyncio.sleep(1.0)
     looks.append((HOUR_S, _resident_mb()))
     await server.close()
