@@ -300,14 +300,17 @@ def _key(call: Call, body: bytes) -> KeyUse | None:
 
 async def _bounded(request: web.Request) -> bytes:
     """The body of a request that may be larger than others."""
+    too_large = ProblemError(
+        413, f"The body is larger than {JSON_MAX} bytes.", f"Send it as {NDJSON}."
+    )
+    if (request.content_length or 0) > JSON_MAX:
+        raise too_large
     parts: list[bytes] = []
     size = 0
     async for part in request.content.iter_any():
         size += len(part)
         if size > JSON_MAX:
-            raise ProblemError(
-                413, f"The body is larger than {JSON_MAX} bytes.", f"Send it as {NDJSON}."
-            )
+            raise too_large
         parts.append(part)
     return b"".join(parts)
 

@@ -21,7 +21,7 @@ from dialer.web.auth import Access, Caller, Door, token_of
 from dialer.web.encode import encode
 from dialer.web.hub import Hub
 from dialer.web.problems import ProblemError, invalid
-from dialer.web.settings import WebSettings
+from dialer.web.settings import BODY_MAX, WebSettings
 
 if TYPE_CHECKING:
     from dialer.web.oidc import Oidc
@@ -117,6 +117,8 @@ async def _read(request: web.Request, model: type[BaseModel]) -> BaseModel:
         raise ProblemError(
             415, "The body is not marked as JSON.", "Send Content-Type: application/json."
         )
+    if (request.content_length or 0) > BODY_MAX:  # told before any of it is taken
+        raise web.HTTPRequestEntityTooLarge(BODY_MAX, request.content_length or 0)
     try:
         return model.model_validate_json(await request.read())
     except ValidationError as error:

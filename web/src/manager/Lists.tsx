@@ -75,7 +75,7 @@ function Send(): JSX.Element {
       <h2 id="send-title">Send a list</h2>
       <label>
         CSV, TSV or XLSX
-        <input id="list-file" type="file" accept=".csv,.tsv,.txt,.xlsx" disabled={busy.value} onChange={(event) => void send(event.currentTarget.files?.[0])} />
+        <input id="list-file" type="file" accept=".csv,.tsv,.txt,.xlsx" disabled={busy.value || !campaign.value} onChange={(event) => void send(event.currentTarget.files?.[0])} />
       </label>
       <p class="soft">{busy.value ? "Sending…" : "Encoding, delimiter and columns are found out. Nothing is brought in before you say so."}</p>
       <Fault of={fault.value} />
