@@ -17,6 +17,8 @@ from dialer.campaigns.yamlfile import FileError
 _SAMPLE = 256 * 1024  # bytes looked at to tell the encoding
 _LINE_MAX = 1_000_000  # characters of one line; a list's longest honest one has some thousand
 _DELIMITERS = ",;\t|"
+_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1a\x1b")
+_CONTROLS_MAX = 5  # kinds of them; a text has one or two at most, in whatever encoding
 # Letters that Western and Central European Windows write with the same byte, as does ISO 8859.
 _SAME = "ÁÂÄÇÉËÍÎÓÔÖÚÜÝßáâäçéëíîóôöúüý".encode("cp1252")
 
@@ -68,16 +70,7 @@ class CsvFile:
 
     def _lines(self) -> Iterator[str]:
         while True:
-            try:
-                line = self._text.readline(_LINE_MAX + 1)
-            except UnicodeDecodeError:
-                where = f"{self.name}:{self._undecodable()}"
-                raise FileError(
-                    [
-                        f"{where}: is not {self.encoding}, unlike the lines before: save the file "
-                        "as UTF-8; nothing was imported"
-                    ]
-                ) from None
+            line = self._readline(_LINE_MAX + 1)
             if not line:
                 return
             self._line += 1
@@ -90,6 +83,19 @@ class CsvFile:
                     ]
                 )
             yield line
+
+    def _readline(self, most: int) -> str:
+        try:
+            return self._text.readline(most)
+        except UnicodeDecodeError:
+            line = self._undecodable()
+            unlike = ", unlike the lines before" if line > 1 else ""
+            raise FileError(
+                [
+                    f"{self.name}:{line}: is not {self.encoding}{unlike}: save the file as UTF-8; "
+                    "nothing was imported"
+                ]
+            ) from None
 
     def _undecodable(self) -> int:
         """The line that is not in the encoding: the decoder is some thousand bytes ahead."""
@@ -117,9 +123,9 @@ class CsvFile:
         return None if cells is None else Row(line, cells)
 
     def _delimiter(self) -> str:
-        first = self._text.readline(_LINE_MAX)
+        first = self._readline(_LINE_MAX)
         while first and not first.strip():
-            first = self._text.readline(_LINE_MAX)
+            first = self._readline(_LINE_MAX)
         self._text.seek(0)
         outside = re.sub(r'"(?:[^"]|"")*"', "", first)
         return max(_DELIMITERS, key=outside.count) if outside.strip() else ","
@@ -150,14 +156,33 @@ def _encoding(sample: bytes, name: str) -> str:
         raise FileError(
             [f"{name}:{before}: is not a text file (it holds a NUL): export the list as CSV"]
         )
+    if len(_CONTROLS.intersection(sample)) > _CONTROLS_MAX:
+        raise FileError([f"{name}:1: is not a text file: export the list as CSV"])
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)  # may end within a character
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if _mostly_utf8(sample):
+            line = sample.count(b"\n", 0, error.start) + 1
+            raise FileError(
+                [
+                    f"{name}:{line}: is not UTF-8, which most of the file is: mend the line, or "
+                    "save the file as UTF-8; nothing was imported"
+                ]
+            ) from None
         if _plainly_western(sample):
             return "cp1252"
         best = from_bytes(sample).best()
         return "cp1252" if best is None else best.encoding
     return "utf-8"
+
+
+def _mostly_utf8(sample: bytes) -> bool:
+    """Whether UTF-8 reads more characters beyond ASCII than there are bytes it cannot read. Text
+    in another encoding hardly ever holds two bytes that would be one of its characters."""
+    read = sample.decode("utf-8", "surrogateescape")
+    beyond = sum(char > "\x7f" for char in read)
+    unread = sum("\udc80" <= char <= "\udcff" for char in read)
+    return beyond - unread > unread
 
 
 def _plainly_western(sample: bytes) -> bool:

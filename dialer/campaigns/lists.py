@@ -26,6 +26,7 @@ from dialer.store.staged import Across, Again, Duplicate, Where
 from dialer.store.store import Store
 
 READING = 0.6  # of an import's time; the rest is the making of leads
+_NO_ROWS = "names the columns, and no row follows: nothing was imported"
 APART_FROM = 1_000_000  # bytes: some ten thousand rows, a second of reading
 
 
@@ -74,6 +75,7 @@ class ImportReport:
     numbers_dropped: int = 0  # second numbers that could not be used, of accepted rows
     came_meanwhile: int = 0  # found to be there only when the list became leads
     reasons: Counter[str] = field(default_factory=Counter)
+    firsts: dict[str, Rejection] = field(default_factory=dict)  # of each reason, the first row
     verdicts: Counter[Verdict] = field(default_factory=Counter)  # of the gate, on a dry run
     zones: Counter[str] = field(default_factory=Counter)  # of accepted rows
     rejects: Path | None = None  # written only when something was rejected
@@ -212,6 +214,8 @@ class _Job:
                 assert isinstance(piece, Piece), "the heading came"
                 await self._put(incoming, piece, log)
                 progress(report.rows, piece.share * (1.0 if report.dry_run else READING))
+            if not report.rows:
+                raise FileError([f"{report.name}:{self.heading.line}: {_NO_ROWS}"])
             if self.wishes.strict and report.rejected and not report.dry_run:
                 raise FileError([self._refusal(log)])
             if report.dry_run:
@@ -262,7 +266,9 @@ class _Job:
 
     def _reject(self, why: Rejection, cells: list[str], log: Rejects) -> None:
         self.report.rejected += 1
-        self.report.reasons[without_numbers(why.reason)] += 1
+        reason = without_numbers(why.reason)
+        self.report.reasons[reason] += 1
+        self.report.firsts.setdefault(reason, why)
         log.write(why, cells)
 
     async def _put(self, incoming: Incoming, piece: Piece, log: Rejects) -> None:

@@ -35,7 +35,11 @@ def in_words(report: ImportReport, campaign: str) -> Iterator[str]:
     if report.rejected:
         yield f"  {report.rejected:,} rejected, see {report.rejects}:"
     for reason, count in report.reasons.most_common(_SHOWN):
-        yield f"    {count:8,}  {reason}"
+        first = report.firsts.get(reason)
+        where = "" if first is None else f"; first in line {first.line}"
+        if first is not None and first.column:
+            where += f", column {first.column}"
+        yield f"    {count:8,}  {reason}{where}"
 
 
 def _verdicts(report: ImportReport) -> Iterator[str]:

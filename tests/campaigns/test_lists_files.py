@@ -198,6 +198,12 @@ async def test_a_sheet_that_is_cut_off_leaves_nothing(store: Store, tmp_path: Pa
         (b"id,phone\n1,2125550101\n2,\x00\n", "a.csv:3: is not a text file (it holds a NUL)"),
         (b"2125550101,Ann\n", "a.csv:1: looks like data and not like a header"),
         (b'id,phone\n1,2125550101\n2,"' + b"y" * 200_000 + b'"\n', "longer than 131,072"),
+        (b"id,phone\n\n , \n", "a.csv:1: names the columns, and no row follows"),
+        (bytes(range(1, 256)) * 20, "a.csv:1: is not a text file"),
+        (
+            "id,phone,n\n1,2125550101,äöü\n2,2125550102,".encode() + b"\xe4\n",
+            "a.csv:3: is not UTF-8",
+        ),
     ],
 )
 async def test_bad_files_are_told_by_line_and_nothing_is_half_done(
@@ -250,6 +256,12 @@ def test_commands_end_with_one_and_say_where(tmp_path: Path) -> None:
     none.write_text("id,phone\n1,12\n")
     result = RUN.invoke(lists_app, ["import", str(none), *base])
     assert (result.exit_code, "none of its rows can be used" in result.stderr) == (1, True)
+    assert "1  is too short; first in line 2, column phone" in result.stdout
+    only = tmp_path / "only.csv"
+    only.write_text("id,phone\n")
+    for more in ([], ["--dry-run"]):
+        result = RUN.invoke(lists_app, ["import", str(only), *base, *more])
+        assert (result.exit_code, f"{only}:1: names the columns" in result.stderr) == (1, True)
     missing = RUN.invoke(lists_app, ["import", str(tmp_path / "no.csv"), *base])
     assert (missing.exit_code, "cannot be read" in missing.stderr) == (1, True)
 
