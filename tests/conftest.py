@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.databases"]
 
 settings.register_profile(
     "overdial",
@@ -15,6 +19,18 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("overdial")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_made_once() -> Iterator[None]:
+    """For those that have a store; the pure ones do not load it for this."""
+    if "dialer.store.store" not in sys.modules:
+        yield
+        return
+    from tests.migrated import stores_open_faster
+
+    with stores_open_faster():
+        yield
 
 
 def pytest_terminal_summary(

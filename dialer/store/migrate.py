@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection
@@ -24,8 +26,16 @@ def alembic_config() -> Config:
     return config
 
 
+@cache
+def newest() -> str | None:
+    """The revision of this version's tables."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
 def upgrade_connection(connection: Connection) -> None:
     """Upgrade within the connection's transaction: all of it or nothing."""
+    if MigrationContext.configure(connection).get_current_revision() == newest():
+        return
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     config = alembic_config()
@@ -33,10 +43,9 @@ def upgrade_connection(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        newest = ScriptDirectory.from_config(config).get_current_head()
         raise StoreError(
             f"the database was made by another version of this program ({error}; this version "
-            f"knows up to {newest}): start that version, or restore a backup"
+            f"knows up to {newest()}): start that version, or restore a backup"
         ) from error
 
 

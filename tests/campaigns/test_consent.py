@@ -17,10 +17,10 @@ from dialer.campaigns.rejects import Rejection
 from dialer.campaigns.yamlfile import FileError
 from dialer.store.consents import end_consents
 from tests.compliance.test_store import facts
-from tests.store.conftest import postgresql_server, url, world
+from tests.store.conftest import world
 from tests.store.world import World, staged
 
-__all__ = ["postgresql_server", "url", "world"]
+__all__ = ["world"]
 TODAY = date(2026, 11, 28)
 HEADER = (
     "account,mobile,home phone,mobile consent,consent2,consent date2,consent until 2,consent source"

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from crm_bridge import tables
 from crm_bridge.database import open_engine
-from tests.store.conftest import postgresql_server  # noqa: F401 - a fixture
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -28,10 +28,10 @@ from dialer.store.erasure import erase
 from dialer.store.evidence import Period
 from dialer.store.person import PersonData, person_data
 from dialer.store.sitekey import KEY_FILE, erased_among, hashed, site_key
-from tests.store.conftest import postgresql_server, url, world
+from tests.store.conftest import world
 from tests.store.world import World, attempt, disposition, outcome, staged
 
-__all__ = ["postgresql_server", "url", "world"]
+__all__ = ["world"]
 RUN = CliRunner()
 UTC_ZONE = ZoneInfo("UTC")
 NUMBER = "+4930000001"

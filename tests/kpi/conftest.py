@@ -1,5 +1,5 @@
-"""The store's databases, for the figures."""
+"""The store's world, for the figures."""
 
-from tests.store.conftest import postgresql_server, url, world
+from tests.store.conftest import world
 
-__all__ = ["postgresql_server", "url", "world"]
+__all__ = ["world"]

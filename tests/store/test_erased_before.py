@@ -22,8 +22,8 @@ _ROWS = """
 """
 
 
-async def test_their_numbers_are_hashed_and_no_longer_readable(url: str) -> None:
-    database = await connect(url)
+async def test_their_numbers_are_hashed_and_no_longer_readable(bare_url: str) -> None:
+    database = await connect(bare_url)
 
     def make(connection: sa.Connection) -> None:
         config = alembic_config()

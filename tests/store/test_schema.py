@@ -88,8 +88,8 @@ async def clear(database: Database) -> None:
     await database.write(work)
 
 
-async def test_the_migrations_make_the_tables_of_the_code(url: str) -> None:
-    database = await connect(url)
+async def test_the_migrations_make_the_tables_of_the_code(bare_url: str) -> None:
+    database = await connect(bare_url)
     try:
         await upgrade_database(database)
         await upgrade_database(database)  # does nothing
@@ -123,8 +123,8 @@ async def test_a_database_of_a_newer_version_is_left_alone(url: str) -> None:
         await World.open(url)
 
 
-async def test_an_upgrade_that_fails_leaves_nothing(url: str) -> None:
-    database = await connect(url)
+async def test_an_upgrade_that_fails_leaves_nothing(bare_url: str) -> None:
+    database = await connect(bare_url)
 
     def half(connection: sa.Connection) -> None:
         upgrade_connection(connection)

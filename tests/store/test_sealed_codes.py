@@ -37,9 +37,9 @@ async def _kept(database: Database) -> dict[str, str]:
 
 
 async def test_they_are_encrypted_and_ask_for_the_key(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bare_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = await connect(url)
+    database = await connect(bare_url)
     try:
         await _to(database, _OLD)
         for name, totp in _SECRETS.items():

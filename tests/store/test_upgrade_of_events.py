@@ -52,8 +52,8 @@ def rows(connection: sa.Connection, text: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in connection.execute(sa.text(text))]
 
 
-async def test_events_of_the_version_before_come_along(url: str) -> None:
-    database = await connect(url)
+async def test_events_of_the_version_before_come_along(bare_url: str) -> None:
+    database = await connect(bare_url)
     try:
         await database.write(former)
         await upgrade_database(database)

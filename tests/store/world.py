@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
 from dialer.store import NextStep, StagedLead, StagedPhone, Store, Verdict
 from dialer.store.policy import AfterPreview, Emit, Queue, Suppress
+from tests.migrated import sqlite_file
 
 NOON = datetime(2026, 11, 16, 12, tzinfo=UTC)
 
@@ -86,23 +84,9 @@ class Script:
         return self.opens if zones in self.closed else moment
 
 
-@cache
-def _migrated() -> bytes:
-    """A SQLite database with all tables: making them anew takes most of a short test's time."""
-
-    async def make(path: Path) -> None:
-        store = await Store.open(f"sqlite:///{path}", durable=False)
-        await store.close()
-
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "empty.db"
-        asyncio.run(make(path))
-        return path.read_bytes()
-
-
 def empty_sqlite(directory: Path) -> str:
     """The URL of an empty database there, its tables made. Not to be called in a running loop."""
-    (directory / "dialer.db").write_bytes(_migrated())
+    (directory / "dialer.db").write_bytes(sqlite_file())
     return f"sqlite:///{directory / 'dialer.db'}"
 
 
