@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -175,7 +176,10 @@ async def test_seven_in_seven_while_two_processes_race_for_every_place(url: str)
         for world, name, line in ((one, "spring", 100), (two, "summer", 500)):
             those = (person(n, f"+1212555{line + n:04d}", account=f"A{n}") for n in range(debts))
             await world.load(*those, campaign=name)
-        for _ in range(12):
+        reserved: list[Any] = []
+        for _ in range(40):
+            if [row[1] for row in reserved] == [7] * debts:
+                break
             await _due(one)
             claimed = await asyncio.gather(one.claim(debts), two.claim(debts, "summer"))
             tried = [
