@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from phonenumbers import PhoneNumberFormat
 from pydantic import TypeAdapter
 from sqlalchemy.engine import Connection
 
+from dialer.campaigns.consent import Consent, ConsentError, consent_of
 from dialer.campaigns.lead import UNKNOWN_ZONE
 from dialer.campaigns.model import CampaignFile
 from dialer.campaigns.numbers import NumberError, normalise
@@ -48,6 +49,7 @@ from dialer.store.upserts import LeadChange, RowOutcome, upsert
 
 CHUNK = 50  # rows in one transaction: attempts wait for it
 SETTLE_LIMIT_S = 5.0  # for the core to take a fact; ordinarily a millisecond
+CALL_WITHIN = timedelta(days=366)  # of a callback, or the end of a rest
 
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 
@@ -130,7 +132,8 @@ class Intake:
     ) -> list[LeadChange | str]:
         """Reading numbers is real work: it is done beside the loop."""
         with outside_work():
-            return await asyncio.to_thread(lambda: [check(row, campaign) for row, campaign in rows])
+            today = self._store.clock.utc().date()
+            return await asyncio.to_thread(lambda: [check(*one, today) for one in rows])
 
     def _upsert(
         self,
@@ -151,6 +154,8 @@ class Intake:
     # --- against calling, and for calling at a time -----------------------------------------------
 
     async def stop(self, stop: Stop, use: KeyUse | None) -> Given:
+        self._soon("resume_at", stop.resume_at)
+
         def work(connection: Connection, now: datetime) -> tuple[object, Concerned]:
             concerned = put_stop(connection, self._store.context, stop, now)
             return MatchAnswer(len(concerned.lead_ids), concerned.stale), concerned
@@ -172,6 +177,8 @@ class Intake:
     async def call_back(
         self, source: str, external_id: str, campaign: str, at: datetime, use: KeyUse | None
     ) -> Given:
+        self._soon("at", at)
+
         def work(connection: Connection, now: datetime) -> tuple[object, Concerned]:
             if not leads_of(connection, source, external_id, campaign):
                 raise _Unknown
@@ -182,6 +189,12 @@ class Intake:
             return MatchAnswer(len(concerned.lead_ids)), concerned
 
         return await self._change(use, work)
+
+    def _soon(self, field: str, at: datetime | None) -> None:
+        """A date so far away is a slip of the hand, and the lead would be lost until then."""
+        if at is not None and at > self._store.clock.utc() + CALL_WITHIN:
+            days = CALL_WITHIN.days
+            raise Refused(f"{field} is more than {days} days away.", 400, "See the year.")
 
     async def erase(self, source: str, external_id: str, use: KeyUse | None) -> Given:
         context = self._store.context
@@ -259,7 +272,7 @@ class _Unknown(Exception):
     """No lead of this account."""
 
 
-def check(row: LeadWords, campaign: CampaignFile | None) -> LeadChange | str:
+def check(row: LeadWords, campaign: CampaignFile | None, today: date) -> LeadChange | str:
     """A row in the dialer's own terms, or why it cannot be used, without personal data."""
     if campaign is None:
         return "there is no such campaign"
@@ -268,18 +281,21 @@ def check(row: LeadWords, campaign: CampaignFile | None) -> LeadChange | str:
         return "region is no region of the telephone world: US, GB, DE, ..."
     if row.zone is not None and row.zone and not is_zone(row.zone):
         return "zone is no time zone: write one such as America/New_York"
-    numbers: list[tuple[phonenumbers.PhoneNumber, str]] = []
+    numbers: list[tuple[phonenumbers.PhoneNumber, str, Consent | None]] = []
     fault = ""
-    for n, (text, label) in enumerate(row.phones or ()):
+    for n, (text, label, said) in enumerate(row.phones or ()):
         try:
-            numbers.append((normalise(text.strip(), region), label))
+            consent = consent_of(said, today)
+            numbers.append((normalise(text.strip(), region), label, consent))
         except NumberError as error:
             fault = fault or f"phones.{n} {error}"
+        except ConsentError as error:  # not understood is not a yes: the row is sent again
+            return f"phones.{n}.{error.part} {error}"
     if row.phones is not None and not numbers:
         return fault or "there is no number"
     zones = row.zone or None
     if zones is None and row.phones is not None:
-        found = [zones_of_number(number) for number, _ in numbers]
+        found = [zones_of_number(number) for number, _, _ in numbers]
         zones = " ".join(sorted(frozenset().union(*found))) if all(found) else ""
     return LeadChange(
         campaign=campaign.name,
@@ -287,7 +303,10 @@ def check(row: LeadWords, campaign: CampaignFile | None) -> LeadChange | str:
         external_id=row.external_id,
         phones=None
         if row.phones is None
-        else tuple(StagedPhone(_e164(number), "phones", label) for number, label in numbers),
+        else tuple(
+            StagedPhone(_e164(number), "phones", label, consent)
+            for number, label, consent in numbers
+        ),
         zones=zones,
         held_why=UNKNOWN_ZONE if zones == "" else "",
         name=row.name,

@@ -43,7 +43,7 @@ class LeadWords:
     campaign: str
     source: str
     external_id: str
-    phones: tuple[tuple[str, str], ...] | None = None  # (number, label)
+    phones: tuple[tuple[str, str, Mapping[str, str]], ...] | None = None  # number, label, consent
     region: str = ""
     zone: str | None = None
     name: str | None = None

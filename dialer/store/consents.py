@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dialer.campaigns.consent import Consent
+from dialer.store.bulk import rows_among
 from dialer.store.context import Context, to_ms
 from dialer.store.schema import consents, phones
 
@@ -36,6 +37,23 @@ def is_required(context: Context, campaign_id: int) -> bool:
     """Whether the campaign dials by itself only those who agreed."""
     known = next(one for one in context.campaigns.values() if one.id == campaign_id)
     return known.policy.gate is not None and known.policy.gate.consent_required
+
+
+_KNOWN = "SELECT phone, given, until_ms FROM consents WHERE phone IN {keys} AND campaign_id = {0}"
+
+
+def remembered(
+    connection: Connection, campaign_id: int, numbers: Iterable[str], now: datetime
+) -> dict[str, bool]:
+    """As `automatic`, of numbers that were told of before: what was said stands, also for a number
+    that was taken out and is brought again by somebody who says nothing of it."""
+    told = sa.select(consents.c.phone).where(consents.c.campaign_id == campaign_id).limit(1)
+    if connection.scalar(told) is None:
+        return {}
+    return {
+        phone: bool(given) and (ends is None or ends > to_ms(now))
+        for phone, given, ends in rows_among(connection, _KNOWN, numbers, campaign_id)
+    }
 
 
 def keep_consents(

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from crm_bridge import events as crm
 from dialer.campaigns.consent import Consent
 from dialer.store.bulk import insert_rows, rows_among
-from dialer.store.consents import automatic, is_required, keep_consents
+from dialer.store.consents import automatic, is_required, keep_consents, remembered
 from dialer.store.context import Context, from_ms, to_ms
 from dialer.store.imports import IDS, PHONES, STOPPED, Packed, unpack
 from dialer.store.schema import (
@@ -181,6 +181,7 @@ def _settle(
     next_id = _lead_ids(connection, len(made))
     placing = placing_of(context, campaign_id, now)
     required = is_required(context, campaign_id)
+    known = remembered(connection, campaign_id, numbers, now)
     agreed: dict[str, Consent] = {}
     for line, external_id, name, zones, fields, priority, held, person, given, _, told in made:
         free = [pair for pair in given if pair[0] not in taken] if taken else given
@@ -214,7 +215,9 @@ def _settle(
         phone_rows.extend(
             (
                 *(lead_id, campaign_id, number, position, label, False),
-                automatic(said.get(number), now, required=required) if said else not required,
+                automatic(said[number], now, required=required)
+                if number in said
+                else known.get(number, not required),
             )
             for position, (number, label) in enumerate(free)
         )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dialer.campaigns.consent import Consent
-from dialer.store.consents import automatic, is_required, keep_consents, renew
+from dialer.store.consents import is_required, keep_consents, remembered, renew
 from dialer.store.context import Context, to_ms
 from dialer.store.erasure import is_erased
 from dialer.store.schema import (
@@ -283,6 +283,7 @@ def _add_phones(
 ) -> None:
     required = is_required(context, campaign_id)
     keep_consents(connection, context, campaign_id, _told(numbers), now)
+    known = remembered(connection, campaign_id, [one.phone for one in numbers], now)
     connection.execute(
         sa.insert(phones),
         [
@@ -293,7 +294,7 @@ def _add_phones(
                 "position": position,
                 "label": one.label,
                 "bad": False,
-                "automatic": automatic(one.consent, now, required=required),
+                "automatic": known.get(one.phone, not required),
             }
             for position, one in enumerate(numbers)
         ],
@@ -332,8 +333,10 @@ def update_lead(
         usable, why = _usable(connection, lead.campaign_id, lead.id, row.phones)
         if not usable:
             return RowOutcome(Result.REJECTED, why or "a lead needs a number")
-        required = is_required(context, lead.campaign_id)
-        if _change_phones(connection, lead, usable, automatic=not required):
+        known = remembered(connection, lead.campaign_id, [one.phone for one in usable], now)
+        unsaid = not is_required(context, lead.campaign_id)
+        may = {one.phone: known.get(one.phone, unsaid) for one in usable}
+        if _change_phones(connection, lead, usable, may):
             values["position"] = 0
         if renew(connection, context, lead.campaign_id, _told(usable), now):
             values.setdefault("position", lead.position)  # whoever has it in hand gives it back
@@ -353,9 +356,10 @@ def update_lead(
 
 
 def _change_phones(
-    connection: Connection, lead: Any, usable: Sequence[StagedPhone], *, automatic: bool
+    connection: Connection, lead: Any, usable: Sequence[StagedPhone], automatic: Mapping[str, bool]
 ) -> bool:
-    """Give a lead these numbers in this order; False: it has them so already.
+    """Give a lead these numbers in this order; False: it has them so already. `automatic`: how new
+    ones may be dialled.
 
     A number that was called is not deleted, because its attempts stand: it is put away.
     """
@@ -392,7 +396,7 @@ def _change_phones(
                     "position": position,
                     "label": label,
                     "bad": False,
-                    "automatic": automatic,
+                    "automatic": automatic[phone],
                 }
                 for phone, (position, label) in wanted.items()
             ],

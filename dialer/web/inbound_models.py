@@ -49,9 +49,24 @@ Version = Annotated[
 Number = Annotated[str, Field(min_length=1, max_length=40, pattern=_PRINTABLE)]
 
 
+_Said = Annotated[str, Field(max_length=40, pattern=_PRINTABLE)]
+
+
 class Phone(Sent):
+    """A number, and whether it may be dialled automatically: the words of a list's columns.
+
+    `consent` is yes, written, express, no or revoked; left out, what was said before stands.
+    """
+
     number: Number
     label: Annotated[str, Field(max_length=40, pattern=_PRINTABLE)] = ""
+    consent: _Said = ""
+    consent_at: Annotated[_Said, Field(description="The day it was given: 2026-11-28.")] = ""
+    consent_source: Annotated[str, Field(max_length=200, pattern=_PRINTABLE)] = ""
+    consent_until: Annotated[_Said, Field(description="The last day on which it holds.")] = ""
+
+    def words(self) -> tuple[str, str, dict[str, str]]:
+        return self.number, self.label, self.model_dump(exclude={"number", "label"})
 
 
 Phones = Annotated[list[Phone | Number], Field(min_length=1, max_length=10)]
@@ -89,8 +104,7 @@ class _LeadFields(Sent):
         phones = None
         if self.phones is not None:
             phones = tuple(
-                (one, "") if isinstance(one, str) else (one.number, one.label)
-                for one in self.phones
+                (one, "", {}) if isinstance(one, str) else one.words() for one in self.phones
             )
         return LeadWords(
             campaign,

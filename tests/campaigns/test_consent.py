@@ -130,3 +130,16 @@ async def test_no_consent_is_a_person_s_to_decide_and_consent_ends(world: World)
         later = now + timedelta(days=days)
         assert await world.store.database.write(lambda c, at=later: end_consents(c, at)) == ended
     assert [bool(row.automatic) for row in await world.rows(sql)] == [False, False, False]
+
+
+async def test_a_no_outlives_the_list_it_came_in(world: World) -> None:
+    """Undone, and imported again by a list that says nothing of consent."""
+    first = with_consent(1, "+12125550101", Consent(False, "revoked"))
+    await world.load(first)  # type: ignore[arg-type]
+    batch = await world.value("SELECT max(id) FROM lists")
+    await world.store.lists.undo(batch, "sam")
+    assert await world.rows("SELECT 1 FROM phones") == []
+    await world.load(with_consent(1, "+12125550101", None))  # type: ignore[arg-type]
+    assert [bool(row.automatic) for row in await world.rows("SELECT automatic FROM phones")] == [
+        False
+    ]

@@ -101,6 +101,37 @@ async def test_a_patch_keeps_what_it_does_not_name(crm: Crm) -> None:
     assert (await crm.send("PATCH", "/v1/leads/N1", {"phones": ["12"]}))[0] == 400
 
 
+async def test_consent_comes_with_a_number_as_it_does_in_a_list(crm: Crm) -> None:
+    def number(**said: str) -> dict[str, Any]:
+        return row("N1", phones=[{"number": "030 23125000", "label": "mobile"} | said])
+
+    def kept() -> tuple[Any, ...]:
+        (phone,) = crm.stage.rows("SELECT automatic FROM phones WHERE phone = '+493023125000'")
+        said = crm.stage.rows("SELECT given, kind, given_on, source FROM consents")
+        return (bool(phone["automatic"]), *(tuple(one.values()) for one in said))
+
+    yes = {"consent": "written", "consent_at": "2026-01-02", "consent_source": "web"}
+    assert results((await crm.post("/v1/leads", number(**yes)))[1]) == ["created"]
+    assert kept() == (True, (1, "written", "2026-01-02", "web"))
+    assert results((await crm.post("/v1/leads", number(consent="revoked")))[1]) == ["updated"]
+    assert kept() == (False, (0, "revoked", "", ""))
+    for said, told in (
+        ({"consent": "perhaps"}, "phones.0.consent is not understood"),
+        ({"consent": "yes", "consent_at": "2999-01-01"}, "phones.0.consent_at is a day in the fut"),
+        ({"consent_until": "2027-01-01"}, "phones.0.consent is empty beside its day"),
+    ):
+        _, body = await crm.post("/v1/leads", number(**said))
+        assert (results(body), body["results"][0]["reason"][: len(told)]) == (["rejected"], told)
+    # Taken off the lead and brought again by somebody who says nothing: the no stands.
+    await crm.post("/v1/leads", row("N1", phones=["030 23125001"]))
+    await crm.post("/v1/leads", row("N1", phones=["030 23125000"]))
+    await crm.post("/v1/leads", row("N1", phones=["030 23125001"]))
+    assert results((await crm.post("/v1/leads", row("N2", phones=["030 23125000"])))[1]) == [
+        "created"
+    ]
+    assert kept() == (False, (0, "revoked", "", ""))
+
+
 async def test_a_changed_lead_leaves_the_hopper_and_comes_back_as_it_is_now(crm: Crm) -> None:
     assert await in_hopper(crm) == ["A0", "A1", "A2", "A3"]
     await crm.send("PATCH", "/v1/leads/A2", {"phones": ["+493023125001"]})
@@ -220,6 +251,8 @@ async def test_a_callback_waits_for_its_time(crm: Crm) -> None:
     await crm.post("/v1/dnc", {"phones": ["+493000001204"]})
     assert (await crm.post("/v1/callbacks", about | {"external_id": "A1"}))[0] == 409
     assert (await crm.post("/v1/callbacks", about | {"external_id": "nobody"}))[0] == 404
+    for never in ("9999-12-31T23:59:59-14:00", "2031-03-01T10:00:00Z"):
+        assert (await crm.post("/v1/callbacks", about | {"at": never}))[0] == 400
     naive = about | {"at": "2027-03-01T10:00:00"}
     assert (await crm.post("/v1/callbacks", naive))[0] == 400
 
