@@ -35,8 +35,9 @@ different leads in any order. What is not answered with 2xx is tried again for t
 kept as a dead letter, which can be replayed. **Real-time** events are sent at once or not at all,
 and carry no `sequence`.
 
-Some things do not happen in the dialer, and so there is no type for them: nobody takes a number off
-the do-not-call list, the dialer keeps no recordings, and it does not say when a call is on hold.
+Some things have no type: nobody takes a number off the do-not-call list here, and an import is told
+as a whole (`list.import_finished`), not lead by lead (there is no `lead.imported`): the system that
+sent a list of a million would hear a million times what it knows.
 """
 
 

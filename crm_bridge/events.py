@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -31,9 +31,12 @@ class Type(StrEnum):
     CALL_ANSWERED = "call.answered"
     CALL_CONNECTED = "call.connected"
     CALL_TRANSFERRED = "call.transferred"
+    CALL_HELD = "call.held"
+    CALL_UNHELD = "call.unheld"
     CALL_MONITORED = "call.monitored"
     CALL_ABANDONED = "call.abandoned"
     CALL_COMPLETED = "call.completed"
+    RECORDING_READY = "recording.ready"
     SCREEN_POP = "agent.screen_pop"
     AGENT_STATE_CHANGED = "agent.state_changed"
     DISPOSITION_SET = "disposition.set"
@@ -181,6 +184,37 @@ def call_transferred(
         to_agent=to_agent or None,
         to_outside=to_outside or None,
         about=(at.timestamp(), to_agent, to_outside),
+    )
+
+
+def call_held(call: CallPart, at: datetime, *, on: bool) -> Event:
+    """The customer hears music (`on`), or is with an agent again."""
+    type_ = Type.CALL_HELD if on else Type.CALL_UNHELD
+    return _call(type_, call, at, about=(at.timestamp(),))
+
+
+def recording_ready(
+    call: CallPart,
+    at: datetime,
+    *,
+    pbx: str,
+    file: str,
+    began_at: datetime,
+    duration_s: float,
+    paused: Sequence[tuple[float, float]] = (),
+) -> Event:
+    """`file` is there and closed; `paused`: from and to in seconds from its beginning."""
+    spans = [{"from_s": _seconds(since), "to_s": _seconds(until)} for since, until in paused]
+    return _call(
+        Type.RECORDING_READY,
+        call,
+        at,
+        pbx=pbx,
+        file=file,
+        began_at=utc_text(began_at),
+        duration_s=_seconds(duration_s),
+        paused=spans,
+        about=(file,),
     )
 
 

@@ -15,6 +15,7 @@ MONITOR_CONTEXT = "overdial-monitor"
 TRANSFER_CONTEXT = "overdial-transfer"
 ABANDON_LABEL = "abandon"
 HOLD_LABEL = "hold"
+RECORD_LABEL = "record"
 PARK_LABEL = "park"
 NORMAL_CLEARING = 16  # Q.850
 KEYS = frozenset("0123456789*#ABCD")
@@ -81,8 +82,8 @@ def supervisor_call(command: RingSupervisor) -> Action:
     )
 
 
-def hold_customer(channel: str) -> Action:
-    return redirect(channel, CUSTOMER_CONTEXT, HOLD_LABEL)
+def hold_customer(channel: str, *, record: bool = False) -> Action:
+    return redirect(channel, CUSTOMER_CONTEXT, RECORD_LABEL if record else HOLD_LABEL)
 
 
 def park_agent(leg: str) -> Action:
@@ -171,6 +172,11 @@ def mute_recording(leg: str, *, muted: bool) -> Action:
     check_id(leg, "the leg")
     state = "1" if muted else "0"
     return Action("MixMonitorMute", (("Channel", leg), ("Direction", "both"), ("State", state)))
+
+
+def end_recording(leg: str) -> Action:
+    check_id(leg, "the leg")
+    return Action("StopMixMonitor", (("Channel", leg),))
 
 
 def status(leg: str) -> Action:

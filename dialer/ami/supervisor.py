@@ -31,6 +31,7 @@ from dialer.core.commands import (
     Bridge,
     ChangeMonitor,
     CheckLeg,
+    EndRecording,
     HangUp,
     HoldCustomer,
     MuteRecording,
@@ -205,7 +206,9 @@ class Pbx:
             case Bridge():
                 self._bridge(command)
             case HoldCustomer():
-                self._quietly(partial(actions.hold_customer, command.channel))
+                self._quietly(
+                    partial(actions.hold_customer, command.channel, record=command.record)
+                )
             case ParkAgent():
                 self._quietly(partial(actions.park_agent, command.leg))
             case SendOut():
@@ -219,7 +222,7 @@ class Pbx:
                     self._checks += 1
                     self._tasks.start(f"check-leg-{command.leg}", self._check(command.leg))
 
-    async def ask(self, command: SendDigits | MuteRecording) -> bool:
+    async def ask(self, command: SendDigits | MuteRecording | EndRecording) -> bool:
         """Carry out what no event tells of; whether the PBX said that it was done. Digits go one
         by one, and end with the first that does not."""
         match command:
@@ -232,6 +235,8 @@ class Pbx:
             case MuteRecording():
                 make = partial(actions.mute_recording, command.attempt, muted=command.muted)
                 return (await self._act(make)).success
+            case EndRecording():
+                return (await self._act(partial(actions.end_recording, command.attempt))).success
 
     # --- commands -----------------------------------------------------------------------------
 

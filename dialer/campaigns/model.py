@@ -123,6 +123,7 @@ class CampaignFile(Part):
     amd: bool = False
     amd_audit: AuditPart | None = None
     record: bool = False
+    record_by_agents: bool = False  # agents may begin a recording, and end one
     compliance: CompliancePart = CompliancePart()
     screen: ScreenPart = ScreenPart()
     strategy: Path | None = None  # of its leads, from the campaign file's own folder

@@ -31,6 +31,7 @@ CHECK_AFTER_S = {
     CallState.MACHINE: 60.0,
     CallState.UNKNOWN: 1.0,
 }
+HELD_MAX_S = 270.0  # then he comes back to his agent: the dialplan's own limit is 300 s
 LINGER_S = 2.0  # how long a failed Originate waits for the Hangup that carries the cause
 RETURNED_WAIT_S = 60.0  # who comes back from outside waits so long for an agent, with music
 # An answer about one leg may be so much older than it looks: several actions make it.
@@ -39,12 +40,21 @@ OLD_ANSWER_S = 5.0
 UNSEEN_GRACE_S = 5.0
 
 
+class Purpose(StrEnum):
+    """Why a customer hears music."""
+
+    ASK = "ask"  # a colleague is asked
+    HOLD = "hold"  # the agent wants him to wait
+    RECORD = "record"  # for a moment, while a recording begins
+
+
 @dataclass(slots=True)
 class Consult:
-    """`by` asks `other` while the customer hears music."""
+    """`by` asks `other`, or nobody, while the customer hears music."""
 
     by: str
-    other: str
+    other: str = ""
+    purpose: Purpose = Purpose.ASK
     state: ConsultState = ConsultState.HOLDING
     parked: bool = False  # `by`'s leg, after the customer left it
 
@@ -79,6 +89,7 @@ class Call:
     outside_answered: bool = False
     lines: int = 1  # of the trunk
     consult: Consult | None = None
+    on_hold: bool = False  # the CRM was told that he hears music
     booking: Booking | None = None  # made for one agent, and answered by nobody else
     originated: float | None = None
     rang: float | None = None

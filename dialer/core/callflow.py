@@ -8,6 +8,7 @@ from dialer.core import agentflow, consult, monitor, transfer
 from dialer.core import events as ev
 from dialer.core.call import (
     CHECK_AFTER_S,
+    HELD_MAX_S,
     LINGER_S,
     OLD_ANSWER_S,
     ORIGINATE_GRACE_S,
@@ -512,6 +513,8 @@ def deadline(floor: Floor, call: Call, now: float) -> None:
     elif call.state is CallState.WAITING and _out_of_patience(floor, call, now):
         signal(floor, call, CallSignal.PATIENCE_OVER, now)
         floor.emit(PlayHarbour(call.pbx, call.attempt, call.channel))
+    elif call.state is CallState.HELD and now >= call.since + HELD_MAX_S:
+        consult.held_too_long(floor, call, now)
     elif call.in_flight and floor.connected(call.pbx):
         floor.emit(CheckLeg(call.pbx, call.attempt))
         floor.set_deadline(call, now + ORIGINATE_GRACE_S)

@@ -86,11 +86,13 @@ class SendOut:
 
 @dataclass(frozen=True, slots=True)
 class HoldCustomer:
-    """Send a customer from his conversation to the music; his agent's leg parks by itself."""
+    """Send a customer from his conversation to the music; his agent's leg parks by itself. On the
+    way a recording is begun, if that is why (`record`)."""
 
     pbx: str
     attempt: str
     channel: str
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,14 @@ class SendDigits:
     pbx: str
     attempt: str
     digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndRecording:
+    """Close the file of this call's recording."""
+
+    pbx: str
+    attempt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +338,24 @@ class ShowTransfer:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowHold:
+    """The customer hears music (`on`), or is with an agent again."""
+
+    agent: str
+    attempt: str
+    campaign: str
+    lead: Lead
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShowRecording:
+    """The PBX has begun the recording that an agent asked for."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShowMonitor:
     """A supervisor began or ended to be part of an agent's conversation, or is so in another mode;
     `mode` None: not (any more)."""
@@ -389,6 +417,8 @@ Command = (
     | PopScreen
     | ShowAgent
     | ShowCampaign
+    | ShowHold
+    | ShowRecording
     | ShowMonitor
     | ShowTransfer
     | Observe

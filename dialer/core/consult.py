@@ -1,5 +1,5 @@
-"""Warm hand-over: an agent asks another while the customer hears music, then hands him over or
-takes him back.
+"""A customer on hold: his agent asks another and then hands him over or takes him back, or only
+wants him to wait, or begins a recording, which he passes on his way to the music and back.
 
 The other agent is reserved as for a customer. Whatever fails, the customer goes back to the agent
 who asked; if that one is lost, to the other, or to whoever is free.
@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING
 from dialer.core import agentflow, callflow, transfer
 from dialer.core import events as ev
 from dialer.core.agent import Agent
-from dialer.core.call import Call, Consult
-from dialer.core.commands import Bridge, CheckLeg, HoldCustomer, ParkAgent, PopScreen
+from dialer.core.call import Call, Consult, Purpose
+from dialer.core.commands import (
+    Bridge,
+    CheckLeg,
+    HoldCustomer,
+    ParkAgent,
+    PopScreen,
+    ShowHold,
+    ShowRecording,
+)
 from dialer.core.states import (
     AgentSignal,
     AgentState,
@@ -43,10 +51,37 @@ def ask(floor: Floor, event: ev.ConsultAsked, now: float) -> None:
         transfer.tell(floor, agent, "Nobody there is free: the customer is still with you.")
         return
     agentflow.take(floor, other, call, now)  # raises unless READY
-    call.consult = Consult(agent.name, other.name)
+    _put_on_hold(floor, call, Consult(agent.name, other.name), now)
+
+
+def hold(floor: Floor, event: ev.HoldAsked, now: float) -> None:
+    agent = floor.agents.get(event.agent)
+    if agent is None:
+        return
+    if event.on:
+        if (call := transfer.talk_of(floor, agent)) is not None:
+            _put_on_hold(floor, call, Consult(agent.name, purpose=Purpose.HOLD), now)
+    elif (call := of(floor, agent)) is not None and _purpose(call) is Purpose.HOLD:
+        give_up(floor, call, now)
+
+
+def _purpose(call: Call) -> Purpose | None:
+    return None if call.consult is None else call.consult.purpose
+
+
+def record(floor: Floor, event: ev.RecordingAsked, now: float) -> None:
+    """The dialplan alone may begin a recording: he goes there and is back in an instant."""
+    agent = floor.agents.get(event.agent)
+    if (call := transfer.talk_of(floor, agent)) is not None and agent is not None:
+        _put_on_hold(floor, call, Consult(agent.name, purpose=Purpose.RECORD), now)
+
+
+def _put_on_hold(floor: Floor, call: Call, one: Consult, now: float) -> None:
+    call.consult = one
     callflow.signal(floor, call, CallSignal.PUT_ON_HOLD, now)
-    floor.emit(HoldCustomer(call.pbx, call.attempt, call.channel))
-    agentflow.show(floor, agent)
+    record = one.purpose is Purpose.RECORD
+    floor.emit(HoldCustomer(call.pbx, call.attempt, call.channel, record))
+    _show(floor, one)
 
 
 def of(floor: Floor, agent: Agent) -> Call | None:
@@ -86,15 +121,36 @@ def held(floor: Floor, call: Call, now: float) -> None:
         return
     if _move(floor, call, ConsultSignal.LOST):
         call.agent, call.passed_by, call.parted = call.consult.by, "", None
-    _call_other(floor, call, now)
+    if _purpose(call) is not Purpose.RECORD:
+        _tell_hold(floor, call, on=True)
+    elif call.consult.state is ConsultState.HOLDING:
+        floor.emit(ShowRecording(call.attempt))
+    _go_on(floor, call, now)
 
 
-def _call_other(floor: Floor, call: Call, now: float) -> None:
+def _tell_hold(floor: Floor, call: Call, *, on: bool) -> None:
+    if call.on_hold is not on:
+        call.on_hold = on
+        floor.emit(ShowHold(call.agent, call.attempt, call.campaign, call.lead, on))
+
+
+def _go_on(floor: Floor, call: Call, now: float) -> None:
+    """The customer hears the music and his agent's leg is parked: now for what he is there for."""
     one = call.consult
     if one is None or one.state is not ConsultState.HOLDING or call.state is not CallState.HELD:
         return
     if not one.parked:
         return
+    match one.purpose:
+        case Purpose.ASK:
+            _call_other(floor, call, one, now)
+        case Purpose.HOLD:
+            _move(floor, call, ConsultSignal.WAITS)
+        case Purpose.RECORD:
+            give_up(floor, call, now)
+
+
+def _call_other(floor: Floor, call: Call, one: Consult, now: float) -> None:
     agent, other = floor.agents[one.by], floor.agents.get(one.other)
     if other is None or other.state is not AgentState.RESERVED:
         give_up(floor, call, now)
@@ -120,8 +176,8 @@ def parked(floor: Floor, call: Call, agent: Agent, now: float) -> bool:
         agentflow.signal(floor, agent, AgentSignal.FOUND_TALKING, now)
     if one.state is ConsultState.HOLDING:
         one.parked = True
-        _call_other(floor, call, now)
-    elif one.state is not ConsultState.RETURNING:
+        _go_on(floor, call, now)
+    elif one.state not in (ConsultState.RETURNING, ConsultState.ON_HOLD):
         give_up(floor, call, now)  # the other is gone
     return True
 
@@ -194,7 +250,9 @@ def _release(floor: Floor, call: Call) -> None:
 
 
 def settled(floor: Floor, call: Call) -> None:
-    """The customer is with an agent again, whoever it is: the consultation is over."""
+    """The consultation is over, the customer with an agent again, whoever it is, or left alone."""
+    if call.state is CallState.TALKING:
+        _tell_hold(floor, call, on=False)
     if (one := call.consult) is not None:
         _release(floor, call)
         call.consult = None
@@ -220,6 +278,15 @@ def _left_alone(floor: Floor, call: Call, now: float) -> None:
     callflow.wait(floor, call, now)
 
 
+def held_too_long(floor: Floor, call: Call, now: float) -> None:
+    """Before the dialplan's own limit takes him for forgotten, he is with his agent again."""
+    one = call.consult
+    agent = None if one is None else floor.agents.get(one.by)
+    give_up(floor, call, now)
+    if agent is not None and call.state is CallState.RESUMING:
+        transfer.tell(floor, agent, "The customer has heard music for long: he is back with you.")
+
+
 def customer_gone(floor: Floor, call: Call, now: float) -> None:
     """He hung up on the music: the two part, and the one who asked writes up."""
     one = call.consult
@@ -231,7 +298,7 @@ def customer_gone(floor: Floor, call: Call, now: float) -> None:
     agent = floor.agents.get(one.by)
     if agent is None or agent.attempt != call.attempt or agent.state is not AgentState.TALK:
         return
-    if one.state in _TOGETHER:
+    if one.state in _TOGETHER and one.other:
         floor.emit(ParkAgent(agent.pbx, agent.leg))
     elif one.parked or one.state is ConsultState.RETURNING:
         floor.emit(CheckLeg(agent.pbx, agent.leg))

@@ -275,6 +275,21 @@ class ConsultEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldAsked:
+    """The customer shall hear music, or be back from it."""
+
+    agent: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingAsked:
+    """The conversation shall be recorded from now on."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class DispositionChosen:
     """The agent says how the call went. During the call it is kept until the call's end."""
 
@@ -524,6 +539,8 @@ Event = (
     | TransferAsked
     | ConsultAsked
     | ConsultEnded
+    | HoldAsked
+    | RecordingAsked
     | DispositionChosen
     | PreviewAccepted
     | PreviewSkipped

@@ -103,6 +103,8 @@ class Floor:
             ev.TransferAsked: lambda e, now: transfer.ask(self, e, now),
             ev.ConsultAsked: lambda e, now: consult.ask(self, e, now),
             ev.ConsultEnded: lambda e, now: consult.end(self, e, now),
+            ev.HoldAsked: lambda e, now: consult.hold(self, e, now),
+            ev.RecordingAsked: lambda e, now: consult.record(self, e, now),
             ev.DispositionChosen: lambda e, now: agentflow.dispose(self, e, now),
             ev.PreviewAccepted: lambda e, now: preview.accept(self, e, now),
             ev.PreviewSkipped: lambda e, now: preview.skip(self, e, now),

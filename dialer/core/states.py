@@ -29,7 +29,7 @@ class CallState(StrEnum):
     TALKING = "talking"
     MOVING = "moving"  # a Bridge is sent that takes him from his agent to another
     HANDED_ON = "handed on"  # sent to a number outside; comes back when nobody answers there
-    HOLDING = "holding"  # sent to the music while his agent asks another
+    HOLDING = "holding"  # sent to the music
     HELD = "held"  # hears it
     RESUMING = "resuming"  # a Bridge is sent that takes him from the music to an agent
     PARTING = "parting"  # the bridge is dissolved, the hangup will follow
@@ -396,9 +396,10 @@ def next_agent_state(state: AgentState, signal: AgentSignal) -> AgentState:
 
 
 class ConsultState(StrEnum):
-    """Of an agent who asks another while the customer hears music."""
+    """Of an agent whose customer hears music, and of whom the agent asks meanwhile, if anybody."""
 
     HOLDING = "holding"  # the customer goes to the music, the agent's leg parks
+    ON_HOLD = "on hold"  # nobody is asked: the agent wants him to wait
     CALLING = "calling"  # the Bridge of the two agents is sent
     TALKING = "talking"
     RETURNING = "returning"  # the customer is being brought back to the first
@@ -407,6 +408,7 @@ class ConsultState(StrEnum):
 
 class ConsultSignal(StrEnum):
     # ours
+    WAITS = "waits"
     CALLED = "called"
     GIVEN_UP = "given up"
     COMPLETED = "completed"
@@ -420,7 +422,8 @@ _K = ConsultState
 _L = ConsultSignal
 
 CONSULT: dict[ConsultState, dict[ConsultSignal, ConsultState]] = {
-    _K.HOLDING: {_L.CALLED: _K.CALLING, _L.GIVEN_UP: _K.RETURNING},
+    _K.HOLDING: {_L.CALLED: _K.CALLING, _L.WAITS: _K.ON_HOLD, _L.GIVEN_UP: _K.RETURNING},
+    _K.ON_HOLD: {_L.GIVEN_UP: _K.RETURNING},
     _K.CALLING: {_L.BRIDGED: _K.TALKING, _L.GIVEN_UP: _K.RETURNING},
     _K.TALKING: {_L.GIVEN_UP: _K.RETURNING, _L.COMPLETED: _K.COMPLETING},
     # Ends with the customer's bridge; refused, he is for whoever is free.

@@ -55,6 +55,7 @@ from dialer.server.offers import KIN_EVERY_S, Offers
 from dialer.server.pacing import TICK_S, civil_seconds
 from dialer.server.phonebook import PhoneBook
 from dialer.server.reception import Reception, Watched
+from dialer.server.recordings import ACTIONS, AGAIN, Recordings
 from dialer.server.reports import StoreReports
 from dialer.server.site import (
     CampaignDesk,
@@ -68,6 +69,7 @@ from dialer.server.tracing import Tracing
 from dialer.server.transfers import Transfers
 from dialer.server.watch import TRACE_EVERY_S, TraceFile, every, watch_lag
 from dialer.store.casebook import Casebook
+from dialer.store.recovery import closed_since
 from dialer.store.store import Store
 from dialer.store.writer import Commit, StoreClosed
 from dialer.tasks import Tasks
@@ -190,7 +192,7 @@ class Server:
         )
         self._listing = Listing(self.store, self.engine, self._campaigns, self._claims, self._tasks)
         self._listing.start()
-        await self._furnish()
+        await self._furnish(attempts)
         self._watch()
         if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):
             with outside_work():  # before anybody is on the line: compiling takes a while, once
@@ -211,7 +213,7 @@ class Server:
             await pbx.start()
         self._tasks.start("pacing tick", every(TICK_S, self._tick))
 
-    async def _furnish(self) -> None:
+    async def _furnish(self, attempts: Sequence[ev.AttemptRecovered]) -> None:
         """What people may ask and do beyond the floor itself."""
         casebook = Casebook(self.store.database)
         supervision = Supervision(
@@ -256,8 +258,26 @@ class Server:
         transfers = Transfers(
             self.engine, self.accounts, self._campaigns, self.accounts.seats, self._denied_outside
         )
+        recordings = Recordings(
+            self.engine,
+            self.clock,
+            self.accounts,
+            self._campaigns,
+            {pbx.name: pbx.recordings for pbx in self.site.pbxes if pbx.recordings is not None},
+            self.store,
+            self._tasks,
+        )
+        await self._restore(recordings, attempts)
         self._house = House(
-            supervision, casework, charts, tracing, experiments, monitoring, drafting, transfers
+            supervision,
+            casework,
+            charts,
+            tracing,
+            experiments,
+            monitoring,
+            drafting,
+            transfers,
+            recordings,
         )
         watched = self._watched
         watched.messages = supervision.messages_of
@@ -265,9 +285,18 @@ class Server:
         watched.monitors = monitoring.notices
         watched.escalations = supervision.escalations
         watched.kept = casework.kept
+        watched.recording = recordings.state_of
         watched.archived = supervision.archived
         watched.mode = lambda campaign: supervision.settings(campaign).mode
         self._tasks.start("charts", every(CHARTS_EVERY_S, self._sample_charts))
+
+    async def _restore(
+        self, recordings: Recordings, attempts: Sequence[ev.AttemptRecovered]
+    ) -> None:
+        since = self.clock.utc() - AGAIN
+        ended = await self.store.database.read(lambda c: closed_since(c, since))
+        calls = [*(one.attempt for one in attempts), *(one.attempt for one in ended)]
+        recordings.restore(await self.store.users.acts_on(calls, ACTIONS), ended)
 
     def _denied_outside(self, lead: ev.Lead, booking: Booking) -> str:
         deny = self.store.denied_now(lead, self.clock.utc(), booking)

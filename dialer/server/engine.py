@@ -52,7 +52,7 @@ class PbxPort(Protocol):
 
     def send(self, command: PbxCommand) -> None: ...
 
-    async def ask(self, command: cmd.SendDigits | cmd.MuteRecording) -> bool:
+    async def ask(self, command: cmd.SendDigits | cmd.MuteRecording | cmd.EndRecording) -> bool:
         """Whether the PBX said that it was done."""
         ...
 
@@ -81,9 +81,19 @@ class PopPort(Protocol):
 
     def campaign_shown(self, command: cmd.ShowCampaign) -> None: ...
 
+    def hold_shown(self, command: cmd.ShowHold) -> None: ...
+
     def monitor_shown(self, command: cmd.ShowMonitor) -> None: ...
 
     def transfer_shown(self, command: cmd.ShowTransfer) -> None: ...
+
+
+class RecordingPort(Protocol):
+    """Who looks after recordings: never waits."""
+
+    def began(self, command: cmd.ShowRecording) -> None: ...
+
+    def ended(self, command: cmd.RecordOutcome) -> None: ...
 
 
 class Engine:
@@ -102,6 +112,7 @@ class Engine:
         self.changes = changes
         self.pbxes: dict[str, PbxPort] = {}
         self.answer_to_bridge = Histogram()
+        self.recordings: RecordingPort | None = None
         self.fault = ""  # why dialling was stopped for good, when it was
         self.popped: dict[str, cmd.PopScreen] = {}  # agent -> the call on the agent's screen
         self._overdue: deque[Any] = deque(maxlen=OVERDUE_MAX)  # records the store had no room for
@@ -126,7 +137,9 @@ class Engine:
             cmd.PopScreen: self._pop_screen,
             cmd.ShowAgent: self._show_agent,
             cmd.ShowCampaign: self._show_campaign,
+            cmd.ShowHold: self._show_hold,
             cmd.ShowMonitor: self._show_monitor,
+            cmd.ShowRecording: self._show_recording,
             cmd.ShowTransfer: self._show_transfer,
             cmd.Observe: lambda c: self.pacing.observe(c.campaign, c.fact),
             cmd.Warn: lambda c: log.warning("the core warns", text=c.text, leg=c.leg),
@@ -214,6 +227,8 @@ class Engine:
             self.changes.mark(command.agent)
         self.pacing.touch((command.campaign,))
         self._record(command)
+        if self.recordings is not None:
+            self.recordings.ended(command)
 
     def _record(self, command: Any) -> None:
         """To the store, in order. When its queue is full, what must be on record waits here: a new
@@ -263,6 +278,15 @@ class Engine:
             self._pop.agent_shown(command)
         if agent is not None:
             self.pacing.touch(agent.campaigns)
+
+    def _show_hold(self, command: cmd.ShowHold) -> None:
+        self.changes.mark(command.agent)
+        if self._pop is not None:
+            self._pop.hold_shown(command)
+
+    def _show_recording(self, command: cmd.ShowRecording) -> None:
+        if self.recordings is not None:
+            self.recordings.began(command)
 
     def _show_monitor(self, command: cmd.ShowMonitor) -> None:
         self.changes.mark(command.agent)

@@ -111,6 +111,8 @@ class CallView:
     masked: tuple[str, ...] = ()  # fields without a value until the right party is verified
     verified: bool = False
     recording: str = "off"  # off, on, paused
+    may_record: bool = False  # the agent may begin and end a recording
+    on_hold: bool = False  # the customer hears music, and nobody is asked
     consult: ConsultView | None = None
 
 
@@ -427,9 +429,8 @@ class Face(Protocol):
         """Key presses to the customer. Refused when nobody is talking, or by the PBX."""
         ...
 
-    async def record(self, agent: str, on: bool) -> str:
-        """The recording of the call is silent until it is on again; the attempt. Refused when the
-        call is not recorded, or by the PBX."""
+    async def hold(self, agent: str, on: bool) -> None:
+        """The customer hears music, or is back from it. Refused when that cannot be."""
         ...
 
     async def dispose(

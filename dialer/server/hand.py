@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dialer.core.agent import Agent
-from dialer.core.call import Call
+from dialer.core.call import Call, Purpose
 from dialer.core.events import CampaignRules, Lead
 from dialer.core.states import AgentState, CallState
 from dialer.server.face import ConsultView, LeadCard, OfferView
@@ -66,9 +66,14 @@ def has_part(call: Call | None, agent: Agent) -> bool:
     return asked or call.agent in ("", agent.name)
 
 
+def is_on_hold(call: Call) -> bool:
+    """By the agent's wish, with nobody asked meanwhile."""
+    return call.consult is not None and call.consult.purpose is Purpose.HOLD
+
+
 def consult_of(call: Call | None, agent: Agent) -> ConsultView | None:
     one = None if call is None else call.consult
-    if one is None or agent.name not in (one.by, one.other):
+    if one is None or one.purpose is not Purpose.ASK or agent.name not in (one.by, one.other):
         return None
     mine = agent.name == one.by
     return ConsultView(one.other if mine else one.by, mine, one.state.value)
@@ -76,7 +81,11 @@ def consult_of(call: Call | None, agent: Agent) -> ConsultView | None:
 
 def stage_of(call: Call | None) -> str:
     """How far a call is, in the words of the API."""
-    return "ended" if call is None else STAGES.get(call.state, "ended")
+    if call is None:
+        return "ended"
+    if call.consult is not None and call.consult.purpose is Purpose.RECORD:
+        return "talking"  # he is back before anybody can notice
+    return STAGES.get(call.state, "ended")
 
 
 def mode_of(call: Call | None, rules: CampaignRules) -> str:

@@ -9,6 +9,7 @@ from dialer.server.charts import Charts
 from dialer.server.drafting import Drafting
 from dialer.server.experiments import Experiments
 from dialer.server.monitoring import Monitoring
+from dialer.server.recordings import Recordings
 from dialer.server.supervision import Supervision
 from dialer.server.tracing import Tracing
 from dialer.server.transfers import Transfers
@@ -24,3 +25,4 @@ class House:
     monitoring: Monitoring
     drafting: Drafting
     transfers: Transfers
+    recordings: Recordings

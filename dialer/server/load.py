@@ -65,6 +65,7 @@ def desk_of(campaign: CampaignFile) -> CampaignDesk:
         campaign.wrap_up_limit_s,
         campaign.preview.skip_reasons,
         bool(campaign.escalate_to),
+        campaign.record_by_agents,
     )
 
 
@@ -108,6 +109,12 @@ def _anchored(site: SiteSettings, folder: Path) -> SiteSettings:
             "database": database,
             "campaigns": tuple(folder / one for one in site.campaigns),
             "crm": None if site.crm is None else folder / site.crm,
+            "pbxes": tuple(
+                pbx
+                if pbx.recordings is None
+                else pbx.model_copy(update={"recordings": folder / pbx.recordings})
+                for pbx in site.pbxes
+            ),
             "trace": None if site.trace is None else folder / site.trace,
         }
     )

@@ -47,6 +47,7 @@ from dialer.server.hand import (
     card,
     consult_of,
     has_part,
+    is_on_hold,
     mode_of,
     offer_view,
     stage_of,
@@ -93,6 +94,7 @@ class Watched:
         self.messages: Callable[[str], tuple[MessageView, ...]] = lambda agent: ()
         self.help: Callable[[str], HelpView | None] = lambda agent: None
         self.monitors: Callable[[str], tuple[MonitorNotice, ...]] = lambda agent: ()
+        self.recording: Callable[[str, str], str] = lambda attempt, campaign: "off"
         self.kept: Callable[[str, CallView], CallView] = lambda agent, call: call
         self.escalations: Callable[[], tuple[EscalationView, ...]] = tuple
         self.archived: Callable[[str], bool] = lambda campaign: False
@@ -125,7 +127,6 @@ class Reception:
         self._desks = desks
         self._watched = watched
         self._session_count = 0
-        self._muted: dict[str, str] = {}  # agent -> the call whose recording is silent
         self._notices: dict[str, str] = {}
         self._chosen: dict[str, ev.DispositionChosen] = {}  # agent -> the last word
 
@@ -193,19 +194,16 @@ class Reception:
         if not await pbx.ask(cmd.SendDigits(call.pbx, call.attempt, digits)):
             raise Refused("The PBX did not send them.", 409, "Use the keys of your phone.")
 
-    async def record(self, agent: str, on: bool) -> str:
+    async def hold(self, agent: str, on: bool) -> None:
         call = self._talking(agent)
-        if not self._desks[call.campaign].rules.record:
-            raise Refused("This call is not recorded.")
-        pbx = self._engine.pbxes[call.pbx]
-        if not await pbx.ask(cmd.MuteRecording(call.pbx, call.attempt, not on)):
-            raise Refused("The PBX did not do it.", 409, "Go on without; tell a supervisor.")
-        if on:
-            self._muted.pop(agent, None)
-        else:
-            self._muted[agent] = call.attempt
-        self.changes.mark(agent)
-        return call.attempt
+        if on is is_on_hold(call):
+            return
+        if on and (call.state is not CallState.TALKING or call.consult is not None):
+            raise Refused("The customer is not with you this moment.", 409, "Wait a moment.")
+        if not on and call.state is not CallState.HELD:
+            raise Refused("The customer is on the way to the music.", 409, "Wait a moment.")
+        self._engine.post(ev.HoldAsked(agent, on))
+        await self._engine.door.settled()
 
     def _talking(self, agent: str) -> Call:
         present = self._present(agent)
@@ -217,11 +215,6 @@ class Reception:
         ):
             raise Refused("You are not talking to anybody.")
         return call
-
-    def _recording(self, agent: Agent, desk: CampaignDesk) -> str:
-        if not desk.rules.record:
-            return "off"
-        return "paused" if self._muted.get(agent.name) == agent.attempt else "on"
 
     async def dispose(
         self,
@@ -404,7 +397,9 @@ class Reception:
             disposition=chosen,
             dispositions=desk.dispositions,
             wrap_up_limit_s=_wrap_up_limit_s(agent, desk),
-            recording=self._recording(agent, desk),
+            recording=self._watched.recording(agent.attempt, agent.campaign),
+            may_record=desk.record_by_agents,
+            on_hold=call is not None and talking and is_on_hold(call),
             consult=consult_of(call, agent),
         )
         return self._watched.kept(agent.name, view)

@@ -76,6 +76,7 @@ class PbxSettings(_Settings):
     evt_secret: str = Field(min_length=1, repr=False)
     trunks: tuple[TrunkSettings, ...] = Field(min_length=1)
     browser: BrowserPhones | None = None
+    recordings: Path | None = None  # where the PBX's folder of recordings is seen from here
 
 
 class AgentSettings(_Settings):
@@ -193,6 +194,7 @@ class CampaignDesk:
     wrap_up_limit_s: float
     skip_reasons: tuple[str, ...] = ()  # of a lead in preview
     may_escalate: bool = False
+    record_by_agents: bool = False
 
 
 def phone_origins(site: SiteSettings) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What the floor tells the CRM past its records: screen pops, ringing and agents' states by the
-bridge's fast path; campaigns' beginning and end, who listens in, and transfers, by the outbox."""
+bridge's fast path; campaigns' beginning and end, who listens in, holds and transfers, by the
+outbox."""
 
 from __future__ import annotations
 
@@ -73,6 +74,10 @@ class Telling:
         mode = "" if command.mode is None else command.mode.value
         at = self._clock.utc()
         self._tell(crm.call_monitored(part, at, supervisor=command.supervisor, mode=mode))
+
+    def hold_shown(self, command: cmd.ShowHold) -> None:
+        part = call_part(command.attempt, command.campaign, command.lead, command.agent)
+        self._tell(crm.call_held(part, self._clock.utc(), on=command.on))
 
     def transfer_shown(self, command: cmd.ShowTransfer) -> None:
         part = call_part(command.attempt, command.campaign, command.lead, command.by)

@@ -23,9 +23,12 @@ CRM_TYPES: frozenset[str] = frozenset(
     {
         Type.CALL_CONNECTED,
         Type.CALL_TRANSFERRED,
+        Type.CALL_HELD,
+        Type.CALL_UNHELD,
         Type.CALL_MONITORED,
         Type.CALL_ABANDONED,
         Type.CALL_COMPLETED,
+        Type.RECORDING_READY,
         Type.DISPOSITION_SET,
         Type.CALLBACK_SCHEDULED,
         Type.CALLBACK_DUE,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dialer.core.commands import Progress
-from dialer.core.events import AgentRecovered, AttemptRecovered, Status
+from dialer.core.events import AgentRecovered, AttemptRecovered, Lead, Status
 from dialer.store.attempts import lead_columns, lead_of
 from dialer.store.context import Context, to_ms
 from dialer.store.schema import (
@@ -104,6 +105,43 @@ def _open_attempts(connection: Connection, context: Context, now_ms: int) -> lis
             )
         )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedCall:
+    attempt: str
+    campaign: str
+    pbx: str
+    lead: Lead
+    agent: str
+
+
+def closed_since(connection: Connection, since: datetime) -> list[ClosedCall]:
+    """Calls in which a person was on the line, ended since then."""
+    rows = connection.execute(
+        sa.select(
+            *lead_columns,
+            attempts.c.id.label("attempt"),
+            attempts.c.pbx,
+            attempts.c.agent,
+            attempts.c.attempt_no,
+            campaigns.c.name.label("campaign"),
+        )
+        .join_from(attempts, leads, leads.c.id == attempts.c.lead_id)
+        .join(phones, phones.c.id == attempts.c.phone_id)
+        .join(campaigns, campaigns.c.id == attempts.c.campaign_id)
+        .where(attempts.c.closed_ms >= to_ms(since), attempts.c.live_ms.is_not(None))
+    )
+    return [
+        ClosedCall(
+            row.attempt,
+            row.campaign,
+            row.pbx,
+            lead_of(row, row.campaign, row.attempt_no),
+            row.agent,
+        )
+        for row in rows
+    ]
 
 
 def _open_sessions(connection: Connection, context: Context) -> list[AgentRecovered]:

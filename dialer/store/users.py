@@ -229,6 +229,17 @@ class UserBook:
         rows = await self._database.read(lambda c: c.execute(query).all())
         return [AuditRow(*row) for row in rows]
 
+    async def acts_on(self, things: Sequence[str], actions: Sequence[str]) -> list[AuditRow]:
+        """What of `actions` was done to `things`, in order."""
+        columns = [audit_log.c[name] for name in AuditRow.__dataclass_fields__]
+        query = (
+            sa.select(*columns)
+            .where(audit_log.c.action.in_(list(actions)), audit_log.c.object.in_(list(things)))
+            .order_by(audit_log.c.id)
+        )
+        rows = await self._database.read(lambda c: c.execute(query).all())
+        return [AuditRow(*row) for row in rows]
+
     async def last_acts(self, actions: Sequence[str]) -> dict[str, AuditRow]:
         """The last of these actions on each object they were done to."""
         newest = (

@@ -10,6 +10,7 @@ from dialer.web.auth import address_of
 from dialer.web.models import (
     AgentAnswer,
     DigitsRequest,
+    HoldRequest,
     LoginAnswer,
     LoginRequest,
     PhoneAnswer,
@@ -84,10 +85,14 @@ async def send_digits(site: Site, call: Call) -> None:
 
 async def record(site: Site, call: Call) -> None:
     body: RecordingRequest = call.body
-    attempt = await site.face.record(call.caller.name, body.on)
-    if site.people is not None:
-        action = "recording.resumed" if body.on else "recording.paused"
-        await site.people.audit(call.caller.name, action, attempt)
+    if site.house is None:
+        raise ProblemError(503, "This server has no floor.", "Ask the dialer itself.")
+    await site.house.recordings.turn(call.caller.name, body.to)
+
+
+async def hold(site: Site, call: Call) -> None:
+    body: HoldRequest = call.body
+    await site.face.hold(call.caller.name, body.on)
 
 
 async def _opened(site: Site, agent: str) -> AgentView:

@@ -147,10 +147,16 @@ class DigitsRequest(Sent):
     digits: Annotated[str, Field(pattern=r"^[0-9*#A-D]{1,16}$")]
 
 
-class RecordingRequest(Sent):
-    """Whether the recording is to go on."""
+class HoldRequest(Sent):
+    """Whether the customer shall hear music."""
 
     on: bool
+
+
+class RecordingRequest(Sent):
+    """On: begun, or gone on with; paused: silent; off: ended."""
+
+    to: Literal["on", "paused", "off"]
 
 
 class StatusRequest(StatusFields):

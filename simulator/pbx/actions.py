@@ -341,9 +341,23 @@ def mix_monitor_mute(server: AmiServer, session: Session, message: Message) -> b
         session.respond(message, "Error", "No state specified")
     elif (channel := server.exchange.find(name)) is None:
         session.respond(message, "Error", "No such channel")
-    elif channel.variables.get("OD_REC") != "1":
+    elif not channel.recording:
         session.respond(message, "Error", "Cannot set mute flag")
     else:
+        session.respond(message, "Success", "")
+    return True
+
+
+def stop_mix_monitor(server: AmiServer, session: Session, message: Message) -> bool:
+    name = message.header("Channel")
+    if not name:
+        session.respond(message, "Error", "No channel specified")
+    elif (channel := server.exchange.find(name)) is None:
+        session.respond(message, "Error", "No such channel")
+    elif not channel.recording:
+        session.respond(message, "Error", "Could not stop monitoring channel")
+    else:
+        server.exchange.end_recording(channel)
         session.respond(message, "Success", "")
     return True
 
@@ -442,6 +456,7 @@ ACTIONS: dict[str, tuple[frozenset[str], Action]] = {
     "hangup": (frozenset({"system", "call"}), hangup),
     "playdtmf": (frozenset({"call"}), play_dtmf),
     "mixmonitormute": (frozenset({"system", "call"}), mix_monitor_mute),
+    "stopmixmonitor": (frozenset({"system", "call"}), stop_mix_monitor),
     "setvar": (frozenset({"call"}), setvar),
     "getvar": (frozenset({"call", "reporting"}), getvar),
     "command": (frozenset({"command"}), command),

@@ -104,6 +104,7 @@ class Channel:
         "peer",
         "priority",
         "recording",
+        "recording_since",
         "response_timer",
         "spied",
         "state",
@@ -140,7 +141,8 @@ class Channel:
         self.created = 0.0
         self.dial = DialStage.DIALLING
         self.fate = Fate.ALIVE
-        self.recording = False
+        self.recording = ""  # the file that a MixMonitor writes
+        self.recording_since = 0.0
         self.spied = ""  # the channel that a ChanSpy of this one hangs on
         self.waits_since = float("-inf")  # begin of the customer's BridgeWait
         self.response_timer: asyncio.TimerHandle | None = None  # an OriginateResponse to come

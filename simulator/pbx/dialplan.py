@@ -26,6 +26,7 @@ DIALLED_FOR = "AppDial"  # what a leg shows that a Dial of another channel made
 NOBODY_TO_SPY_S = 0.1
 RETURNED_HOLD_S = 60.0
 ON_HOLD_S = 300.0
+ON_HOLD = "participant,m(overdial)e(m)S(300)"
 _NUMBER = re.compile(r"\+[0-9]{2,}\Z")
 HARBOUR_SOUND = "im-sorry&goodbye"
 
@@ -43,7 +44,8 @@ class Dialplan:
         self._labels: Mapping[tuple[str, str, str], tuple[int, Step]] = {
             (CUSTOMER, "s", "1"): (1, self._customer),
             (CUSTOMER, "s", "abandon"): (14, self._harbour),
-            (CUSTOMER, "s", "hold"): (19, self._held),
+            (CUSTOMER, "s", "record"): (19, self._record),
+            (CUSTOMER, "s", "hold"): (20, self._held),
             (AGENT, "s", "1"): (1, self._idle),
             (AGENT, "s", "park"): (2, self._idle),
             (MONITOR, "s", "listen"): (1, self._listen),
@@ -88,6 +90,8 @@ class Dialplan:
             self._returned_over(channel)  # his second agent's leg was lost
         elif channel.context != CUSTOMER:
             self._done(channel)  # the talk outside is over
+        elif channel.app_data.endswith(ON_HOLD):
+            self._held(channel)
         elif self._x.loop.time() - channel.waits_since > AT_ONCE_S:
             self._done(channel)  # the agent's leg was lost in a conversation
         else:
@@ -129,8 +133,7 @@ class Dialplan:
     def _live(self, channel: Channel, amd: str) -> None:
         leg = channel.variables.get("OD_LEG", "")
         if channel.variables.get("OD_REC") == "1":
-            channel.recording = True
-            self._x.event(channel, "MixMonitorStart")
+            self._x.record(channel, leg)
         self._at(channel, 9 if amd else 7, "UserEvent", "OverdialLive")
         self._x.user_event(channel, "OverdialLive", f"Leg: {leg}\r\nAmd: {amd}\r\n")
         channel.waits_since = self._x.loop.time()
@@ -149,9 +152,14 @@ class Dialplan:
         self._at(channel, 15, "Playback", HARBOUR_SOUND)
         self._then(channel, self._harbour_s, self._done)
 
+    def _record(self, channel: Channel) -> None:
+        leg = channel.variables.get("OD_LEG", "")
+        self._x.record(channel, f"{leg}-{int(self._x.epoch())}")
+        self._held(channel)
+
     def _held(self, channel: Channel) -> None:
         leg = channel.variables.get("OD_LEG", "")
-        self._at(channel, 19, "BridgeWait", f"cu-{leg},participant,m(overdial)e(m)S(300)")
+        self._at(channel, 20, "BridgeWait", f"cu-{leg},{ON_HOLD}")
         self._x.enter(channel, self._x.new_bridge(f"cu-{leg}"))
         self._then(channel, ON_HOLD_S, self._hold_over)
 
@@ -169,7 +177,7 @@ class Dialplan:
     # --- sent on to a number outside ----------------------------------------------------------
 
     def _transfer(self, channel: Channel) -> None:
-        channel.recording = False
+        self._x.end_recording(channel)
         self._at(channel, 2, "Dial", f"PJSIP/{channel.exten}@{channel.variables.get('OD_TRUNK')}")
         self._x.dial_for(channel, channel.app_data, TRANSFER_RING_S, self._returned)
 

@@ -19,6 +19,7 @@ from simulator.pbx.causes import cause_of_sip, cause_text, dial_status, syntheti
 from simulator.pbx.channel import Bridge, Channel, ChannelState, DialStage, Fate
 from simulator.pbx.dialplan import DIALLED_FOR, Dialplan
 from simulator.pbx.party import Answer, CalledParty, Directory
+from simulator.pbx.recordings import Recordings
 
 NORMAL_CLEARING = 16
 NO_ANSWER = 19
@@ -108,7 +109,11 @@ class Exchange:
         log: CallLog,
         harbour_s: float = 6.0,
         hold_s: float = 2.0,
+        recordings: Recordings | None = None,
+        epoch: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        self.recordings = recordings or Recordings()
+        self.epoch = epoch  # the time of day, as the dialplan's EPOCH
         self.directory = directory
         self.sink = sink
         self.rng = rng
@@ -363,8 +368,7 @@ class Exchange:
         channel.cancel_timers()
         self.leave(channel)
         self._unpark(channel)
-        if channel.recording:
-            self.event(channel, "MixMonitorStop")
+        self.end_recording(channel)
         del self.channels[channel.uniqueid]
         del self._by_name[channel.name.lower()]
         for ear in [c for c in self.channels.values() if c.spied == channel.uniqueid]:
@@ -398,6 +402,20 @@ class Exchange:
             self.rng.shuffle(news)
         for tell in news:
             tell()
+
+    # --- recordings ---------------------------------------------------------------------------
+
+    def record(self, channel: Channel, name: str) -> None:
+        channel.recording, channel.recording_since = f"{name}.wav", self.loop.time()
+        self.recordings.begin(channel.recording)
+        self.event(channel, "MixMonitorStart")
+
+    def end_recording(self, channel: Channel) -> None:
+        if channel.recording:
+            seconds = self.loop.time() - channel.recording_since
+            self.recordings.end(channel.recording, seconds, self.epoch())
+            channel.recording = ""
+            self.event(channel, "MixMonitorStop")
 
     # --- bridges ------------------------------------------------------------------------------
 

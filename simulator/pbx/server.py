@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from dialer.ami.codec import Message
 from dialer.clock import Clock
@@ -17,6 +18,7 @@ from simulator.pbx.actions import ACTIONS, AMI_VERSION
 from simulator.pbx.exchange import NORMAL_CLEARING, CallLog, Exchange
 from simulator.pbx.faults import Faults, Point
 from simulator.pbx.party import Directory
+from simulator.pbx.recordings import Recordings
 from simulator.pbx.session import Session, Stage
 from simulator.pbx.users import DISABLED, User
 
@@ -41,7 +43,9 @@ class AmiServer:
         port: int = 0,
         harbour_s: float = 6.0,
         hold_s: float = 2.0,
+        recordings: Path | None = None,
     ) -> None:
+        self._recordings = Recordings(recordings)
         self.faults = Faults()
         self.log = CallLog()
         self._directory = directory
@@ -77,6 +81,8 @@ class AmiServer:
             log=self.log,
             harbour_s=self._harbour_s,
             hold_s=self._hold_s,
+            recordings=self._recordings,
+            epoch=self.epoch,
         )
         self._life += 1
 

@@ -22,8 +22,10 @@ from dialer.core.commands import (
     Bridge,
     ChangeMonitor,
     CheckLeg,
+    EndRecording,
     HangUp,
     HoldCustomer,
+    MuteRecording,
     Originate,
     ParkAgent,
     PlayHarbour,
@@ -499,6 +501,29 @@ async def asked_while_he_hears_music(bench: Bench) -> None:
         await it.event(LegParked, leg=second.leg, skip=2)
 
 
+async def recorded_on_the_way_to_the_music(bench: Bench) -> None:
+    """A recording begins on the way to the music; who was there is back when his agent is lost."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        customer = await it.customer("talk")
+        await it.talk(agent, customer)
+        silence = MuteRecording("pbx", customer.leg, muted=True)
+        assert not await it.pbx.ask(silence), "nothing is recorded yet"
+        it.pbx.send(HoldCustomer("pbx", customer.leg, customer.channel, record=True))
+        await it.event(LegParked, leg=customer.leg, skip=1)
+        await it.event(LegParked, leg=agent.leg, skip=1)
+        it.pbx.send(Bridge("pbx", agent.leg, agent.channel, customer.leg, customer.channel))
+        await it.event(LegBridged, leg=customer.leg, skip=1)
+        assert await it.pbx.ask(silence)
+        assert await it.pbx.ask(EndRecording("pbx", customer.leg))
+        await bench.hang_up(bench.phones[0])
+        await it.event(LegParked, leg=customer.leg, skip=2)
+        await asyncio.sleep(2.5)  # no two seconds now
+        assert "HarbourStarted" not in it.kinds(customer.leg)
+        it.hang_up(customer.leg)
+        await it.event(LegHungUp, leg=customer.leg)
+
+
 async def a_supervisor_listens_in(bench: Bench) -> None:
     """Every mode is told when it begins; leaving disturbs nobody; it is over with the customer."""
     async with floor(bench) as it:
@@ -692,6 +717,7 @@ SCENES: tuple[Scene, ...] = (
     moved_to_another_agent,
     sent_on_to_a_number_outside,
     asked_while_he_hears_music,
+    recorded_on_the_way_to_the_music,
     a_supervisor_listens_in,
     checks,
     resync_adopts_what_stands,

@@ -8,6 +8,7 @@ import pytest
 
 from dialer.ami import actions
 from dialer.core.commands import SendOut
+from dialer.server.recordings import found
 from tests.asterisk.ears import Leg
 from tests.asterisk.floor import Floor
 
@@ -75,3 +76,30 @@ async def test_ringing_then_a_voice_and_ringing_then_music(floor: Floor) -> None
             assert not waits.voices
             await floor.hang_up(leg)
         await floor.gone(leg)
+
+
+async def test_a_recording_that_an_agent_begins_is_a_file_and_closed_when_it_is_ended(
+    floor: Floor,
+) -> None:
+    """Begun on the way to the music, so that the manager's user needs no right to begin one."""
+    agent = await floor.log_in("od-t-a1", "agent01")
+    channel = await floor.connect("od-t-a1", agent, "od-t-c1")
+    monitor = floor.bench.work / "spool" / "monitor"
+    start = len(floor.evt.messages)
+    action = actions.hold_customer(channel, record=True)
+    await floor.cmd.action(action.name, **dict(action.headers))
+    await floor.parked("od-t-c1", start=start)
+    await floor.parked("od-t-a1", start=start)
+    await floor.bridge(agent, channel)
+    await asyncio.sleep(1.5)
+    assert found(monitor, "od-t-c1") == ([], 1), "open: not told yet"
+    end = actions.end_recording("od-t-c1")
+    (response,) = await floor.cmd.action(end.name, **dict(end.headers))
+    assert response["Response"] == "Success", response
+    async with asyncio.timeout(5):
+        while not found(monitor, "od-t-c1")[0]:  # noqa: ASYNC110 (another process writes it)
+            await asyncio.sleep(0.05)
+    (closed,) = found(monitor, "od-t-c1")[0]
+    assert 0.0 < closed.duration_s < 4.0  # the bench speaks one frame in five
+    await floor.hang_up("od-t-c1")
+    await floor.gone("od-t-c1")

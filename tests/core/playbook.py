@@ -22,6 +22,7 @@ QUIET = (
     cmd.Observe,
     cmd.RecordProgress,
     cmd.ShowAgent,
+    cmd.ShowHold,
     cmd.ShowMonitor,
     cmd.FetchLeads,
     cmd.FetchLeadFor,

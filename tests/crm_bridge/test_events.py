@@ -25,6 +25,17 @@ EXAMPLES = {
     Type.CALL_ANSWERED: events.call_answered(CALL, AT),
     Type.CALL_TRANSFERRED: events.call_transferred(CALL, AT, to_agent="ben"),
     Type.CALL_MONITORED: events.call_monitored(CALL, AT, supervisor="sue", mode="whisper"),
+    Type.CALL_HELD: events.call_held(CALL, AT, on=True),
+    Type.CALL_UNHELD: events.call_held(CALL, AT, on=False),
+    Type.RECORDING_READY: events.recording_ready(
+        CALL,
+        AT,
+        pbx="main",
+        file="od-1-c7.wav",
+        began_at=AT - timedelta(seconds=60),
+        duration_s=59.98,
+        paused=[(12.0, 20.5)],
+    ),
     Type.CALL_CONNECTED: events.call_connected(CALL, AT, waited_s=0.0301),
     Type.CALL_ABANDONED: events.call_abandoned(CallPart("od-1-c8", "spring", LEAD), AT),
     Type.CALL_COMPLETED: events.call_completed(

@@ -43,7 +43,9 @@ class Stage:
         amd: bool,
         more: Mapping[str, Any] = MappingProxyType({}),
         fields: Mapping[str, str] = MappingProxyType({}),
+        recordings: Path | None = None,
     ) -> None:
+        self.recordings = recordings
         self.folder = folder
         self.pbx = pbx
         self.agents = tuple(agents)
@@ -82,6 +84,7 @@ class Stage:
                     "port": self.pbx.port,
                     "cmd_secret": "c",
                     "evt_secret": "e",
+                    **({"recordings": str(self.recordings)} if self.recordings else {}),
                     "trunks": [{"name": "carrier", "channels_max": 50, "originates_per_s": 20.0}],
                 }
             ],
@@ -176,12 +179,15 @@ async def stage(
     start: bool = True,
     more: Mapping[str, Any] | None = None,
     fields: Mapping[str, str] | None = None,
+    recordings: Path | None = None,
 ) -> AsyncIterator[Stage]:
     """A site with a list of `numbers` (what each does: `simulator.pbx.party.BEHAVIOURS`). `more`
-    goes into the campaign's file, `fields` are those of every lead."""
-    pbx = AmiServer(Scripted(exact), contract_users("c", "e"), harbour_s=3.0)
+    goes into the campaign's file, `fields` are those of every lead. `recordings`: where the
+    PBX puts them, and the server looks for them."""
+    users = contract_users("c", "e")
+    pbx = AmiServer(Scripted(exact), users, harbour_s=3.0, recordings=recordings)
     await pbx.start()
-    it = Stage(folder, pbx, agents, amd, more or {}, fields or {})
+    it = Stage(folder, pbx, agents, amd, more or {}, fields or {}, recordings)
     try:
         await it.load(numbers)
         if start:

@@ -196,7 +196,8 @@ async def test_keys_and_the_pause_of_a_recording_reach_the_pbx(tmp_path: Path) -
     async with floor(tmp_path, record=True) as (it, _):
         face = it.server.reception
         await face.sit_down("anna")
-        for attempt_to in (face.send_digits("anna", "1"), face.record("anna", False)):
+        recordings = it.server._house.recordings
+        for attempt_to in (face.send_digits("anna", "1"), recordings.turn("anna", "paused")):
             with pytest.raises(Refused, match="not talking"):
                 await attempt_to
         attempt = await _talking(it)
@@ -210,10 +211,12 @@ async def test_keys_and_the_pause_of_a_recording_reach_the_pbx(tmp_path: Path) -
             return view.call.recording
 
         assert recording() == "on"
-        assert await face.record("anna", False) == attempt
+        await recordings.turn("anna", "paused")
         assert recording() == "paused"
-        await face.record("anna", True)
+        await recordings.turn("anna", "on")
         assert recording() == "on"
+        with pytest.raises(Refused, match="do not end"):
+            await recordings.turn("anna", "off")
 
 
 @virtual
@@ -221,7 +224,9 @@ async def test_what_is_not_recorded_is_not_paused(tmp_path: Path) -> None:
     async with floor(tmp_path) as (it, _):
         await _talking(it)
         with pytest.raises(Refused, match="not recorded"):
-            await it.server.reception.record("anna", False)
+            await it.server._house.recordings.turn("anna", "paused")
+        with pytest.raises(Refused, match="do not begin"):
+            await it.server._house.recordings.turn("anna", "on")
 
 
 # --- supervisors ------------------------------------------------------------------------------

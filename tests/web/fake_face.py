@@ -164,13 +164,12 @@ class FakeFace:
     async def send_digits(self, agent: str, digits: str) -> None:
         self.heard.append(("digits", agent, digits))
 
-    async def record(self, agent: str, on: bool) -> str:
-        self.heard.append(("record", agent, str(on)))
+    async def hold(self, agent: str, on: bool) -> None:
+        self.heard.append(("hold", agent, str(on)))
         call = self.views[agent].call
         if call is None:
             raise Refused("You are not talking to anybody.")
-        self.seat(agent, call=replace(call, recording="on" if on else "paused"))
-        return call.attempt
+        self.seat(agent, call=replace(call, on_hold=on))
 
     async def hang_up(self, agent: str) -> None:
         self.heard.append(("hang up", agent))

@@ -13,7 +13,7 @@ import { CustomerCard } from "./Customer";
 import { account, agent, attempt, call, close, linkState, moreTime, open, send, sitDown, talking, useHere } from "./desk";
 import { Dispose, press } from "./Dispose";
 import { Knowledge, ManualDial, Search } from "./Finder";
-import { CallControls, openKeypad, PhoneLine, toggleHold, toggleMute } from "./Phone";
+import { CallControls, openKeypad, PhoneLine, toggleHold, toggleMute, toggleRecording } from "./Phone";
 import { accept, Preview } from "./Preview";
 import { Script } from "./Script";
 import { Asking, complete, takeBack, Transfer } from "./Transfer";
@@ -116,6 +116,7 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
     h: hangUp,
     m: toggleMute,
     o: toggleHold,
+    c: toggleRecording,
     k: openKeypad,
     t: handOn,
     e: () => now.call?.ended_at != null && void tryIt(moreTime),
@@ -293,7 +294,8 @@ const KEYS: [string, string][] = [
   ["1–9", "Dispositions"],
   ["H", "Hang up"],
   ["M", "Mute"],
-  ["O", "Hold"],
+  ["O", "Hold, and back"],
+  ["C", "Begin or end a recording, where you may"],
   ["K", "Keypad"],
   ["T", "Hand the customer on"],
   ["E", "A minute more of wrap-up"],

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { post } from "../api/client";
 import { attempt, Do, Key, Sheet } from "../ui/parts";
-import { held, levels, muted, PHONE_WORDS, phoneState } from "../phone/phone";
+import { levels, muted, PHONE_WORDS, phoneState } from "../phone/phone";
 import { account, call, phone, talking } from "./desk";
 
 const keypad = signal(false);
@@ -14,8 +14,19 @@ export function toggleMute(): void {
   if (account.peek() && talking.peek()) muted.value = !muted.peek();
 }
 
+/** Music for the customer, from the PBX: it does not matter which phone the agent has. */
+const hold = (on: boolean) => post("/v1/agent/hold", { on });
+
 export function toggleHold(): void {
-  if (account.peek() && talking.peek()) held.value = !held.peek();
+  if (talking.peek()) void attempt(() => hold(!call.peek()?.on_hold));
+}
+
+const record = (to: "on" | "paused" | "off") => post("/v1/agent/recording", { to });
+
+/** Begin a recording or end it, where agents may. */
+export function toggleRecording(): void {
+  const now = call.peek();
+  if (now?.may_record && talking.peek()) void attempt(() => record(now.recording === "off" ? "on" : "off"));
 }
 
 export function openKeypad(): void {
@@ -56,6 +67,7 @@ export function CallControls({ hangUp, handOn }: { hangUp: () => void; handOn: (
   const here = account.value != null;
   const live = talking.value;
   const recording = call.value?.recording || "off";
+  const onHold = call.value?.on_hold ?? false;
   return (
     <div class="controls" role="group" aria-label="Call">
       {here && (
@@ -63,17 +75,22 @@ export function CallControls({ hangUp, handOn }: { hangUp: () => void; handOn: (
           {muted.value ? "Muted" : "Mute"} <Key of="M" />
         </button>
       )}
-      {here && (
-        <button type="button" aria-pressed={held.value} disabled={!live} aria-keyshortcuts="o" onClick={toggleHold} id="hold">
-          {held.value ? "On hold" : "Hold"} <Key of="O" />
-        </button>
+      {!call.value?.consult && (
+        <Do aria-pressed={onHold} disabled={!live} aria-keyshortcuts="o" act={() => hold(!onHold)} id="hold">
+          {onHold ? "Back to the customer" : "Hold"} <Key of="O" />
+        </Do>
       )}
       <button type="button" disabled={!live} aria-keyshortcuts="k" onClick={openKeypad} id="keypad">
         Keypad <Key of="K" />
       </button>
       {recording !== "off" && (
-        <Do class="rec" aria-pressed={recording === "paused"} disabled={!live} act={() => post("/v1/agent/recording", { on: recording === "paused" })}>
+        <Do class="rec" id="record-pause" aria-pressed={recording === "paused"} disabled={!live} act={() => record(recording === "paused" ? "on" : "paused")}>
           {recording === "paused" ? "Recording paused" : "● Recording"}
+        </Do>
+      )}
+      {call.value?.may_record && (
+        <Do class={recording === "off" ? "rec" : "quiet"} id="record" disabled={!live || (recording === "off" && onHold)} aria-keyshortcuts="c" act={() => record(recording === "off" ? "on" : "off")}>
+          {recording === "off" ? "Record" : "End recording"} <Key of="C" />
         </Do>
       )}
       <button type="button" disabled={!live} aria-keyshortcuts="t" onClick={handOn} id="transfer">

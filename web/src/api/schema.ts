@@ -148,6 +148,8 @@ export interface CallView {
   masked: string[];
   verified: boolean;
   recording: string;
+  may_record: boolean;
+  on_hold: boolean;
   consult: ConsultView | null;
 }
 

@@ -184,11 +184,6 @@ export class Leg implements DialogOwner {
     sender?.dtmf?.insertDTMF(digits, 160, 70);
   }
 
-  /** What goes out: the microphone, or a tone that says "please hold". */
-  async send(track: MediaStreamTrack | null): Promise<void> {
-    await this.pc.getSenders()[0]?.replaceTrack(track ?? this.microphone);
-  }
-
   /** JsSIP hands over what Asterisk says inside the dialog. */
   receiveRequest(request: SipMessage): void {
     if (request.method === "BYE") {

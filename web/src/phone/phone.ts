@@ -29,7 +29,6 @@ export type PhoneState =
 
 export const phoneState = signal<PhoneState>("off");
 export const muted = signal(false);
-export const held = signal(false);
 export const levels = signal({ heard: 0, said: 0 }); // 0..1, what the meters show
 
 export const PHONE_WORDS: Record<string, string> = {
@@ -78,7 +77,6 @@ export class Phone {
   private release: (() => void) | null = null;
   private ticking = 0;
   private closed = false;
-  private holdTone: HoldTone | null = null;
   private readonly stopFollowing: () => void;
 
   /** `again` asks the server for the account anew: its TURN credentials are good for a while only. */
@@ -87,12 +85,10 @@ export class Phone {
     private readonly again: () => Promise<PhoneAccount | null> = () => Promise.resolve(null),
   ) {
     this.speaker.autoplay = true;
-    // Muted and held are facts of the sender: what the signals say is made so here and only here.
+    // Muted is a fact of the sender: what the signal says is made so here and only here.
     this.stopFollowing = effect(() => {
-      const [mute, hold] = [muted.value, held.value];
-      if (this.microphone) this.microphone.enabled = !mute && !hold;
-      this.speaker.muted = hold;
-      void this.leg?.send(hold ? this.toneOfHold() : null);
+      const mute = muted.value;
+      if (this.microphone) this.microphone.enabled = !mute;
     });
   }
 
@@ -117,10 +113,9 @@ export class Phone {
     this.stopFollowing();
     this.ua?.stop();
     this.microphone?.stop();
-    this.holdTone?.stop();
     this.release?.();
     phoneState.value = "off";
-    muted.value = held.value = false;
+    muted.value = false;
   }
 
   tone(digits: string): void {
@@ -229,7 +224,7 @@ export class Phone {
       },
       ended: () => {
         this.leg = null;
-        muted.value = held.value = false;
+        muted.value = false;
         if (!this.closed) phoneState.value = this.ua?.isRegistered() ? "waiting" : "unreachable";
       },
     };
@@ -253,48 +248,10 @@ export class Phone {
     }
     levels.value = { heard, said };
   }
-
-  private toneOfHold(): MediaStreamTrack {
-    this.holdTone ??= new HoldTone();
-    return this.holdTone.track;
-  }
 }
 
 function servers(account: PhoneAccount): RTCIceServer[] {
   return account.ice.map((one) => (one.username ? one : { urls: one.urls }));
-}
-
-/** Two soft notes every few seconds: the customer on hold knows that the line is alive. */
-class HoldTone {
-  private readonly context = new AudioContext();
-  readonly track: MediaStreamTrack;
-  private readonly timer: number;
-
-  constructor() {
-    const out = this.context.createMediaStreamDestination();
-    const gain = this.context.createGain();
-    gain.gain.value = 0;
-    gain.connect(out);
-    const voice = this.context.createOscillator();
-    voice.connect(gain);
-    voice.start();
-    const ring = () => {
-      const at = this.context.currentTime;
-      for (const [n, note] of [440, 554].entries()) {
-        voice.frequency.setValueAtTime(note, at + n * 0.4);
-        gain.gain.setTargetAtTime(0.08, at + n * 0.4, 0.03);
-        gain.gain.setTargetAtTime(0, at + n * 0.4 + 0.2, 0.08);
-      }
-    };
-    ring();
-    this.timer = window.setInterval(ring, 4000);
-    this.track = out.stream.getAudioTracks()[0] as MediaStreamTrack;
-  }
-
-  stop(): void {
-    window.clearInterval(this.timer);
-    void this.context.close();
-  }
 }
 
 /** The zip tone: a call is there. In the agent's ears only. */
