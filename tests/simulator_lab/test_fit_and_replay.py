@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from simulator.distributions import Exponential, Lognormal
+from simulator.experiments.fast import FastRunner
 from simulator.experiments.fit import CannotFit, fit
 from simulator.experiments.plain import PlainRunner, make_driver, write_day
 from simulator.experiments.replay import HistoryWorld, day_of, replay
@@ -175,8 +176,8 @@ def test_the_world_is_learned_back_from_its_own_day() -> None:
 def test_a_fitted_world_paces_like_the_true_one() -> None:
     true, found = base_world(15), fit(history(15), "back").scenario
     for spec in (PACER, PacerSpec("progressive")):
-        days = [PlainRunner().run_days(world, spec, range(3)) for world in (true, found)]
-        use = [sum(d.utilisation for d in some) / 3 for some in days]
+        days = [FastRunner().run_days(world, spec, range(4)) for world in (true, found)]
+        use = [sum(d.utilisation for d in some) / 4 for some in days]
         assert use[0] == pytest.approx(use[1], abs=0.025)
         lost = [sum(d.abandoned for d in some) / sum(d.live for d in some) for some in days]
         assert lost[0] == pytest.approx(lost[1], abs=0.006)
