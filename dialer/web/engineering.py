@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, model_validator
 
 from dialer.server.experiments import Experiments, ExperimentView, Wish
+from dialer.server.face import CampaignView
 from dialer.server.forecast import Curve
 from dialer.server.tracing import RECORDS_MAX, AbandonedPart, OutcomePart, Timeline, Trace, Tracing
 from dialer.web.auth import Access
@@ -85,19 +86,13 @@ async def experiment(site: Site, call: Call) -> ExperimentView:
 
 async def start_experiment(site: Site, call: Call) -> ExperimentView:
     body: ExperimentRequest = call.body
-    if body.campaign not in visible(site, call):
-        raise ProblemError(404, "There is no such campaign.", "See /v1/campaigns.")
-    view = next(one for one in site.face.campaigns() if one.name == body.campaign)
     wish = Wish(body.campaign, body.agents, body.answer_rate, body.limit, body.days)
-    now = sum(view.agents.values()) or AGENTS_USUAL
-    return _lab(site).start(wish, now, call.caller.name)
+    return _start(site, call, _campaign(site, call, body.campaign), wish)
 
 
 async def start_forecast(site: Site, call: Call) -> ExperimentView:
     body: ForecastRequest = call.body
-    if body.campaign not in visible(site, call):
-        raise ProblemError(404, "There is no such campaign.", "See /v1/campaigns.")
-    view = next(one for one in site.face.campaigns() if one.name == body.campaign)
+    view = _campaign(site, call, body.campaign)
     rate = view.live_answers / view.calls if view.calls else 0.0
     wish = Wish(
         body.campaign,
@@ -107,16 +102,28 @@ async def start_forecast(site: Site, call: Call) -> ExperimentView:
         forecast=True,
         pacer="progressive" if view.mode == "progressive" else "forward",
     )
-    agents = sum(view.agents.values()) or AGENTS_USUAL
-    return _lab(site).start(wish, agents, call.caller.name)
+    return _start(site, call, view, wish)
+
+
+def _campaign(site: Site, call: Call, name: str) -> CampaignView:
+    """One that the caller may see. Raises a 404 problem."""
+    if name in visible(site, call):
+        for one in site.face.campaigns():
+            if one.name == name:
+                return one
+    raise ProblemError(404, "There is no such campaign.", "See /v1/campaigns.")
+
+
+def _start(site: Site, call: Call, view: CampaignView, wish: Wish) -> ExperimentView:
+    """With as many agents as work now, where it does not say otherwise."""
+    now = sum(view.agents.values()) or AGENTS_USUAL
+    return _lab(site).start(wish, now, call.caller.name)
 
 
 async def live_day(site: Site, call: Call) -> Curve:
     if site.house is None:
         raise ProblemError(503, "This server has no curves.", "Ask the dialer itself.")
-    name = call.param("campaign")
-    if name not in visible(site, call):
-        raise ProblemError(404, "There is no such campaign.", "See /v1/campaigns.")
+    name = _campaign(site, call, call.param("campaign")).name
     now = datetime.fromisoformat(site.face.clock().utc)
     return await site.house.charts.live_day(name, now)
 
