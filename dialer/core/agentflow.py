@@ -27,7 +27,7 @@ from dialer.core.commands import (
 )
 from dialer.core.events import Status
 from dialer.core.modes import PreviewEnd
-from dialer.core.states import AgentSignal, AgentState, CallState, next_agent_state
+from dialer.core.states import AT_WORK, AgentSignal, AgentState, CallState, next_agent_state
 from dialer.snapshot import MachineServed, WrapUpEnded
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ def signal(floor: Floor, agent: Agent, what: AgentSignal, now: float) -> bool:
     target = next_agent_state(agent.state, what)
     if target is agent.state:
         return False
+    turned = (agent.state in AT_WORK) is not (target in AT_WORK)
     agent.state = target
     agent.since = now
+    if turned:  # calls are on record by themselves; staffed time is known from these
+        _record(floor, agent)
     after = CHECK_AGENT_AFTER_S.get(target)
     if target is AgentState.UNKNOWN and not floor.connected(agent.pbx):
         after = None
@@ -107,6 +110,7 @@ def recover(floor: Floor, event: ev.AgentRecovered, now: float) -> None:
     agent.reason = event.reason
     agent.screen = False
     _admit(floor, agent)
+    _record(floor, agent)
     if floor.connected(agent.pbx):
         floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.UNKNOWN])
     show(floor, agent)

@@ -295,6 +295,20 @@ class AgentState(StrEnum):
     LOGGED_OUT = "logged out"
 
 
+# Staffed time: what an agent's hours are reckoned from. While a link is lost, agents talk on.
+AT_WORK = frozenset(
+    {
+        AgentState.READY,
+        AgentState.PREVIEW,
+        AgentState.DIALLING,
+        AgentState.RESERVED,
+        AgentState.TALK,
+        AgentState.WRAP_UP,
+        AgentState.UNKNOWN,
+    }
+)
+
+
 class AgentSignal(StrEnum):
     # the agent's own and ours
     GO_READY = "go ready"  # free, and the chosen status is READY

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dialer.core.outcomes import Outcome
-from dialer.core.states import AgentState
+from dialer.core.states import AT_WORK
 from dialer.kpi.formulas import Counts, GroupBy, HeatCell
 from dialer.store.context import from_ms, to_ms
 from dialer.store.schema import (
@@ -39,12 +39,7 @@ from dialer.store.schema import (
 RIGHT_PARTY = "right_party"
 _TRIED = tuple(one.value for one in Outcome if one.counts_for_lead)
 _LIVE = tuple(one.value for one in Outcome if one.live)
-_AT_WORK = {
-    AgentState.READY.value,
-    AgentState.RESERVED.value,
-    AgentState.TALK.value,
-    AgentState.WRAP_UP.value,
-}
+_AT_WORK = frozenset(one.value for one in AT_WORK)
 _FIRST = sa.text("1")  # the group: its expression holds parameters, which are never the same twice
 _QUARTER_MS = 900_000  # every time zone is a whole number of quarters from UTC
 

@@ -295,7 +295,9 @@ def test_an_originate_just_sent_is_not_given_up_because_a_listing_did_not_show_i
     scene = Scene()
     scene.agent()
     attempt = scene.dial()
-    scene.tell(ev.LinkLost("main", "x"), ev.LinkResynced("main", ())).expect(cmd.RingAgent)
+    scene.tell(ev.LinkLost("main", "x"), ev.LinkResynced("main", ())).expect(
+        cmd.RecordSession, cmd.RingAgent
+    )
     scene.wait(5.1).expect(cmd.CheckLeg)
     scene.tell(ev.LegChecked("main", attempt, None))
     assert scene.get(cmd.RecordOutcome).outcome is Outcome.LOST

@@ -91,7 +91,7 @@ def test_a_lead_that_is_skipped_goes_back_with_its_reason() -> None:
 def test_nobody_looks_and_the_agent_is_on_a_break() -> None:
     scene, _ = looking()
     scene.wait(29.9).expect()
-    scene.wait(0.2).expect(cmd.RecordPreview)
+    scene.wait(0.2).expect(cmd.RecordPreview, cmd.RecordSession)
     assert ends(scene) == [PreviewEnd.TIMED_OUT]
     assert scene.state() is AgentState.BREAK
 
@@ -201,7 +201,7 @@ def test_a_call_by_hand_from_a_break() -> None:
     asked = ev.ManualCallAsked(
         "anna", replace(lead(9), mode=Mode.MANUAL), "anna", "she asked me to"
     )
-    scene.tell(asked).expect(cmd.RecordAttempt)
+    scene.tell(asked).expect(cmd.RecordAttempt, cmd.RecordSession)
     recorded = scene.get(cmd.RecordAttempt)
     assert recorded.booking == Booking("anna", Mode.MANUAL, "anna", "she asked me to")
     scene.tell(ev.AttemptRecorded(recorded.attempt)).expect(cmd.Originate)

@@ -19,7 +19,7 @@ from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.core.modes import Mode, MonitorMode
-from dialer.core.states import AgentState, CallState
+from dialer.core.states import AT_WORK, AgentState, CallState
 from dialer.snapshot import CallAbandoned, CallerLeft, CallServed, Decision
 from tests.core.playbook import RULES, lead
 
@@ -624,6 +624,12 @@ class Promises(RuleBasedStateMachine):
                 assert self.floor.calls[agent.attempt].booking is not None
                 assert agent.name not in self.floor.campaigns[RULES.name].idle
         assert all(self.on_screen(who) == number for number, who in self.shown.items())
+
+    @invariant()
+    def staffed_time_is_on_record(self) -> None:
+        for agent in self.floor.agents.values():
+            kept = self.sessions[agent.name].state in {one.value for one in AT_WORK}
+            assert kept == (agent.state in AT_WORK), agent
 
     @invariant()
     def nobody_is_bridged_before_the_answer(self) -> None:
