@@ -262,6 +262,11 @@ class Accounts:
             file is not None and file.may_override,
         )
 
+    def title_of(self, name: str) -> str:
+        """The name people read."""
+        user = self._users.get(name)
+        return (user.title if user is not None else "") or name
+
     def phone_of(self, name: str) -> tuple[str, str] | None:
         """Phone and PBX of a user; None for who has none."""
         user = self._users.get(name)

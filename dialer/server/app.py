@@ -227,6 +227,7 @@ class Server:
             casebook,
             self.accounts,
             self.store.callable_at,
+            self.accounts.title_of,
         )
         charts = Charts(casebook, self._zone)
         tracing = Tracing(

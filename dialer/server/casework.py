@@ -115,6 +115,9 @@ class _Check:
     passed: bool = False
 
 
+LATER = "(after verification)"  # in a script, in place of what is masked
+
+
 class Casework:
     """`legal_from(campaign, lead, moment)` is the first moment from then on at which somebody may
     be called."""
@@ -127,7 +130,9 @@ class Casework:
         casebook: Casebook,
         audit: Audit,
         legal_from: Callable[[str, Lead, datetime], datetime | None],
+        title_of: Callable[[str], str],
     ) -> None:
+        self._title_of = title_of
         self._engine = engine
         self._clock = clock
         self._campaigns = campaigns
@@ -263,10 +268,10 @@ class Casework:
         hidden, _ = self._hidden(present.campaign, present.attempt)
         lead = present.lead
         values = {
-            **{k: v for k, v in lead.fields.items() if k not in hidden},
+            **{k: LATER if k in hidden else v for k, v in lead.fields.items()},
             "name": lead.name,
             "external_id": lead.external_id,
-            "agent": agent,
+            "agent": self._title_of(agent),
         }
         try:
             return script(path, values)

@@ -57,6 +57,7 @@ from dialer.server.people import Seat
 from dialer.server.phonebook import PhoneBook
 from dialer.server.site import CampaignDesk
 from dialer.server.words import CallbackHours, check_promise
+from dialer.snapshot import Bound
 from dialer.store.dispositions import parse_callback
 
 _STAGES = {
@@ -480,8 +481,13 @@ class Reception:
             return None
         at, decision = last
         floats = {key: float(value) for key, value in decision.inputs.items()}
-        reason = f"{decision.lines} lines now: {decision.bound.value}"
-        return PacingView(at, decision.lines, decision.bound.value, reason, floats)
+        bound = decision.bound
+        reason = f"{decision.lines} more now"
+        if bound is not Bound.POLICY:
+            reason += f": {bound.value}"
+        elif not decision.lines:
+            reason = "enough lines are out"
+        return PacingView(at, decision.lines, bound.value, reason, floats)
 
     async def act_on_campaign(self, campaign: str, action: CampaignAction, who: str) -> None:
         desk = self._desks.get(campaign)

@@ -86,6 +86,7 @@ async def test_a_balance_is_seen_after_verification_and_not_before(tmp_path: Pat
         ]
         assert "card" in script[0].html
         assert "482" not in script[1].html
+        assert "(after verification)" in script[1].html
 
         said = await house.casework.verify("anna", {"dob": "1980-02-01", "postcode": "999"})
         assert (said.verified, said.matched, said.need) == (False, 1, 2)

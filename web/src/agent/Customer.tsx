@@ -158,7 +158,7 @@ function History({ of }: { of: CustomerView }): JSX.Element {
         <ol class="plain">
           {of.history.map((one) => (
             <li key={one.attempt}>
-              <span class="when">{moment(one.at)}</span> <strong>{one.code ? sentence(one.code) : sentence(one.outcome)}</strong>{" "}
+              <span class="when">{moment(one.at)}</span> <strong>{sentence(one.code || one.outcome) || "This call"}</strong>{" "}
               <span class="soft">
                 {[one.agent, one.talk_s != null && one.talk_s > 0 ? duration(one.talk_s) : ""].filter(Boolean).join(" · ")}
               </span>

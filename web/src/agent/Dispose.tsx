@@ -215,7 +215,8 @@ function Callback(): JSX.Element {
   const quick = may ? suggestions(may, now) : [];
   return (
     <fieldset class="callback">
-      <legend>Call back{there && <span class="soft"> · customer's time, {there.replaceAll("_", " ")}</span>}</legend>
+      <legend>Call back</legend>
+      {there && <p class="soft">On the customer's clocks, {there.replaceAll("_", " ")}.</p>}
       {quick.length > 0 && (
         <div class="quick" role="group" aria-label="Suggestions">
           {quick.map((one) => (

@@ -137,7 +137,7 @@ function Heat({ of }: { of: BestTimes }): JSX.Element {
         </tr>
       </thead>
       <tbody>
-        {DAYS.map((day, n) => (
+        {DAYS.map((day, n) => [day, n] as const).filter(([, n]) => of.cells.some((one) => one.weekday === n)).map(([day, n]) => (
           <tr key={day}>
             <th scope="row">{day}</th>
             {hours.map((hour) => {
