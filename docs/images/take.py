@@ -21,6 +21,7 @@ from tests.browser.tab import Tab, launch, tab_of  # noqa: E402 - from the check
 
 PLAY = ("--minutes", "600", "--speed", "20", "--agents", "20", "--port", "0", "--seed", "7")
 STRATEGY = ("--strategy", str(REPO / "examples" / "collections.yaml"))
+LINK = r"(everything|desk).*(http://\S+#ticket=\S+)"
 START_LIMIT_S = 60.0
 DAY_S = 60.0  # of play before the pictures: twenty minutes of the demo's day
 VIEW = {"width": 1440, "height": 900}
