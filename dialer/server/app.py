@@ -35,7 +35,6 @@ from dialer.server.changes import Changes
 from dialer.server.charts import EVERY_S as CHARTS_EVERY_S
 from dialer.server.charts import Charts
 from dialer.server.clickdial import ClickToDial
-from dialer.server.collector import spare_the_collector
 from dialer.server.drafting import Drafting
 from dialer.server.engine import Engine
 from dialer.server.evidence import EvidenceDesk
@@ -47,6 +46,7 @@ from dialer.server.histogram import Histogram
 from dialer.server.hopper import NO_DATABASE, SWEEP_EVERY_S, Hopper
 from dialer.server.house import House
 from dialer.server.inbound import Intake
+from dialer.server.interpreter import let_the_loop_in, spare_the_collector
 from dialer.server.learned import LEARNED_EVERY_S, Learned
 from dialer.server.listing import Listing
 from dialer.server.load import desk_of
@@ -630,6 +630,7 @@ async def serve_for_ever(server: Server, path: Path) -> None:
     """Start and run until cancelled."""
     await server.start()
     spare_the_collector()
+    let_the_loop_in()
     if (first := await server.accounts.first_administrator()) is not None:
         name, password = first  # not into the log: it may be kept for long
         print(
