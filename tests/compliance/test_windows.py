@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 import pytest
 
-from dialer.campaigns.compliance.places import places_of, toll_free
+from dialer.campaigns.compliance.places import toll_free, whereabouts
 from dialer.campaigns.compliance.rules import WindowRule, easter
 from dialer.campaigns.compliance.windows import next_open, open_at
 from dialer.campaigns.numbers import dialable, normalise
@@ -140,10 +140,10 @@ def test_the_zones_of_an_address_are_added() -> None:
 
 
 def test_places() -> None:
-    assert places_of(NEW_YORKER, {}) == {"US", "US-NY"}
-    assert places_of("+18675550100", {}) == {"CA", "CA-NT", "CA-NU", "CA-YT"}
-    assert places_of(BERLINER, {}) == {"DE"}
-    assert places_of(NEW_YORKER, {"state": "Narnia", "zip": "0"}) == {"US", "US-NY"}
+    assert whereabouts(NEW_YORKER, {}).places == {"US", "US-NY"}
+    assert whereabouts("+18675550100", {}).places == {"CA", "CA-NT", "CA-NU", "CA-YT"}
+    assert whereabouts(BERLINER, {}).places == {"DE"}
+    assert whereabouts(NEW_YORKER, {"state": "Narnia", "zip": "0"}).places == {"US", "US-NY"}
 
 
 def test_a_window_that_names_its_own_clock() -> None:

@@ -23,9 +23,8 @@ from dialer.campaigns.compliance.facts import (
 )
 from dialer.campaigns.compliance.places import (
     joined_zones,
-    places_of,
     toll_free,
-    zones_of_address,
+    whereabouts,
 )
 from dialer.campaigns.compliance.rules import AbandonRule, CapRule, ListRule, Pack, WindowRule
 
@@ -55,8 +54,8 @@ def decide(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: dat
         return never
     longest = max(denials, key=lambda deny: deny.retry_at or now)
     at = longest.retry_at or now
-    lead = with_address(_somewhere(lead, campaign), phone)
-    bound = _bound(campaign, places_of(phone.number, lead.fields), now)
+    lead, places = _situated(lead, phone, campaign)
+    bound = _bound(campaign, places, now)
     hours = [rule for _, rule in bound.windows]
     opens = windows.next_open(hours, lead.zones, at) if lead.zones else None
     return Deny(longest.rule, longest.reason, opens)
@@ -66,10 +65,10 @@ def next_legal(
     lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, at: datetime
 ) -> datetime | None:
     """The first moment from `at` on that is within the law's calling hours; None: not soon."""
-    lead = with_address(_somewhere(lead, campaign), phone)
+    lead, places = _situated(lead, phone, campaign)
     if not lead.zones:
         return None
-    bound = _bound(campaign, places_of(phone.number, lead.fields), at)
+    bound = _bound(campaign, places, at)
     hours = [rule for _, rule in bound.windows]
     return windows.next_open(hours, lead.zones, at) if hours else at
 
@@ -88,19 +87,9 @@ def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: date
     if not lead.zones and not (campaign.by_hand and campaign.wide_zones):
         found.append(Deny("own/unknown-zone", "the time zone is not known: not dialled by itself"))
         return found
-    lead = _somewhere(lead, campaign)
-    lead = with_address(lead, phone)
-    places = places_of(phone.number, lead.fields)
+    lead, places = _situated(lead, phone, campaign)
     bound = _bound(campaign, places, now)
-    for pack, rule in bound.windows:
-        if not windows.open_at(rule, lead.zones, now):
-            found.append(
-                Deny(
-                    f"{pack.pack}/{rule.id}",
-                    f"outside the calling hours of {pack.title} ({rule.id})",
-                    windows.next_open([rule], lead.zones, now),
-                )
-            )
+    found.extend(_closed(_Rules(campaign), places, lead.zones, now))
     for pack, cap in bound.caps:
         over = caps.breached(cap, lead, phone, campaign.guaranteed_agent, now)
         if over is not None:
@@ -168,19 +157,18 @@ def stale_list(rule: ListRule, campaign: CampaignFacts, now: datetime) -> str:
     return ""
 
 
-def _somewhere(lead: LeadFacts, campaign: CampaignFacts) -> LeadFacts:
-    """A lead whose zone nobody knows is in any zone of the country."""
-    if lead.zones:
-        return lead
-    return LeadFacts(lead.lead_id, campaign.wide_zones, lead.fields, lead.history)
-
-
-def with_address(lead: LeadFacts, phone: PhoneFacts) -> LeadFacts:
-    """The lead in all zones it may be in, those of its address among them."""
-    more = zones_of_address(phone.number, lead.fields)
-    if not more or more <= set(lead.zones.split()):
-        return lead
-    return LeadFacts(lead.lead_id, joined_zones(lead.zones, more), lead.fields, lead.history)
+def _situated(
+    lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts
+) -> tuple[LeadFacts, frozenset[str]]:
+    """The lead in all zones it may be in, those of its address among them, and its places. One
+    whose zone nobody knows is in any zone of the country."""
+    places, more = whereabouts(phone.number, lead.fields)
+    zones = lead.zones or campaign.wide_zones
+    if more:
+        zones = joined_zones(zones, more)
+    if zones != lead.zones:
+        lead = LeadFacts(lead.lead_id, zones, lead.fields, lead.history)
+    return lead, places
 
 
 def _too_often(pack: Pack, rule: CapRule, count: int) -> str:
@@ -215,6 +203,20 @@ class _Rules:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Rules) and self.key == other.key
+
+
+@lru_cache(maxsize=1024)  # the leads of one claim are asked for in one moment
+def _closed(rules: _Rules, places: frozenset[str], zones: str, now: datetime) -> tuple[Deny, ...]:
+    """The calling hours that keep calls from going to these places now."""
+    return tuple(
+        Deny(
+            f"{pack.pack}/{rule.id}",
+            f"outside the calling hours of {pack.title} ({rule.id})",
+            windows.next_open([rule], zones, now),
+        )
+        for pack, rule in _of_places(rules, places, now.toordinal()).windows
+        if not windows.open_at(rule, zones, now)
+    )
 
 
 class _Chosen(NamedTuple):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
@@ -50,53 +52,54 @@ def _of_prefix(prefix: str) -> frozenset[str]:
     return frozenset()
 
 
-def places_of_number(number: str) -> frozenset[str]:
-    """Of a number in E.164; empty when its country is not known."""
-    return _of_prefix(number[1:5])
+class _Column(Enum):
+    """What a column of a list says of an address."""
+
+    STATE = "state"
+    ZIP = "zip"
 
 
 @lru_cache(maxsize=1024)
-def _plain(header: str) -> str:
-    return _SIGNS.sub("", header.lower())
+def _column(header: str) -> _Column | None:
+    plain = _SIGNS.sub("", header.lower())
+    if plain in _STATE:
+        return _Column.STATE
+    return _Column.ZIP if plain in _ZIP else None
 
 
-def places_of_address(fields: Mapping[str, str], countries: frozenset[str]) -> frozenset[str]:
-    """The states and provinces a list's own columns name, as parts of `countries`."""
-    found: set[str] = set()
-    for header, value in fields.items():
-        name = _plain(header)
-        text = value.strip().upper()
-        if name in _STATE:
-            code = text if "-" in text else ""
-            for country in countries:
-                part = code or f"{country}-{text}"
-                if part in _PARTS:
-                    found.update((part, part[:2]))
-        elif name in _ZIP and "US" in countries and (zip_ := _ZIP_SHAPE.match(text)):
+class Whereabouts(NamedTuple):
+    """Where somebody may be: of the number's country and area code, and of the list's own columns;
+    and the time zones of the states which those columns name."""
+
+    places: frozenset[str]
+    zones: frozenset[str]
+
+
+def whereabouts(number: str, fields: Mapping[str, str]) -> Whereabouts:
+    """Of a number in E.164 and the lead's fields; no places when its country is not known."""
+    address = [
+        (column, value.strip().upper())
+        for header, value in fields.items()
+        if (column := _column(header)) is not None
+    ]
+    return _whereabouts(number[1:5], tuple(address))
+
+
+@lru_cache(maxsize=16384)
+def _whereabouts(prefix: str, address: tuple[tuple[_Column, str], ...]) -> Whereabouts:
+    of_number = _of_prefix(prefix)
+    countries = [place for place in of_number if "-" not in place]
+    parts: set[str] = set()
+    for column, text in address:
+        if column is _Column.STATE:
+            named = (text if "-" in text else f"{country}-{text}" for country in countries)
+            parts.update(part for part in named if part in _PARTS)
+        elif "US" in countries and (zip_ := _ZIP_SHAPE.match(text)):
             three = int(zip_[1])
-            found.update(f"US-{state}" for first, last, state in ZIPS if first <= three <= last)
-    return frozenset(found)
-
-
-def places_of(number: str, fields: Mapping[str, str]) -> frozenset[str]:
-    """All of them: of the number's country and area code, and of the address."""
-    of_number = places_of_number(number)
-    if not fields:
-        return of_number
-    countries = frozenset(place for place in of_number if "-" not in place)
-    return of_number | places_of_address(fields, countries)
-
-
-def zones_of_address(number: str, fields: Mapping[str, str]) -> frozenset[str]:
-    """Time zones of the address's state; empty where the list has none."""
-    if not fields:
-        return frozenset()
-    countries = frozenset(p for p in places_of_number(number) if "-" not in p)
-    found: set[str] = set()
-    for place in places_of_address(fields, countries):
-        if place.startswith("US-"):
-            found.update(STATE_ZONES.get(place[3:], ()))
-    return frozenset(found)
+            parts.update(f"US-{state}" for first, last, state in ZIPS if first <= three <= last)
+    zones = {zone for part in parts if part[:2] == "US" for zone in STATE_ZONES.get(part[3:], ())}
+    nations = {part[:2] for part in parts}
+    return Whereabouts(of_number | parts | nations, frozenset(zones))
 
 
 @lru_cache(maxsize=4096)
