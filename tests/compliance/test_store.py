@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from dialer.campaigns.compliance.rules import Pack
 from dialer.core.outcomes import Outcome
 from dialer.store import StagedLead, StagedPhone
 from dialer.store.attempts import Told, open_attempts
@@ -30,8 +31,13 @@ SEVEN_ONLY = tuple(
 )
 
 
-def facts(purpose: str = "collections", name: str = "spring", **more: object) -> object:
-    return replace(campaign(purpose, packs=NO_HOURS), name=name, **more)  # type: ignore[arg-type]
+def facts(
+    purpose: str = "collections",
+    name: str = "spring",
+    packs: tuple[Pack, ...] = NO_HOURS,
+    **more: object,
+) -> object:
+    return replace(campaign(purpose, packs=packs), name=name, **more)  # type: ignore[arg-type]
 
 
 def person(line: int, *numbers: str, account: str = "", zones: str = "America/New_York"):  # type: ignore[no-untyped-def]
