@@ -6,6 +6,9 @@ import csv
 import json
 import re
 import socket
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import date
 from io import StringIO
 from pathlib import Path
@@ -73,6 +76,77 @@ def test_a_strategy_on_a_list_reports_each_segments_figures(
     assert all(made > 0 for made in segments.values())
     assert sum(segments.values()) == attempts["campaign", ""]
     assert not list(EXAMPLES.glob("*.rejects.csv"))
+    told = {
+        (one["by"], one["key"], kpi["id"]): (kpi["numerator"], kpi["denominator"], kpi["value"])
+        for one in figures
+        for kpi in one["kpis"]
+    }
+    reckoned = dict(by_hand(tmp_path / "overdial.db"))
+    assert {key: told[key] for key in reckoned} == reckoned
+    assert {key[:2] for key in reckoned} == {key[:2] for key in told}
+
+
+def by_hand(database: Path) -> Iterator[tuple[tuple[str, str, str], tuple[float, float, float]]]:
+    """The figures once more, from the rows as they lie there and without a line of `dialer.kpi`."""
+    with sqlite3.connect(database) as db:
+        db.row_factory = sqlite3.Row
+        rows = {
+            name: [dict(row) for row in db.execute(f"SELECT * FROM {name}")]
+            for name in ("leads", "attempts", "dispositions", "promises", "lead_steps")
+        }
+    steps = {one["lead_id"]: one for one in rows["lead_steps"]}
+    said: dict[str, str] = {}
+    for word in sorted(rows["dispositions"], key=lambda one: one["id"]):
+        said[word["attempt_id"]] = word["category"]
+    faults = {"cancelled", "congestion", "failed on our PBX", "trunk configuration", "lost"}
+    reached = {"connected", "abandoned", "caller left"}
+    others = {"no answer", "busy", "machine", "invalid", "rejected", "unreachable", None}
+    assert {one["outcome"] for one in rows["attempts"]} <= faults | reached | others
+
+    def groups(lead_id: int) -> list[tuple[str, str]]:
+        step = steps.get(lead_id)
+        segment, arm = (step["segment"], step["arm"]) if step else ("", "")
+        return [
+            ("campaign", ""),
+            ("segment", segment),
+            ("arm", f"{segment}/{arm}" if arm else segment),
+        ]
+
+    sums: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for lead in rows["leads"]:
+        step = steps.get(lead["id"])
+        is_open = lead["state"] in ("waiting", "claimed", "dialling") or (
+            lead["state"] == "held"
+            and step is not None
+            and step["phase"] in ("waiting", "held", "task")
+        )
+        for key in groups(lead["id"]):
+            sums[key]["accounts"] += 1
+            sums[key]["workable"] += is_open or lead["attempts"] > 0
+            sums[key]["finished"] += not is_open
+    tried = [one for one in rows["attempts"] if one["outcome"] not in (*faults, None)]
+    for one in tried:
+        for key in groups(one["lead_id"]):
+            sums[key]["attempts"] += 1
+            sums[key]["live"] += one["outcome"] in reached
+            sums[key]["right"] += said.get(one["id"]) == "right_party"
+    for lead_id in {one["lead_id"] for one in tried}:
+        for key in groups(lead_id):
+            sums[key]["called"] += 1
+    for one in rows["promises"]:
+        for key in groups(one["lead_id"]):
+            sums[key]["promises"] += one["state"] != "replaced"
+    for (by, key), n in sums.items():
+        for kpi, above, below in (
+            ("penetration", "called", "workable"),
+            ("intensity", "attempts", "called"),
+            ("contact_rate", "live", "attempts"),
+            ("right_party_rate", "right", "attempts"),
+            ("promise_rate", "promises", "right"),
+            ("exhaustion", "finished", "accounts"),
+        ):
+            value = n[above] / n[below] if n[below] else None
+            yield (by, key, kpi), (float(n[above]), float(n[below]), value)
 
 
 def test_a_strategy_that_cannot_be_read_is_a_message(
