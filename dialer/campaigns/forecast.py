@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from dialer.campaigns.strategy.steps import (
     advance,
     tactic_of,
 )
+from dialer.campaigns.window import zones_of
 from dialer.core.outcomes import Outcome
 from dialer.store.schema import Phase
 
@@ -106,15 +107,15 @@ def forecast(
     days: int,
     answer_rate: float,
 ) -> Forecast:
-    """`now` is aware; a day is one of UTC."""
+    """`now` is aware; a day is the called party's own, the first that of the first lead."""
     found = Forecast(
         f"if {answer_rate:.0%} of calls reach somebody, who refuses; {_MACHINE:.0%} machines"
     )
     by_day: dict[date, Day] = {}
-    for n in range(days):
-        day = (now + timedelta(days=n)).astimezone(UTC).date()
-        by_day[day] = Day(day)
     for lead in leads:
+        if not by_day:
+            today = now.astimezone(_clock(lead)).date()
+            by_day.update((d, Day(d)) for n in range(days) for d in [today + timedelta(days=n)])
         position, actions, levels = _begun(plan, lead, now)
         found.leads += 1
         found.levels[levels if levels is not None else lead.priority] += 1
@@ -162,6 +163,7 @@ class _Played:
         self._plan, self._campaign, self._lead = plan, campaign, lead
         self._at = position
         self._answers = answer_rate
+        self._clock = _clock(lead)
         self._chance = random.Random(f"{position.account}/{lead.phones[0].phone}")
         self._history: list[PastCall] = []
         self._ended: Counter[str] = Counter()  # in the step
@@ -177,13 +179,17 @@ class _Played:
             if when is None:
                 return
             now_ms = max(now_ms, when)
-            if _moment(now_ms).date() not in days:
+            if self._day(now_ms, days) is None:
                 return
             due = self._at.due_ms
             if self._call_at is None or (due is not None and due <= self._call_at):
                 self._at, actions = advance(self._plan, self._at, Due(), now_ms)
                 continue
             actions = self._called(now_ms, days)
+
+    def _day(self, now_ms: int, days: dict[date, Day]) -> Day | None:
+        """By the lead's clock, which may show yesterday still where the first lead's does not."""
+        return days.get(max(_moment(now_ms).astimezone(self._clock).date(), next(iter(days))))
 
     def _next(self) -> int | None:
         known = [one for one in (self._call_at, self._at.due_ms) if one is not None]
@@ -193,7 +199,7 @@ class _Played:
         if self._at.step != self._step:
             self._step, self._ended = self._at.step, Counter()
         for one in actions:
-            day = days.get(_moment(now_ms).date())
+            day = self._day(now_ms, days)
             match one:
                 case Dial():
                     self._call_at = max(now_ms, one.at_ms)
@@ -218,7 +224,8 @@ class _Played:
         if _ms(opens) > now_ms:
             self._call_at = _ms(opens)
             return ()
-        days[opens.date()].calls += 1
+        if (day := self._day(now_ms, days)) is not None:
+            day.calls += 1
         outcome = self._drawn()
         number = self._lead.phones[self._phone].phone
         reached = outcome is Outcome.CONNECTED
@@ -268,6 +275,12 @@ class _Played:
                 return outcome
             lot -= share
         return Outcome.NO_ANSWER
+
+
+def _clock(lead: StagedLead) -> tzinfo:
+    """Of the first zone the lead may be in, as in the heat map."""
+    known = zones_of(lead.zones)
+    return known[0] if known else UTC
 
 
 def _ms(moment: datetime) -> int:

@@ -210,6 +210,15 @@ def simulate_command(
     ] = None,
     days: Annotated[int, typer.Option(help="To look ahead.", min=1, max=60)] = 7,
     answer_rate: Annotated[float, typer.Option(help="Of calls, live.", min=0, max=1)] = 0.2,
+    floor: Annotated[
+        int,
+        typer.Option(
+            help="Play the list on a simulated floor of so many agents: each segment's figures.",
+            min=0,
+            max=500,
+        ),
+    ] = 0,
+    minutes: Annotated[float, typer.Option(help="To play on the floor.", min=1)] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     database: Database = DEFAULT_DATABASE,
 ) -> None:
@@ -218,12 +227,29 @@ def simulate_command(
     plan = loaded.plan if strategy is None else load_strategy(strategy)
     if plan is None:
         raise FileError([f"{campaign}: names no strategy: add strategy: FILE, or give --strategy"])
+    if floor and list_ is None:
+        raise FileError(["--floor: plays a list's file: give --list"])
     found = asyncio.run(_forecast(loaded, plan, list_, database, days, answer_rate))
-    if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
-    else:
+    if not as_json:
         for table in _tables(found):
             _out.print(table)
+    elif not floor:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+    if floor:
+        played = (strategy or loaded.strategy, list_, floor, minutes)
+        raise typer.Exit(_play(*played, as_json=as_json))
+
+
+def _play(
+    strategy: Path | None, accounts: Path | None, agents: int, minutes: float, *, as_json: bool
+) -> int:
+    """By the demo's campaign, people and agents, and in virtual time."""
+    from dialer.demo import DemoOptions, run_demo
+
+    options = DemoOptions(
+        minutes, None, agents, web_port=0, json=as_json, strategy=strategy, accounts=accounts
+    )
+    return run_demo(options)
 
 
 async def _forecast(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import yaml
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
+from dialer.campaigns.forecast import forecast
+from dialer.campaigns.model import load_campaign
 from dialer.campaigns.strategy import model
 from dialer.campaigns.strategy.load import load_strategy, notes
 from dialer.campaigns.strategy.model import strategy_schema
 from dialer.campaigns.yamlfile import FileError
 from dialer.cli import app
+from tests.store.world import staged
 from tests.strategy.making import EXAMPLE, body
 
 RUN = CliRunner()
@@ -267,6 +271,33 @@ def test_simulate_is_the_same_twice_and_adds_up(site: dict[str, str]) -> None:
     assert sum(one["calls"] for one in first["days"]) > 0
     sunday = [d for d in first["days"] if _weekday(d["date"]) == 6]
     assert all(one["calls"] == 0 for one in sunday)  # the campaign's windows
+
+
+def test_saturdays_evening_in_the_west_is_not_sundays() -> None:
+    """Sunday has begun in UTC, and the shops of Los Angeles are open on Saturday still."""
+    campaign = load_campaign(CAMPAIGN).model_copy(update={"purpose": "service"})
+    fields = {"balance": "120", "due_date": "2026-10-20", "product": "energy"}
+    leads = [
+        staged(n, f"+1213555{n:04d}", zones="America/Los_Angeles")._replace(fields=fields)
+        for n in range(100, 140)
+    ]
+    now = datetime(2026, 11, 29, 1, 30, tzinfo=UTC)  # 17:30 on the 28th
+    found = forecast(load_strategy(EXAMPLE), campaign, leads, now, 3, 0.2)
+    assert [one.date.isoformat()[-2:] for one in found.days] == ["28", "29", "30"]
+    assert found.days[0].calls > 0
+    assert found.days[1].calls == 0
+
+
+def test_simulate_plays_a_floor(site: dict[str, str]) -> None:
+    words = ("strategy", "simulate", "--campaign", site["campaign"], "--floor", "3")
+    told = RUN.invoke(app, [*words, "--database", site["database"]])
+    assert told.exit_code != 0
+    assert "--floor: plays a list's file: give --list" in str(told.exception)
+    played = json.loads(invoke(*words, "--list", site["list"], "--minutes", "2", "--json"))
+    assert (played["ok"], played["agents"]) == (True, 3)
+    assert played["calls"] > 0
+    segments = {one["key"] for one in played["figures"] if one["by"] == "segment"}
+    assert "rest" in segments
 
 
 def _weekday(text: str) -> int:
