@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { address } from "../api/client";
+import { address, may } from "../api/client";
 import type { BestTimes, Kpi, KpiReport } from "../api/types";
 import { count, percent, sentence } from "../ui/format";
 import { useLoaded } from "../ui/loading";
@@ -68,6 +68,16 @@ export default function Reports(): JSX.Element {
         {path && (
           <a class="button" href={address(`${path}/kpis.csv`, query)} download>
             CSV
+          </a>
+        )}
+        {path && may("manage") && (
+          <a
+            class="button"
+            href={address(`${path}/evidence`, { since: query.since })}
+            title="Calls, decisions, rates and rules of this span in one archive. It is audited who took it."
+            download
+          >
+            Evidence
           </a>
         )}
       </div>
