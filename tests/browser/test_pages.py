@@ -131,7 +131,7 @@ async def test_previews_and_calls_by_hand_by_keyboard(desk: Desk, browser: Brows
     desk.face.seat("ada", state="ready")
     await tab.sees("#state-text", "Ready")
     await page.keyboard.press("d")
-    await page.locator("#dial-number").focus()
+    await expect(page.locator("#dial-number")).to_be_focused()
     await page.keyboard.type("+4930901820")
     await page.keyboard.press("Enter")
     await expect(page.locator("dialog")).to_be_hidden()

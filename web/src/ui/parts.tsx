@@ -54,12 +54,13 @@ export function Empty({ children }: { children: ComponentChildren }): JSX.Elemen
   return <p class="empty">{children}</p>;
 }
 
-/** A modal of the browser's own: focus stays inside, Escape closes, focus returns. */
+/** A modal of the browser's own: focus is in its first field and stays inside, Escape closes, focus returns. */
 export function Sheet({ title, close, children, wide = false }: { title: string; close: () => void; children: ComponentChildren; wide?: boolean }): JSX.Element {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const before = document.activeElement;
     box.current?.showModal();
+    box.current?.querySelector<HTMLElement>(":is(input, select, textarea):not([type=hidden], :disabled)")?.focus();
     return () => (before instanceof HTMLElement ? before.focus() : undefined);
   }, []);
   return (
