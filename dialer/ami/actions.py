@@ -7,12 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dialer.ami.codec import NotEncodable, check_id
-from dialer.core.commands import ChangeMonitor, Originate, RingAgent, RingSupervisor, SendOut
+from dialer.core.commands import (
+    ChangeMonitor,
+    JoinTalk,
+    Originate,
+    RingAgent,
+    RingOutside,
+    RingSupervisor,
+    SendOut,
+)
 
 CUSTOMER_CONTEXT = "overdial-customer"
 AGENT_CONTEXT = "overdial-agent"
 MONITOR_CONTEXT = "overdial-monitor"
 TRANSFER_CONTEXT = "overdial-transfer"
+OUTSIDE_CONTEXT = "overdial-outside"
+JOIN_CONTEXT = "overdial-join"
 ABANDON_LABEL = "abandon"
 HOLD_LABEL = "hold"
 RECORD_LABEL = "record"
@@ -80,6 +90,27 @@ def supervisor_call(command: RingSupervisor) -> Action:
         variables=legs,
         priority=command.mode.value,
     )
+
+
+def outside_call(command: RingOutside) -> Action:
+    if not _OUTSIDE.match(command.number):
+        raise NotEncodable("the number outside is not one with its country: +...")
+    if not _ENDPOINT.match(command.trunk):
+        raise NotEncodable("the trunk's name is not one of letters, digits, _ . -")
+    return originate(
+        command.leg,
+        f"PJSIP/{command.number}@{command.trunk}",
+        OUTSIDE_CONTEXT,
+        command.ring_limit_s,
+        command.caller_id,
+    )
+
+
+def join_talk(command: JoinTalk) -> Action:
+    """The customer's leg is the extension."""
+    check_id(command.leg, "the leg")
+    check_id(command.customer_leg, "the customer's leg")
+    return redirect(command.leg, JOIN_CONTEXT, "1", command.customer_leg)
 
 
 def hold_customer(channel: str, *, record: bool = False) -> Action:

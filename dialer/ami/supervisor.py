@@ -34,11 +34,13 @@ from dialer.core.commands import (
     EndRecording,
     HangUp,
     HoldCustomer,
+    JoinTalk,
     MuteRecording,
     Originate,
     ParkAgent,
     PlayHarbour,
     RingAgent,
+    RingOutside,
     RingSupervisor,
     SendDigits,
     SendOut,
@@ -59,6 +61,8 @@ PbxCommand = (
     Originate
     | RingAgent
     | RingSupervisor
+    | RingOutside
+    | JoinTalk
     | ChangeMonitor
     | Bridge
     | SendOut
@@ -201,6 +205,10 @@ class Pbx:
                 self._originate(command.leg, partial(actions.agent_call, command))
             case RingSupervisor():
                 self._originate(command.leg, partial(actions.supervisor_call, command))
+            case RingOutside():
+                self._originate(command.leg, partial(actions.outside_call, command))
+            case JoinTalk():
+                self._quietly(partial(actions.join_talk, command))
             case ChangeMonitor():
                 self._quietly(partial(actions.change_monitor, command))
             case Bridge():

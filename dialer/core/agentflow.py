@@ -20,6 +20,7 @@ from dialer.core.commands import (
     CheckLeg,
     HangUp,
     Observe,
+    ParkAgent,
     RecordDisposition,
     RecordSession,
     RingAgent,
@@ -481,6 +482,11 @@ def found(floor: Floor, agent: Agent, where: ev.ChannelFound | None, now: float)
         elif agent.state is AgentState.LEAVING:
             floor.emit(HangUp(agent.pbx, agent.leg))
             floor.set_deadline(agent, now + CHECK_AGENT_AFTER_S[AgentState.LEAVING])
+    elif where.place is ev.ChannelPlace.DIALPLAN and lost:
+        if consult.joined(floor, agent):
+            signal(floor, agent, AgentSignal.FOUND_TALKING, now)
+        else:  # a former life's conversation of three: the other two go on
+            floor.emit(ParkAgent(agent.pbx, agent.leg))
     elif where.place is ev.ChannelPlace.TALKING:
         agent.channel = where.channel
         signal(floor, agent, AgentSignal.FOUND_TALKING, now)

@@ -26,6 +26,7 @@ CHECK_AFTER_S = {
     CallState.HELD: 60.0,
     CallState.RESUMING: 1.0,
     CallState.PARTING: 2.0,
+    CallState.RELEASED: 2.0,
     CallState.TURNING_AWAY: 1.0,
     CallState.HARBOUR: 60.0,
     CallState.MACHINE: 60.0,
@@ -44,6 +45,7 @@ class Purpose(StrEnum):
     """Why a customer hears music."""
 
     ASK = "ask"  # a colleague is asked
+    OUTSIDE = "outside"  # somebody outside is
     HOLD = "hold"  # the agent wants him to wait
     RECORD = "record"  # for a moment, while a recording begins
 
@@ -57,6 +59,16 @@ class Consult:
     purpose: Purpose = Purpose.ASK
     state: ConsultState = ConsultState.HOLDING
     parked: bool = False  # `by`'s leg, after the customer left it
+
+
+@dataclass(slots=True)
+class Third:
+    """Somebody outside, on a line of his own; `channel` is empty until he has answered."""
+
+    leg: str
+    number: str
+    name: str
+    channel: str = ""
 
 
 class Counted(StrEnum):
@@ -89,6 +101,8 @@ class Call:
     outside_answered: bool = False
     lines: int = 1  # of the trunk
     consult: Consult | None = None
+    third: Third | None = None
+    ring_at: float | None = None  # he is dialled then: the trunk's slot
     on_hold: bool = False  # the CRM was told that he hears music
     booking: Booking | None = None  # made for one agent, and answered by nobody else
     originated: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dialer.core import agentflow, consult, monitor, transfer
+from dialer.core import agentflow, consult, monitor, outside, transfer
 from dialer.core import events as ev
 from dialer.core.call import (
     CHECK_AFTER_S,
@@ -24,6 +24,7 @@ from dialer.core.campaign import Campaign
 from dialer.core.commands import (
     Bridge,
     CheckLeg,
+    HangUp,
     Observe,
     Originate,
     PlayHarbour,
@@ -267,7 +268,8 @@ def bridged(floor: Floor, call: Call, event: ev.LegBridged, now: float) -> None:
     at = now if event.at is None else min(event.at, now)
     if signal(floor, call, CallSignal.BRIDGED, now) and call.state is CallState.TALKING:
         _connected(floor, call, at)
-        consult.settled(floor, call)
+        if not outside.customer_bridged(floor, call, now):
+            consult.settled(floor, call)
     elif call.state is CallState.HANDED_ON and not call.outside_answered:
         call.outside_answered = True
         transfer.outside_answered(floor, call)
@@ -319,7 +321,9 @@ def _abandoned(floor: Floor, call: Call) -> None:
 
 def bridge_failed(floor: Floor, call: Call, now: float) -> None:
     """Nothing was bridged: the customer waits on, and the agent is asked after first."""
-    if call.state is CallState.MOVING:
+    if call.state is CallState.MOVING and call.consult is not None:
+        outside.not_moved(floor, call, now)
+    elif call.state is CallState.MOVING:
         transfer.failed(floor, call, now)
     elif call.state is CallState.RESUMING:
         consult.not_resumed(floor, call, now)
@@ -330,11 +334,13 @@ def bridge_failed(floor: Floor, call: Call, now: float) -> None:
 
 def unbridged(floor: Floor, call: Call, event: ev.LegUnbridged, now: float) -> None:
     at = now if event.at is None else min(event.at, now)
+    if outside.customer_unbridged(floor, call, now):
+        return
     if signal(floor, call, CallSignal.UNBRIDGED, now) or (
         call.state is CallState.HANDED_ON and not call.outside_answered
     ):
         _parted(floor, call, at)
-    elif call.state is CallState.MOVING:
+    elif call.state is CallState.MOVING and call.consult is None:
         transfer.left(floor, call, at)
 
 
@@ -483,6 +489,8 @@ def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> No
     if where.place is ev.ChannelPlace.HARBOUR:
         harbour(floor, call, now)
         return
+    if call.state is CallState.RELEASED:
+        floor.emit(HangUp(call.pbx, call.attempt))
     if not signal(floor, call, what, now):
         return
     if call.state is CallState.WAITING:
@@ -495,7 +503,10 @@ def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> No
             found_with(floor, call, partner, now)
         call.parted = None
         _connected(floor, call, now)
-        consult.settled(floor, call)
+        if call.third is not None and where.peer == call.third.leg:
+            outside.found_together(floor, call, now)
+        else:
+            consult.settled(floor, call)
     elif call.state is CallState.PARTING:
         _parted(floor, call, now)
 
@@ -513,10 +524,14 @@ def deadline(floor: Floor, call: Call, now: float) -> None:
     elif call.state is CallState.WAITING and _out_of_patience(floor, call, now):
         signal(floor, call, CallSignal.PATIENCE_OVER, now)
         floor.emit(PlayHarbour(call.pbx, call.attempt, call.channel))
+    elif call.state is CallState.HELD and outside.due(floor, call, now):
+        return
     elif call.state is CallState.HELD and now >= call.since + HELD_MAX_S:
         consult.held_too_long(floor, call, now)
     elif call.in_flight and floor.connected(call.pbx):
         floor.emit(CheckLeg(call.pbx, call.attempt))
+        if call.third is not None and outside.is_dialled(call):
+            floor.emit(CheckLeg(call.pbx, call.third.leg))
         floor.set_deadline(call, now + ORIGINATE_GRACE_S)
 
 

@@ -85,6 +85,28 @@ class SendOut:
 
 
 @dataclass(frozen=True, slots=True)
+class RingOutside:
+    """Ring a number outside for an agent; answered, the leg hears music until it is bridged, and
+    again whenever the other end of its conversation leaves it."""
+
+    pbx: str
+    leg: str
+    trunk: str
+    number: str
+    caller_id: str
+    ring_limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class JoinTalk:
+    """Make an agent, whose leg is parked, the third in the conversation of this customer's leg."""
+
+    pbx: str
+    leg: str
+    customer_leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class HoldCustomer:
     """Send a customer from his conversation to the music; his agent's leg parks by itself. On the
     way a recording is begun, if that is why (`record`)."""
@@ -400,6 +422,8 @@ Command = (
     | ChangeMonitor
     | Bridge
     | SendOut
+    | RingOutside
+    | JoinTalk
     | HoldCustomer
     | ParkAgent
     | PlayHarbour

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dialer.core import agentflow, callflow, transfer
+from dialer.core import agentflow, callflow, outside, transfer
 from dialer.core import events as ev
 from dialer.core.agent import Agent
-from dialer.core.call import Call, Consult, Purpose
+from dialer.core.call import CHECK_AFTER_S, Call, Consult, Purpose
 from dialer.core.commands import (
     Bridge,
     CheckLeg,
@@ -46,12 +46,15 @@ def ask(floor: Floor, event: ev.ConsultAsked, now: float) -> None:
     if call is None:
         transfer.tell(floor, agent, "There is no call to ask about.")
         return
+    if event.number:
+        outside.ask(floor, call, agent, event, now)
+        return
     other = transfer.chosen(floor, call, agent, ev.TransferAsked(agent.name, to_agent=event.other))
     if other is None:
         transfer.tell(floor, agent, "Nobody there is free: the customer is still with you.")
         return
     agentflow.take(floor, other, call, now)  # raises unless READY
-    _put_on_hold(floor, call, Consult(agent.name, other.name), now)
+    put_on_hold(floor, call, Consult(agent.name, other.name), now)
 
 
 def hold(floor: Floor, event: ev.HoldAsked, now: float) -> None:
@@ -60,7 +63,7 @@ def hold(floor: Floor, event: ev.HoldAsked, now: float) -> None:
         return
     if event.on:
         if (call := transfer.talk_of(floor, agent)) is not None:
-            _put_on_hold(floor, call, Consult(agent.name, purpose=Purpose.HOLD), now)
+            put_on_hold(floor, call, Consult(agent.name, purpose=Purpose.HOLD), now)
     elif (call := of(floor, agent)) is not None and _purpose(call) is Purpose.HOLD:
         give_up(floor, call, now)
 
@@ -73,10 +76,10 @@ def record(floor: Floor, event: ev.RecordingAsked, now: float) -> None:
     """The dialplan alone may begin a recording: he goes there and is back in an instant."""
     agent = floor.agents.get(event.agent)
     if (call := transfer.talk_of(floor, agent)) is not None and agent is not None:
-        _put_on_hold(floor, call, Consult(agent.name, purpose=Purpose.RECORD), now)
+        put_on_hold(floor, call, Consult(agent.name, purpose=Purpose.RECORD), now)
 
 
-def _put_on_hold(floor: Floor, call: Call, one: Consult, now: float) -> None:
+def put_on_hold(floor: Floor, call: Call, one: Consult, now: float) -> None:
     call.consult = one
     callflow.signal(floor, call, CallSignal.PUT_ON_HOLD, now)
     record = one.purpose is Purpose.RECORD
@@ -93,7 +96,15 @@ def of(floor: Floor, agent: Agent) -> Call | None:
     return None
 
 
-def _move(floor: Floor, call: Call, what: ConsultSignal) -> bool:
+def joined(floor: Floor, agent: Agent) -> bool:
+    """Whether this agent is the third in the customer's conversation."""
+    call = of(floor, agent)
+    return (
+        call is not None and call.consult is not None and call.consult.state is ConsultState.JOINED
+    )
+
+
+def move(floor: Floor, call: Call, what: ConsultSignal) -> bool:
     one = call.consult
     if one is None:
         return False
@@ -117,18 +128,18 @@ def _show(floor: Floor, one: Consult) -> None:
 def held(floor: Floor, call: Call, now: float) -> None:
     """The customer hears the music."""
     if call.consult is None or call.consult.by not in floor.agents:
-        _left_alone(floor, call, now)
+        left_alone(floor, call, now)
         return
-    if _move(floor, call, ConsultSignal.LOST):
+    if call.consult.state is not ConsultState.CALLING and move(floor, call, ConsultSignal.LOST):
         call.agent, call.passed_by, call.parted = call.consult.by, "", None
     if _purpose(call) is not Purpose.RECORD:
-        _tell_hold(floor, call, on=True)
+        tell_hold(floor, call, on=True)
     elif call.consult.state is ConsultState.HOLDING:
         floor.emit(ShowRecording(call.attempt))
     _go_on(floor, call, now)
 
 
-def _tell_hold(floor: Floor, call: Call, *, on: bool) -> None:
+def tell_hold(floor: Floor, call: Call, *, on: bool) -> None:
     if call.on_hold is not on:
         call.on_hold = on
         floor.emit(ShowHold(call.agent, call.attempt, call.campaign, call.lead, on))
@@ -137,15 +148,19 @@ def _tell_hold(floor: Floor, call: Call, *, on: bool) -> None:
 def _go_on(floor: Floor, call: Call, now: float) -> None:
     """The customer hears the music and his agent's leg is parked: now for what he is there for."""
     one = call.consult
-    if one is None or one.state is not ConsultState.HOLDING or call.state is not CallState.HELD:
+    if one is None or call.state is not CallState.HELD or not one.parked:
         return
-    if not one.parked:
+    if one.state is ConsultState.UNJOINING:
+        give_up(floor, call, now)
+    if one.state is not ConsultState.HOLDING:
         return
     match one.purpose:
+        case Purpose.OUTSIDE:
+            outside.ring(floor, call, now)
         case Purpose.ASK:
             _call_other(floor, call, one, now)
         case Purpose.HOLD:
-            _move(floor, call, ConsultSignal.WAITS)
+            move(floor, call, ConsultSignal.WAITS)
         case Purpose.RECORD:
             give_up(floor, call, now)
 
@@ -154,7 +169,7 @@ def _call_other(floor: Floor, call: Call, one: Consult, now: float) -> None:
     agent, other = floor.agents[one.by], floor.agents.get(one.other)
     if other is None or other.state is not AgentState.RESERVED:
         give_up(floor, call, now)
-    elif _move(floor, call, ConsultSignal.CALLED):
+    elif move(floor, call, ConsultSignal.CALLED):
         floor.emit(Bridge(call.pbx, agent.leg, agent.channel, other.leg, other.channel))
 
 
@@ -170,14 +185,20 @@ def parked(floor: Floor, call: Call, agent: Agent, now: float) -> bool:
             return True  # bounced; the agent who asked is told
         agent.attempt = ""  # asked, and not given the customer: nothing to write up
         return False
-    if one.state is ConsultState.COMPLETING:
-        return False  # done with him
+    if one.state in (ConsultState.COMPLETING, ConsultState.WITH_CUSTOMER):
+        return False  # done with him, or he with us
+    if one.state is ConsultState.JOINED:
+        floor.emit(ParkAgent(agent.pbx, agent.leg))  # an old answer, it may be
+        outside.handed_over(floor, call, now)  # not the third in it any more: the two go on
+        return False
     if agent.state is AgentState.UNKNOWN:
         agentflow.signal(floor, agent, AgentSignal.FOUND_TALKING, now)
-    if one.state is ConsultState.HOLDING:
-        one.parked = True
+    one.parked = True
+    if one.state in (ConsultState.HOLDING, ConsultState.UNJOINING):
         _go_on(floor, call, now)
-    elif one.state not in (ConsultState.RETURNING, ConsultState.ON_HOLD):
+    elif one.state is ConsultState.JOINING:
+        outside.join_if_ready(floor, call)
+    elif one.state in (ConsultState.CALLING, ConsultState.TALKING):
         give_up(floor, call, now)  # the other is gone
     return True
 
@@ -187,7 +208,7 @@ def bridged(floor: Floor, agent: Agent, now: float) -> None:
     call = of(floor, agent)
     if call is None or call.consult is None or agent.name != call.consult.other:
         return
-    if _move(floor, call, ConsultSignal.BRIDGED):
+    if move(floor, call, ConsultSignal.BRIDGED):
         floor.emit(PopScreen(agent.name, call.attempt, call.campaign, call.lead))
 
 
@@ -206,7 +227,9 @@ def end(floor: Floor, event: ev.ConsultEnded, now: float) -> None:
     call = None if agent is None else of(floor, agent)
     if agent is None or call is None or call.consult is None or call.consult.by != agent.name:
         return
-    if event.complete:
+    if event.complete and call.consult.purpose is Purpose.OUTSIDE:
+        outside.complete(floor, call, now)
+    elif event.complete:
         complete(floor, call, now)
     else:
         give_up(floor, call, now)
@@ -220,7 +243,7 @@ def complete(floor: Floor, call: Call, now: float) -> None:
     other = floor.agents.get(one.other)
     if other is None or other.state is not AgentState.TALK:
         return
-    if _move(floor, call, ConsultSignal.COMPLETED):
+    if move(floor, call, ConsultSignal.COMPLETED):
         call.passed_by, call.agent = one.by, other.name
         transfer.left(floor, call, now)
         callflow.signal(floor, call, CallSignal.TAKEN_BACK, now)
@@ -230,15 +253,22 @@ def complete(floor: Floor, call: Call, now: float) -> None:
 def give_up(floor: Floor, call: Call, now: float) -> None:
     """The customer comes back to the agent who asked."""
     one = call.consult
-    if one is None or call.state is not CallState.HELD:
+    if one is None:
+        return
+    if call.state is CallState.TALKING and one.purpose is Purpose.OUTSIDE:
+        outside.give_up(floor, call, now)
+        return
+    if call.state is not CallState.HELD:
         return  # on his way to the music: there, it is seen what becomes of him
-    _release(floor, call)
+    if call.third is None:
+        _release(floor, call)
     agent = floor.agents.get(one.by)
     if agent is None or agent.state is not AgentState.TALK:
-        _left_alone(floor, call, now)
-    elif _move(floor, call, ConsultSignal.GIVEN_UP):
+        left_alone(floor, call, now)
+    elif move(floor, call, ConsultSignal.GIVEN_UP):
         callflow.signal(floor, call, CallSignal.TAKEN_BACK, now)
         floor.emit(Bridge(call.pbx, agent.leg, agent.channel, call.attempt, call.channel))
+        outside.hang_up(floor, call)  # after the agent was taken from him, never before
 
 
 def _release(floor: Floor, call: Call) -> None:
@@ -247,12 +277,13 @@ def _release(floor: Floor, call: Call) -> None:
     if other is not None and other.attempt == call.attempt and call.agent != other.name:
         other.attempt = ""
         floor.emit(CheckLeg(other.pbx, other.leg))
+    outside.hang_up(floor, call)
 
 
 def settled(floor: Floor, call: Call) -> None:
     """The consultation is over, the customer with an agent again, whoever it is, or left alone."""
     if call.state is CallState.TALKING:
-        _tell_hold(floor, call, on=False)
+        tell_hold(floor, call, on=False)
     if (one := call.consult) is not None:
         _release(floor, call)
         call.consult = None
@@ -264,14 +295,14 @@ def not_resumed(floor: Floor, call: Call, now: float) -> None:
     if not callflow.signal(floor, call, CallSignal.BRIDGE_FAILED, now):
         return
     one = call.consult
-    if one is not None and _move(floor, call, ConsultSignal.FAILED):
+    if one is not None and move(floor, call, ConsultSignal.FAILED):
         call.agent, call.passed_by, call.parted = one.by, "", None
         give_up(floor, call, now)
     else:
-        _left_alone(floor, call, now)
+        left_alone(floor, call, now)
 
 
-def _left_alone(floor: Floor, call: Call, now: float) -> None:
+def left_alone(floor: Floor, call: Call, now: float) -> None:
     """Nobody is there for him: with music, for whoever is free first."""
     settled(floor, call)
     callflow.signal(floor, call, CallSignal.LEFT_ALONE, now)
@@ -281,6 +312,11 @@ def _left_alone(floor: Floor, call: Call, now: float) -> None:
 def held_too_long(floor: Floor, call: Call, now: float) -> None:
     """Before the dialplan's own limit takes him for forgotten, he is with his agent again."""
     one = call.consult
+    if one is not None and one.purpose in (Purpose.ASK, Purpose.OUTSIDE):
+        call.since = now  # somebody speaks about him: music from the beginning
+        floor.emit(HoldCustomer(call.pbx, call.attempt, call.channel))
+        floor.set_deadline(call, now + CHECK_AFTER_S[CallState.HELD])
+        return
     agent = None if one is None else floor.agents.get(one.by)
     give_up(floor, call, now)
     if agent is not None and call.state is CallState.RESUMING:
@@ -291,8 +327,10 @@ def customer_gone(floor: Floor, call: Call, now: float) -> None:
     """He hung up on the music: the two part, and the one who asked writes up."""
     one = call.consult
     if one is None:
+        outside.hang_up(floor, call, forget=True)
         return
     _release(floor, call)
+    outside.hang_up(floor, call, forget=True)
     call.consult = None
     _show(floor, one)
     agent = floor.agents.get(one.by)
@@ -309,11 +347,14 @@ def leg_gone(floor: Floor, call: Call, name: str, now: float) -> None:
     one = call.consult
     if one is None or name != one.by or call.agent != name:
         return
-    if one.state is ConsultState.TALKING:
+    if one.state is ConsultState.TALKING and one.purpose is Purpose.ASK:
         complete(floor, call, now)
+    elif one.state is ConsultState.JOINED:
+        outside.handed_over(floor, call, now)
+        return
     if call.state is CallState.HELD:
-        _left_alone(floor, call, now)
-    elif call.state is not CallState.RESUMING:
+        left_alone(floor, call, now)
+    elif call.state not in (CallState.RESUMING, CallState.MOVING):
         settled(floor, call)
 
 

@@ -260,15 +260,32 @@ class TransferAsked:
 
 @dataclass(frozen=True, slots=True)
 class ConsultAsked:
-    """The agent wants to speak to `other` first; the customer hears music meanwhile."""
+    """The agent wants to speak to `other` first, or to `number` outside, which the campaign has on
+    its list as `name`; the customer hears music meanwhile."""
 
     agent: str
-    other: str
+    other: str = ""
+    number: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapAsked:
+    """The agent wants to speak to the other one of customer and third party."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAsked:
+    """Agent, customer and third party shall hear each other."""
+
+    agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConsultEnded:
-    """The customer goes to the other agent (`complete`), or comes back to the one who asked."""
+    """The customer goes to whom was asked (`complete`), or comes back to the agent who asked."""
 
     agent: str
     complete: bool
@@ -539,6 +556,8 @@ Event = (
     | TransferAsked
     | ConsultAsked
     | ConsultEnded
+    | SwapAsked
+    | JoinAsked
     | HoldAsked
     | RecordingAsked
     | DispositionChosen

@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from dialer.core import agentflow, callflow, consult, monitor, preview, transfer
+from dialer.core import agentflow, callflow, consult, monitor, outside, preview, transfer
 from dialer.core import events as ev
 from dialer.core.agent import Agent
 from dialer.core.call import Call
@@ -47,7 +47,7 @@ from dialer.snapshot import Bound
 
 NOT_CONNECTED = "not connected yet"
 _NONE: frozenset[str] = frozenset()
-_PEOPLE_OF_OURS = ("a", "s")  # kinds of legs: agents, supervisors
+_PEOPLE_OF_OURS = ("a", "s", "t")  # kinds of legs: agents, supervisors, whom they asked outside
 
 
 class Floor:
@@ -69,6 +69,7 @@ class Floor:
         self.agents: dict[str, Agent] = {}
         self.agent_of_leg: dict[str, Agent] = {}
         self.calls: dict[str, Call] = {}
+        self.third_of_leg: dict[str, Call] = {}  # the leg of somebody outside -> the call he is for
         self.monitors: dict[str, Monitor] = {}  # by supervisor
         self.monitor_of_leg: dict[str, Monitor] = {}
         self.trunks: dict[tuple[str, str], Trunk] = {}
@@ -103,6 +104,8 @@ class Floor:
             ev.TransferAsked: lambda e, now: transfer.ask(self, e, now),
             ev.ConsultAsked: lambda e, now: consult.ask(self, e, now),
             ev.ConsultEnded: lambda e, now: consult.end(self, e, now),
+            ev.SwapAsked: lambda e, now: outside.swap(self, e, now),
+            ev.JoinAsked: lambda e, now: outside.join(self, e, now),
             ev.HoldAsked: lambda e, now: consult.hold(self, e, now),
             ev.RecordingAsked: lambda e, now: consult.record(self, e, now),
             ev.DispositionChosen: lambda e, now: agentflow.dispose(self, e, now),
@@ -240,6 +243,7 @@ class Floor:
 
     def _link_resynced(self, event: ev.LinkResynced, now: float) -> None:
         self.link_down[event.pbx] = ""
+        dialled = [one for one in self.third_of_leg.items() if outside.is_dialled(one[1])]
         found = {channel.leg: channel for channel in event.channels}
         for one in [m for m in self.monitors.values() if m.pbx == event.pbx]:
             monitor.found(self, one, found.get(one.leg), now)  # before what it hangs on
@@ -249,8 +253,13 @@ class Floor:
             agentflow.found(self, agent, found.get(agent.leg), now)
             if agent.leg in self.agent_of_leg:
                 agentflow.ring_again(self, agent, now)
-        ours = (self.calls, self.agent_of_leg, self.monitor_of_leg)
-        for leg in found:
+        for leg, call in dialled:
+            if call.pbx == event.pbx and leg in self.third_of_leg:
+                outside.found(self, call, found.get(leg), now)
+        ours = (self.calls, self.agent_of_leg, self.monitor_of_leg, self.third_of_leg)
+        for leg, where in found.items():
+            if leg.rpartition("-")[2][:1] == "t" and where.peer in self.calls:
+                continue  # somebody outside, whom a customer talks to: they go on
             if not any(leg in known for known in ours):
                 # A customer we do not know is served by the dialplan's own timer and message.
                 if leg.rpartition("-")[2][:1] in _PEOPLE_OF_OURS:
@@ -266,6 +275,8 @@ class Floor:
             agentflow.found(self, agent, event.found, now)
         elif (one := self.monitor_of_leg.get(event.leg)) is not None:
             monitor.found(self, one, event.found, now)
+        elif (call := self.third_of_leg.get(event.leg)) is not None:
+            outside.found(self, call, event.found, now)
 
     def _show_campaigns_of(self, pbx: str) -> None:
         for campaign in self.campaigns.values():
@@ -289,12 +300,16 @@ class Floor:
             callflow.parked(self, call, event, now)
         elif (agent := self.agent_of_leg.get(event.leg)) is not None:
             agentflow.parked(self, agent, event.channel, now)
+        elif (call := self.third_of_leg.get(event.leg)) is not None:
+            outside.parked(self, call, event.channel, now)
 
     def _leg_bridged(self, event: ev.LegBridged, now: float) -> None:
         if (call := self.calls.get(event.leg)) is not None:
             callflow.bridged(self, call, event, now)
         elif (agent := self.agent_of_leg.get(event.leg)) is not None:
             agentflow.bridged(self, agent, now)
+        elif (call := self.third_of_leg.get(event.leg)) is not None:
+            outside.bridged(self, call, now)
 
     def _leg_unbridged(self, event: ev.LegUnbridged, now: float) -> None:
         if (call := self.calls.get(event.leg)) is not None:
@@ -307,6 +322,8 @@ class Floor:
             agentflow.leg_gone(self, agent, now)
         elif (one := self.monitor_of_leg.get(event.leg)) is not None:
             monitor.gone(self, one, now)
+        elif (call := self.third_of_leg.get(event.leg)) is not None:
+            outside.gone(self, call, now)
 
     def _person_detected(self, event: ev.PersonDetected, now: float) -> None:
         if (call := self.calls.get(event.leg)) is not None:
@@ -327,10 +344,14 @@ class Floor:
             agentflow.originate_failed(self, agent, now)
         elif (one := self.monitor_of_leg.get(event.leg)) is not None:
             monitor.gone(self, one, now)
+        elif (call := self.third_of_leg.get(event.leg)) is not None:
+            outside.gone(self, call, now)
 
     def _monitor_began(self, event: ev.MonitorBegan, now: float) -> None:
         if (one := self.monitor_of_leg.get(event.leg)) is not None:
             monitor.began(self, one, event.mode, now)
+        elif (agent := self.agent_of_leg.get(event.leg)) is not None:
+            outside.began(self, agent, now)
 
     def _bridge_failed(self, event: ev.BridgeFailed, now: float) -> None:
         if (call := self.calls.get(event.customer_leg)) is not None:

@@ -32,6 +32,7 @@ class CallState(StrEnum):
     HOLDING = "holding"  # sent to the music
     HELD = "held"  # hears it
     RESUMING = "resuming"  # a Bridge is sent that takes him from the music to an agent
+    RELEASED = "released"  # his talk outside is over: he is being hung up
     PARTING = "parting"  # the bridge is dissolved, the hangup will follow
     TURNING_AWAY = "turning away"  # patience is over, sent to the safe-harbour message
     HARBOUR = "harbour"  # hears the message
@@ -53,6 +54,7 @@ class CallSignal(StrEnum):
     PUT_ON_HOLD = "put on hold"
     TAKEN_BACK = "taken from hold"
     LEFT_ALONE = "left alone on hold"
+    RELEASED = "released"
     PATIENCE_OVER = "patience over"
     LINGER_OVER = "linger over"
     # the PBX's
@@ -197,14 +199,19 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
     # Out of our hands until he parks again. Found with an agent, he was never sent.
     _S.HANDED_ON: {
         **_ALWAYS,
+        _G.RELEASED: _S.RELEASED,
         _G.PARKED: _S.WAITING,
         _G.HARBOUR: _S.HARBOUR,
         _G.FOUND_PARKED: _S.WAITING,
         _G.FOUND_TALKING: _S.TALKING,
         _G.FOUND_HARBOUR: _S.HARBOUR,
     },
+    _S.RELEASED: {**_ALWAYS},
+    # Parked again, he was on hold once: he hears music, and wants somebody.
     _S.PARTING: {
         **_ALWAYS,
+        _G.PARKED: _S.WAITING,
+        _G.FOUND_PARKED: _S.WAITING,
         _G.HARBOUR: _S.HARBOUR,  # his agent's phone was gone in the moment of the Bridge
         _G.FOUND_HARBOUR: _S.HARBOUR,
         _G.FOUND_TALKING: _S.TALKING,
@@ -259,6 +266,7 @@ OWN_CALL_SIGNALS = frozenset(
         _G.PUT_ON_HOLD,
         _G.TAKEN_BACK,
         _G.LEFT_ALONE,
+        _G.RELEASED,
         _G.PATIENCE_OVER,
         _G.LINGER_OVER,
         _G.WITHDRAWN,
@@ -414,14 +422,25 @@ class ConsultState(StrEnum):
 
     HOLDING = "holding"  # the customer goes to the music, the agent's leg parks
     ON_HOLD = "on hold"  # nobody is asked: the agent wants him to wait
-    CALLING = "calling"  # the Bridge of the two agents is sent
+    CALLING = "calling"  # the Bridge of the two is sent
     TALKING = "talking"
+    # with somebody outside only
+    DIALLING = "dialling"  # the number is rung
+    SWAPPING = "swapping"  # the Bridge of agent and customer is sent, the third hears music
+    WITH_CUSTOMER = "with the customer"
+    JOINING = "joining"  # third and customer are being bridged, the agent joins them then
+    JOINED = "joined"
+    UNJOINING = "unjoining"  # the customer goes to the music, the agent's leg parks
     RETURNING = "returning"  # the customer is being brought back to the first
     COMPLETING = "completing"  # ... or to the second
 
 
 class ConsultSignal(StrEnum):
     # ours
+    DIALLED = "dialled"
+    SWAPPED = "swapped"
+    JOINED = "joined"
+    UNJOINED = "unjoined"
     WAITS = "waits"
     CALLED = "called"
     GIVEN_UP = "given up"
@@ -429,6 +448,7 @@ class ConsultSignal(StrEnum):
     # the PBX's
     BRIDGED = "bridged"
     FAILED = "failed"
+    BEGAN = "began"  # all three hear each other
     LOST = "lost"  # the link: the customer is found on hold still
 
 
@@ -436,10 +456,35 @@ _K = ConsultState
 _L = ConsultSignal
 
 CONSULT: dict[ConsultState, dict[ConsultSignal, ConsultState]] = {
-    _K.HOLDING: {_L.CALLED: _K.CALLING, _L.WAITS: _K.ON_HOLD, _L.GIVEN_UP: _K.RETURNING},
+    _K.HOLDING: {
+        _L.CALLED: _K.CALLING,
+        _L.DIALLED: _K.DIALLING,
+        _L.WAITS: _K.ON_HOLD,
+        _L.GIVEN_UP: _K.RETURNING,
+    },
+    _K.DIALLING: {_L.CALLED: _K.CALLING, _L.GIVEN_UP: _K.RETURNING},
     _K.ON_HOLD: {_L.GIVEN_UP: _K.RETURNING},
     _K.CALLING: {_L.BRIDGED: _K.TALKING, _L.GIVEN_UP: _K.RETURNING},
-    _K.TALKING: {_L.GIVEN_UP: _K.RETURNING, _L.COMPLETED: _K.COMPLETING},
+    _K.TALKING: {
+        _L.GIVEN_UP: _K.RETURNING,
+        _L.COMPLETED: _K.COMPLETING,
+        _L.SWAPPED: _K.SWAPPING,
+        _L.JOINED: _K.JOINING,
+    },
+    _K.SWAPPING: {_L.BRIDGED: _K.WITH_CUSTOMER, _L.FAILED: _K.TALKING, _L.LOST: _K.TALKING},
+    _K.WITH_CUSTOMER: {
+        _L.SWAPPED: _K.CALLING,
+        _L.COMPLETED: _K.COMPLETING,
+        _L.JOINED: _K.JOINING,
+    },
+    _K.JOINING: {
+        _L.BEGAN: _K.JOINED,
+        _L.UNJOINED: _K.UNJOINING,
+        _L.FAILED: _K.TALKING,
+        _L.LOST: _K.TALKING,
+    },
+    _K.JOINED: {_L.UNJOINED: _K.UNJOINING, _L.LOST: _K.TALKING},
+    _K.UNJOINING: {_L.GIVEN_UP: _K.RETURNING},
     # Ends with the customer's bridge; refused, he is for whoever is free.
     _K.RETURNING: {_L.LOST: _K.TALKING},
     _K.COMPLETING: {_L.FAILED: _K.TALKING, _L.LOST: _K.TALKING},

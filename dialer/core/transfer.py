@@ -40,7 +40,7 @@ def ask(floor: Floor, event: ev.TransferAsked, now: float) -> None:
 
 
 def talk_of(floor: Floor, agent: Agent | None) -> Call | None:
-    """The call in which this agent talks to the customer just now."""
+    """The call in which this agent talks to the customer just now, and nobody else is asked."""
     call = None if agent is None else floor.calls.get(agent.attempt)
     if (
         agent is None
@@ -48,6 +48,7 @@ def talk_of(floor: Floor, agent: Agent | None) -> Call | None:
         or agent.state is not AgentState.TALK
         or call.state is not CallState.TALKING
         or call.agent != agent.name
+        or call.consult is not None
         or not floor.connected(call.pbx)
     ):
         return None
@@ -150,6 +151,8 @@ def found_elsewhere(floor: Floor, call: Call, agent: Agent) -> None:
 def not_yet(floor: Floor, call: Call, where: ev.ChannelFound) -> bool:
     """A look from before the Bridge, it may be: only the next agent's leg is news."""
     if where.place is ev.ChannelPlace.HARBOUR:
+        return False
+    if call.third is not None and where.peer == call.third.leg:
         return False
     partner = floor.agent_of_leg.get(where.peer)
     return partner is None or partner.name != call.agent

@@ -256,9 +256,6 @@ class Server:
             self.accounts,
             self._tasks,
         )
-        transfers = Transfers(
-            self.engine, self.accounts, self._campaigns, self.accounts.seats, self._denied_outside
-        )
         recordings = Recordings(
             self.engine,
             self.clock,
@@ -269,6 +266,14 @@ class Server:
             self._tasks,
         )
         await self._restore(recordings, attempts)
+        transfers = Transfers(
+            self.engine,
+            self.accounts,
+            self._campaigns,
+            self.accounts.seats,
+            self._denied_outside,
+            recordings.end,
+        )
         self._house = House(
             supervision,
             casework,

@@ -36,6 +36,8 @@ PbxCommand = (
     cmd.Originate
     | cmd.RingAgent
     | cmd.RingSupervisor
+    | cmd.RingOutside
+    | cmd.JoinTalk
     | cmd.ChangeMonitor
     | cmd.Bridge
     | cmd.SendOut

@@ -85,11 +85,14 @@ class LeadCard:
 @dataclass(frozen=True, slots=True)
 class ConsultView:
     """A colleague is asked about the customer, who hears music. `mine`: this agent asks, and
-    decides; otherwise is asked. `state`: holding, calling, talking, returning, completing."""
+    decides; otherwise is asked. `state`: holding, calling, talking, returning, completing. Where
+    somebody `outside` is asked: dialling, swapping, with the customer, joining, joined, unjoining.
+    """
 
     colleague: str
     mine: bool
     state: str
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ def is_on_hold(call: Call) -> bool:
 
 def consult_of(call: Call | None, agent: Agent) -> ConsultView | None:
     one = None if call is None else call.consult
+    if call is not None and call.third is not None and one is not None and agent.name == one.by:
+        return ConsultView(call.third.name, True, one.state.value, outside=True)
     if one is None or one.purpose is not Purpose.ASK or agent.name not in (one.by, one.other):
         return None
     mine = agent.name == one.by

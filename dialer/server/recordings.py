@@ -138,7 +138,10 @@ class Recordings:
             raise Refused(f"Agents do not {what} recordings in this campaign.", 409)
         if now == "off":
             await self._begin(agent, call)
-            return
+        else:
+            await self._turn(agent, call, to)
+
+    async def _turn(self, agent: str, call: Call, to: str) -> None:
         pbx = self._engine.pbxes[call.pbx]
         wish: cmd.EndRecording | cmd.MuteRecording = (
             cmd.EndRecording(call.pbx, call.attempt)
@@ -153,6 +156,11 @@ class Recordings:
         if to == "off":
             part = call_part(call.attempt, call.campaign, call.lead, call.agent)
             self._look(part, call.pbx, wanted=True)
+
+    async def end(self, agent: str, call: Call) -> None:
+        """Somebody joins who has not been told of it."""
+        if self.state_of(call.attempt, call.campaign) != "off":
+            await self._turn(agent, call, "off")
 
     async def _begin(self, agent: str, call: Call) -> None:
         if call.state is not CallState.TALKING or call.consult is not None:

@@ -1,4 +1,5 @@
-"""Customers handed on: to whom an agent may, and the wish itself, audited before it is sent.
+"""Customers handed on, at once or with a question first, and conversations of three: to whom an
+agent may, and the wish itself, audited before it is sent.
 
 Numbers outside are those of the campaign's file, by name: an agent never types one. What the law
 says of calling them is asked as for every call.
@@ -6,14 +7,14 @@ says of calling them is asked as for every call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dialer.campaigns.model import CampaignFile
 from dialer.core import events as ev
 from dialer.core.agent import Agent
-from dialer.core.call import Call
+from dialer.core.call import Call, Consult
 from dialer.core.modes import Booking, Mode
 from dialer.core.states import AgentState, CallState, ConsultState
 from dialer.server.engine import Engine
@@ -48,7 +49,9 @@ class Transfers:
         campaigns: Mapping[str, CampaignFile],
         seats: Mapping[str, Seat],
         denied: Callable[[ev.Lead, Booking], str],
+        end_recording: Callable[[str, Call], Awaitable[None]],
     ) -> None:
+        self._end_recording = end_recording
         self._engine = engine
         self._floor = engine.floor
         self._audit = audit
@@ -106,20 +109,52 @@ class Transfers:
         if present is not None and present.notice and call.state is CallState.TALKING:
             raise Refused(present.notice, 409, "Choose another.")
 
-    async def ask(self, agent: str, colleague: str) -> None:
-        """Speak to a colleague while the customer hears music."""
+    async def ask(self, agent: str, name: str, to: To = To.AGENT) -> None:
+        """Speak to a colleague, or to somebody outside, while the customer hears music. The same
+        rules hold for a number outside as for a call by hand; on the audit log before it rings."""
         call = self._call_of(agent)
-        wanted = (To.AGENT, colleague)
+        wanted = (to, name)
         target = next((one for one in self.targets(agent) if (one.to, one.name) == wanted), None)
         if target is None:
             raise Refused("There is nobody of that name.", 404, "Choose one of those offered.")
-        if not target.free:
+        if not target.free or to is To.QUEUE:
             raise Refused(f"{target.title} is not free.", 409, "Choose another.")
-        await self._audit.audit(agent, "call.consult", call.attempt, {"name": colleague})
-        self._engine.post(ev.ConsultAsked(agent, colleague))
+        wish = ev.ConsultAsked(agent, name)
+        if to is To.OUTSIDE:
+            number = self._number(call, agent, name)
+            wish = ev.ConsultAsked(agent, number=number, name=name)
+        await self._audit.audit(agent, "call.consult", call.attempt, {"to": to.value, "name": name})
+        self._engine.post(wish)
         await self._engine.door.settled()
         if call.consult is None:
-            raise Refused("That is not possible just now.", 409, "Choose another.")
+            present = self._floor.agents.get(agent)
+            why = present.notice if present is not None and present.notice else ""
+            raise Refused(why or "That is not possible just now.", 409, "Choose another.")
+
+    async def swap(self, agent: str) -> None:
+        """Speak to the other one, customer or third party."""
+        call, one = self._asking(agent)
+        if one.state not in (ConsultState.TALKING, ConsultState.WITH_CUSTOMER):
+            raise Refused("You are being connected.", 409, "Wait a moment.")
+        await self._audit.audit(agent, "call.swap", call.attempt, {"name": _third(call)})
+        self._engine.post(ev.SwapAsked(agent))
+
+    async def join(self, agent: str) -> None:
+        """All three together. A recording ends: the third party has not been told of it."""
+        call, one = self._asking(agent)
+        if one.state not in (ConsultState.TALKING, ConsultState.WITH_CUSTOMER):
+            raise Refused("You are being connected.", 409, "Wait a moment.")
+        await self._audit.audit(agent, "call.join", call.attempt, {"name": _third(call)})
+        await self._end_recording(agent, call)
+        self._engine.post(ev.JoinAsked(agent))
+
+    def _asking(self, agent: str) -> tuple[Call, Consult]:
+        present = self._floor.agents.get(agent)
+        call = None if present is None else self._floor.calls.get(present.attempt)
+        one = None if call is None else call.consult
+        if call is None or one is None or one.by != agent or call.third is None:
+            raise Refused("You are asking nobody outside.")
+        return call, one
 
     async def end_asking(self, agent: str, *, complete: bool) -> None:
         """The customer goes to the colleague, or comes back."""
@@ -128,10 +163,14 @@ class Transfers:
         one = None if call is None else call.consult
         if call is None or one is None or one.by != agent:
             raise Refused("You are asking nobody.")
-        if call.state is not CallState.HELD or (complete and one.state is not ConsultState.TALKING):
+        ready = _SETTLED if call.third is not None else _TALKING
+        up = (CallState.HELD, CallState.TALKING) if call.third is not None else (CallState.HELD,)
+        if call.state not in up or (complete and one.state not in ready):
             raise Refused("You are being connected.", 409, "Wait a moment.")
         action = "call.transfer" if complete else "call.resume"
-        await self._audit.audit(agent, action, call.attempt, {"name": one.other})
+        await self._audit.audit(agent, action, call.attempt, {"name": one.other or _third(call)})
+        if complete and call.third is not None:
+            await self._end_recording(agent, call)
         self._engine.post(ev.ConsultEnded(agent, complete))
 
     def _number(self, call: Call, agent: str, name: str) -> str:
@@ -154,6 +193,14 @@ class Transfers:
         ):
             raise Refused("You are not talking to anybody.")
         return call
+
+
+_TALKING = (ConsultState.TALKING,)
+_SETTLED = (ConsultState.TALKING, ConsultState.WITH_CUSTOMER, ConsultState.JOINED)
+
+
+def _third(call: Call) -> str:
+    return "" if call.third is None else call.third.name
 
 
 def _is_free(agent: Agent) -> bool:

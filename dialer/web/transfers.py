@@ -21,8 +21,9 @@ class TransferRequest(Sent):
 
 
 class ConsultRequest(Sent):
-    """The colleague to ask."""
+    """Whom to ask: a colleague, or somebody outside."""
 
+    to: To = To.AGENT
     name: Annotated[str, Field(min_length=1, max_length=80)]
 
 
@@ -41,7 +42,15 @@ async def hand_on(site: Site, call: Call) -> None:
 
 async def ask(site: Site, call: Call) -> None:
     body: ConsultRequest = call.body
-    await _transfers(site).ask(call.caller.name, body.name)
+    await _transfers(site).ask(call.caller.name, body.name, body.to)
+
+
+async def swap(site: Site, call: Call) -> None:
+    await _transfers(site).swap(call.caller.name)
+
+
+async def join(site: Site, call: Call) -> None:
+    await _transfers(site).join(call.caller.name)
 
 
 async def complete(site: Site, call: Call) -> None:
@@ -81,16 +90,32 @@ TRANSFERS: tuple[Route, ...] = (
         "POST",
         "/v1/agent/consult",
         ask,
-        "Ask a colleague while the customer hears music; audited",
+        "Ask a colleague, or somebody outside, while the customer hears music; audited",
         Access.AGENT,
         takes=ConsultRequest,
         problems=(404, 409, 503),
     ),
     Route(
         "POST",
+        "/v1/agent/consult/swap",
+        swap,
+        "Speak to the other one: the customer, or whom was asked outside; audited",
+        Access.AGENT,
+        problems=(409, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/agent/consult/join",
+        join,
+        "Customer, agent and whom was asked outside together; audited",
+        Access.AGENT,
+        problems=(409, 503),
+    ),
+    Route(
+        "POST",
         "/v1/agent/consult/complete",
         complete,
-        "Hand the customer over to the colleague who was asked; audited",
+        "Hand the customer over to whom was asked; audited",
         Access.AGENT,
         problems=(409, 503),
     ),

@@ -20,6 +20,9 @@ CUSTOMER = "overdial-customer"
 AGENT = "overdial-agent"
 MONITOR = "overdial-monitor"
 TRANSFER = "overdial-transfer"
+OUTSIDE = "overdial-outside"
+JOIN = "overdial-join"
+ASKED_S = 120.0
 TRANSFER_RING_S = 30.0
 AT_ONCE_S = 3.0
 DIALLED_FOR = "AppDial"  # what a leg shows that a Dial of another channel made
@@ -48,6 +51,7 @@ class Dialplan:
             (CUSTOMER, "s", "hold"): (20, self._held),
             (AGENT, "s", "1"): (1, self._idle),
             (AGENT, "s", "park"): (2, self._idle),
+            (OUTSIDE, "s", "1"): (1, self._outside),
             (MONITOR, "s", "listen"): (1, self._listen),
             (MONITOR, "s", "whisper"): (4, self._whisper),
             (MONITOR, "s", "barge"): (7, self._barge),
@@ -64,6 +68,8 @@ class Dialplan:
     def _at_label(self, context: str, exten: str, priority: str) -> tuple[int, Step] | None:
         if context == TRANSFER and priority == "1" and _NUMBER.match(exten):
             return (1, self._transfer)
+        if context == JOIN and priority == "1" and exten.startswith("od-"):
+            return (1, self._join)
         return self._labels.get((context, exten, priority))
 
     def start(self, channel: Channel) -> None:
@@ -84,8 +90,10 @@ class Dialplan:
         if channel.bridge is not None and channel.bridge is not channel.parking:
             return  # taken away again meanwhile
         self._x.unpark(channel)
-        if channel.context == AGENT:
+        if channel.context in (AGENT, JOIN):
             self._idle(channel)
+        elif channel.context == OUTSIDE:
+            self._outside(channel)
         elif channel.context == TRANSFER and channel.app == "BridgeWait":
             self._returned_over(channel)  # his second agent's leg was lost
         elif channel.context != CUSTOMER:
@@ -171,6 +179,7 @@ class Dialplan:
 
     def _idle(self, channel: Channel) -> None:
         leg = channel.variables.get("OD_LEG", "")
+        channel.context, channel.exten = AGENT, "s"
         self._at(channel, 2, "BridgeWait", f"ag-{leg},participant,e(s)")
         self._x.enter(channel, self._x.new_bridge(f"ag-{leg}"))
 
@@ -192,6 +201,29 @@ class Dialplan:
         channel.context, channel.exten = CUSTOMER, "s"
         self._hold_over(channel)
 
+    # --- somebody outside, and the agent who joins him and the customer ------------------------
+
+    def _outside(self, channel: Channel) -> None:
+        leg = channel.variables.get("OD_LEG", "")
+        self._at(channel, 1, "BridgeWait", f"ot-{leg},participant,m(overdial)e(m)S({ASKED_S:g})")
+        self._x.enter(channel, self._x.new_bridge(f"ot-{leg}"))
+        self._then(channel, ASKED_S, self._asked_for_long)
+
+    def _asked_for_long(self, channel: Channel) -> None:
+        self._x.unpark(channel)
+        self._done(channel)
+
+    def _join(self, channel: Channel) -> None:
+        self._spied(channel, "barge", channel.exten, 1, "uqESB")
+
+    def over(self, channel: Channel) -> None:
+        """Whom this channel's ChanSpy hung on is gone."""
+        channel.spied = ""
+        if channel.context == JOIN:
+            self._idle(channel)
+        else:
+            self._done(channel)
+
     # --- a supervisor's leg -------------------------------------------------------------------
 
     def _listen(self, channel: Channel) -> None:
@@ -204,15 +236,18 @@ class Dialplan:
         self._spy(channel, "barge", "OD_CUSTOMER", 7, "uqESB")
 
     def _spy(self, channel: Channel, mode: str, whom: str, priority: int, options: str) -> None:
+        self._spied(channel, mode, channel.variables.get(whom, ""), priority, options)
+
+    def _spied(self, channel: Channel, mode: str, spied: str, priority: int, options: str) -> None:
         """ChanSpy: over with the channel it is on (E), and at once when that is not there (S)."""
-        leg, spied = channel.variables.get("OD_LEG", ""), channel.variables.get(whom, "")
+        leg = channel.variables.get("OD_LEG", "")
         self._at(channel, priority, "UserEvent", "OverdialMonitor")
         self._x.user_event(channel, "OverdialMonitor", f"Leg: {leg}\r\nMode: {mode}\r\n")
         self._at(channel, priority + 1, "ChanSpy", f"{spied},{options}")
         channel.spied = spied
         self._x.log.spied.setdefault(spied, []).append((leg, mode))
         if spied not in self._x.channels:
-            self._then(channel, NOBODY_TO_SPY_S, self._done)
+            self._then(channel, NOBODY_TO_SPY_S, self.over)
 
     # --- anything else ------------------------------------------------------------------------
 

@@ -372,7 +372,7 @@ class Exchange:
         del self.channels[channel.uniqueid]
         del self._by_name[channel.name.lower()]
         for ear in [c for c in self.channels.values() if c.spied == channel.uniqueid]:
-            self.loop.call_later(_HANDOVER_S, self.hang_up, ear, NORMAL_CLEARING)
+            ear.step_timer = self.loop.call_later(_HANDOVER_S, self.dialplan.over, ear)
         tech = f"TechCause: {tech_cause}\r\n" if tech_cause else ""
         extra = f"Cause: {cause}\r\nCause-txt: {cause_text(cause)}\r\n{tech}"
         if channel.dial is DialStage.ENDED:

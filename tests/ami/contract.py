@@ -25,11 +25,13 @@ from dialer.core.commands import (
     EndRecording,
     HangUp,
     HoldCustomer,
+    JoinTalk,
     MuteRecording,
     Originate,
     ParkAgent,
     PlayHarbour,
     RingAgent,
+    RingOutside,
     RingSupervisor,
     SendOut,
 )
@@ -176,6 +178,15 @@ class Floor:
         name = self.bench.phones[phone]
         self.pbx.send(RingSupervisor("pbx", leg, name, agent, customer, mode, 20.0))
         return leg
+
+    async def outside(self, behaviour: str, n: int) -> LegParked:
+        """Somebody outside who has answered, and hears music."""
+        leg, number = (
+            f"od-{self._boot}-t{next(self._numbers):07d}",
+            self.bench.number_for(behaviour, n),
+        )
+        self.pbx.send(RingOutside("pbx", leg, self.bench.trunk, number, "+493023125999", 10.0))
+        return await self.event(LegParked, leg=leg)
 
     async def talk(self, agent: LegParked, customer: LegParked) -> None:
         self.pbx.send(Bridge("pbx", agent.leg, agent.channel, customer.leg, customer.channel))
@@ -524,6 +535,52 @@ async def recorded_on_the_way_to_the_music(bench: Bench) -> None:
         await it.event(LegHungUp, leg=customer.leg)
 
 
+async def somebody_outside_is_asked(bench: Bench) -> None:
+    """Each step is one Bridge; who is left by it has music; three together, and each may leave."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        customer = await it.customer("talk")
+        await it.talk(agent, customer)
+        it.pbx.send(HoldCustomer("pbx", customer.leg, customer.channel))
+        await it.event(LegParked, leg=customer.leg, skip=1)
+        await it.event(LegParked, leg=agent.leg, skip=1)
+        third = await it.outside("talk", 8)
+
+        async def together(one: LegParked, other: LegParked, left: LegParked | None) -> None:
+            before = it.kinds(other.leg).count("LegBridged")
+            parked = 0 if left is None else it.kinds(left.leg).count("LegParked")
+            it.pbx.send(Bridge("pbx", one.leg, one.channel, other.leg, other.channel))
+            await it.event(LegBridged, leg=other.leg, skip=before)
+            if left is not None:
+                await it.event(LegParked, leg=left.leg, skip=parked)
+
+        await together(agent, third, None)
+        await together(agent, customer, third)
+        await together(agent, third, customer)
+        await asyncio.sleep(2.5)  # no two seconds now
+        assert "HarbourStarted" not in it.kinds(customer.leg)
+        await together(third, customer, agent)
+        it.pbx.send(JoinTalk("pbx", agent.leg, customer.leg))
+        await it.event(MonitorBegan, leg=agent.leg)
+        found = (await it.check(agent.leg)).found
+        assert found is not None
+        assert found.place is ChannelPlace.DIALPLAN
+        parked = it.kinds(agent.leg).count("LegParked")
+        it.pbx.send(ParkAgent("pbx", agent.leg))
+        await it.event(LegParked, leg=agent.leg, skip=parked)
+        found = (await it.check(customer.leg)).found
+        assert found is not None
+        assert (found.place, found.peer) == (ChannelPlace.TALKING, third.leg)
+        it.pbx.send(JoinTalk("pbx", agent.leg, customer.leg))
+        await it.event(MonitorBegan, leg=agent.leg, skip=1)
+        it.hang_up(third.leg)
+        parked = it.kinds(customer.leg).count("LegParked")
+        await it.event(LegParked, leg=customer.leg, skip=parked)
+        it.hang_up(customer.leg)
+        parked = it.kinds(agent.leg).count("LegParked")
+        await it.event(LegParked, leg=agent.leg, skip=parked)
+
+
 async def a_supervisor_listens_in(bench: Bench) -> None:
     """Every mode is told when it begins; leaving disturbs nobody; it is over with the customer."""
     async with floor(bench) as it:
@@ -730,3 +787,5 @@ SCENES: tuple[Scene, ...] = (
 
 # What the real one does and the simulated one does not, and what the dialer never provokes.
 TREACHERY: tuple[Scene, ...] = (ids_that_begin_alike,)
+# Played by the simulated PBX only, as the dialplan reads; to be tried on Asterisk yet.
+UNTRIED: tuple[Scene, ...] = (somebody_outside_is_asked,)

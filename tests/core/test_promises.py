@@ -44,6 +44,8 @@ class Channel:
     out: bool = False  # a customer sent on to a number outside
     hold_s: float = 2.0  # the dead-man timer of where he waits
     spies: str = ""  # the customer whose conversation a supervisor's channel hangs on
+    joins: str = ""  # ... and an agent's, who is the third in it
+    kept: bool = False  # was on hold: back at the music when the other end is lost
 
 
 @dataclass
@@ -86,19 +88,45 @@ class Twin:
         customer.peer = ""
         if former is not None:
             self.tell(ev.LegUnbridged(former.leg, "b"))
-            self.park(former, now)
+            former.peer = ""
+            if former.agent or former.kept:
+                self.park(former, now)
+            else:
+                self.gone(former.leg, 16, now)
 
     def hold(self, command: cmd.HoldCustomer, now: float) -> None:
         customer = self.channels.get(command.attempt)
         if self.up and customer is not None:
-            assert customer.leg in self.handed_on, "put on hold, and nobody asked for it"
+            asked = customer.leg in self.handed_on or customer.kept
+            assert asked, "put on hold, and nobody asked for it"
             self.leave(customer, now)
-            customer.hold_s = 300.0
+            customer.hold_s, customer.kept = 300.0, True
             self.park(customer, now)
+
+    def ring_outside(self, command: cmd.RingOutside) -> None:
+        """As an agent's leg, his parks whenever it is left."""
+        if self.up:
+            self.number += 1
+            name = f"PJSIP/o-{self.number}"
+            self.channels[command.leg] = Channel(command.leg, name, True, Place.RINGING)
+
+    def join(self, command: cmd.JoinTalk, now: float) -> None:
+        agent = self.channels.get(command.leg)
+        if not self.up or agent is None:
+            return
+        assert agent.place is Place.PARKED, "an agent left somebody for a conversation of three"
+        self.tell(ev.MonitorBegan(agent.leg, MonitorMode.BARGE))
+        agent.place, agent.joins = Place.DIALPLAN, command.customer_leg
+        if command.customer_leg not in self.channels:
+            agent.joins = ""
+            self.park(agent, now)
 
     def park_agent(self, leg: str, now: float) -> None:
         agent = self.channels.get(leg)
-        if self.up and agent is not None and agent.place is Place.TALKING:
+        if self.up and agent is not None and agent.joins:
+            agent.joins = ""
+            self.park(agent, now)
+        elif self.up and agent is not None and agent.place is Place.TALKING:
             peer = self.channels.get(agent.peer)
             assert peer is None or peer.agent, "a customer lost his agent"
             self.leave(agent, now)
@@ -147,10 +175,11 @@ class Twin:
             text = "no such channel"
             self.tell(ev.BridgeFailed(command.agent_leg, command.customer_leg, text))
             return
-        handed_on = customer.place is Place.TALKING and customer.leg in self.handed_on
-        taken_from = customer.place is Place.TALKING and not handed_on
+        handed_on = customer.leg in self.handed_on
+        taken_from = customer.place is Place.TALKING and not customer.agent and not handed_on
         peer = self.channels.get(agent.peer)
         with_a_customer = agent.place is Place.TALKING and peer is not None and not peer.agent
+        with_a_customer = with_a_customer and agent.peer not in self.handed_on
         self.stolen += with_a_customer or taken_from
         self.leave(agent, now)
         if customer.place is Place.TALKING:
@@ -168,7 +197,7 @@ class Twin:
         if channel.place is Place.TALKING and peer is not None:
             self.tell(ev.LegUnbridged(leg, "b"))
             self.tell(ev.LegUnbridged(peer.leg, "b"))
-            if peer.agent:
+            if peer.agent or peer.kept:
                 self.park(peer, now)
             else:  # the dialplan goes on behind BridgeWait: a conversation took place, hang up
                 peer.place, peer.peer = Place.DIALPLAN, ""
@@ -176,6 +205,9 @@ class Twin:
         if not channel.agent and channel.answered_at is None:
             self.tell(ev.OriginateFailed(leg))
         self.tell(ev.LegHungUp(leg, cause))
+        for one in [one for one in self.channels.values() if one.joins == leg]:
+            one.joins = ""
+            self.park(one, now)
         for ear in [one.leg for one in self.channels.values() if one.spies == leg]:
             if self.channels[ear].place is Place.DIALPLAN:
                 self.gone(ear, 16, now)
@@ -242,6 +274,10 @@ class Promises(RuleBasedStateMachine):
                     self.twin.park_agent(leg, self.now)
                 case cmd.SendOut():
                     self.twin.send_out(command, self.now)
+                case cmd.RingOutside():
+                    self.twin.ring_outside(command)
+                case cmd.JoinTalk():
+                    self.twin.join(command, self.now)
                 case cmd.RingSupervisor():
                     self.twin.ring_supervisor(command)
                 case cmd.Bridge():
@@ -408,7 +444,9 @@ class Promises(RuleBasedStateMachine):
         before = self.floor.calls.get(agent.attempt)
         if before is not None and before.agent == who:
             self.twin.handed_on.add(agent.attempt)
-        if to == "outside":
+        if to == "outside" and asks:
+            self.say(ev.ConsultAsked(who, number="+493012345678", name="office"))
+        elif to == "outside":
             self.say(ev.TransferAsked(who, number="+493012345678", name="office"))
         elif asks:
             self.say(ev.ConsultAsked(who, to))
@@ -419,7 +457,52 @@ class Promises(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(AGENTS), complete=st.booleans())
     def agent_ends_asking(self, who: str, complete: bool) -> None:
+        agent = self.floor.agents.get(who)
+        call = None if agent is None else self.floor.calls.get(agent.attempt)
+        if call is not None and call.third is not None and call.agent == who:
+            self.twin.handed_on.add(call.attempt)
         self.say(ev.ConsultEnded(who, complete))
+
+    @rule(who=st.sampled_from(AGENTS), what=st.sampled_from(["hold", "back", "record"]))
+    def agent_holds(self, who: str, what: str) -> None:
+        agent = self.floor.agents.get(who)
+        if agent is not None and agent.attempt:
+            self.twin.handed_on.add(agent.attempt)
+        wish = ev.RecordingAsked(who) if what == "record" else ev.HoldAsked(who, what == "hold")
+        self.say(wish)
+
+    @rule(who=st.sampled_from(AGENTS), what=st.sampled_from([ev.SwapAsked, ev.JoinAsked]))
+    def agent_turns(self, who: str, what: type[ev.SwapAsked | ev.JoinAsked]) -> None:
+        """To the other one of customer and third, or to both."""
+        agent = self.floor.agents.get(who)
+        call = None if agent is None else self.floor.calls.get(agent.attempt)
+        if call is not None and call.third is not None and call.agent == who:
+            self.twin.handed_on.add(call.attempt)
+        self.say(what(who))
+
+    @precondition(lambda self: self.linked)
+    @rule(
+        name=st.sampled_from(CAMPAIGNS),
+        steps=st.lists(st.sampled_from(["swap", "join", "complete", "back"]), max_size=4),
+        hears=st.booleans(),
+    )
+    def three_of_them(self, name: str, steps: list[str], hears: bool) -> None:
+        """Straight to somebody outside: what goes wrong with him is not left to rare luck."""
+        self.agent_logs_in("anna")
+        self.everybody_answers()
+        self.an_ordinary_call("anna", name)
+        self.agent_hands_on("anna", "outside", asks=True)
+        for step in steps:
+            if hears:
+                self.time_passes(0.05)
+                self.everybody_answers()
+            match step:
+                case "swap":
+                    self.agent_turns("anna", ev.SwapAsked)
+                case "join":
+                    self.agent_turns("anna", ev.JoinAsked)
+                case _:
+                    self.agent_ends_asking("anna", step == "complete")
 
     @precondition(lambda self: self.linked)
     @rule(name=st.sampled_from(CAMPAIGNS), complete=st.booleans(), settles=st.booleans())
@@ -433,7 +516,7 @@ class Promises(RuleBasedStateMachine):
         self.agent_hands_on("anna", "ben", asks=True)
         if settles:
             self.everybody_answers()
-            self.say(ev.ConsultEnded("anna", complete))
+            self.agent_ends_asking("anna", complete)
 
     @rule(who=st.sampled_from(AGENTS), mode=st.sampled_from(MonitorMode))
     def a_supervisor_listens_in(self, who: str, mode: MonitorMode) -> None:
@@ -666,6 +749,9 @@ class Promises(RuleBasedStateMachine):
             self.time_passes(30.0)
         assert not self.floor.calls
         assert not self.floor.monitors, "a supervisor hears on after the call"
+        assert not self.floor.third_of_leg
+        left = [leg for leg in self.twin.channels if leg.rpartition("-")[2].startswith("t")]
+        assert not left, "somebody outside hears music for ever"
         assert set(self.outcomes) == set(self.planned)
         assert self.told == self.closed, "the account and the outcomes disagree"
         lingering = (

@@ -144,3 +144,78 @@ async def test_outside_is_busy_and_he_comes_back(tmp_path: Path) -> None:
         assert view.call.attempt == attempt
         assert attempt not in it.pbx.log.harboured
         assert it.server.engine.floor.trunk("main", "carrier").in_use == 1
+
+
+@virtual
+async def test_somebody_outside_is_asked_swapped_joined_and_left_with_him(tmp_path: Path) -> None:
+    async with talking(tmp_path) as (it, transfers, attempt):
+        face, floor = it.server.reception, it.server.engine.floor
+        with pytest.raises(Refused, match="nobody outside"):
+            await transfers.swap("anna")
+        await transfers.ask("anna", "Head office", To.OUTSIDE)
+        call = floor.calls[attempt]
+
+        def state() -> str:
+            view = face.agent_view("anna")
+            assert view is not None
+            assert view.call is not None
+            asked = view.call.consult
+            return "" if asked is None else asked.state
+
+        assert call.third is not None
+        third = call.third.leg
+        await it.until("it rings", lambda: state() == "dialling", 5.0)
+        with pytest.raises(Refused, match="being connected"):
+            await transfers.join("anna")
+        await it.until("he is asked", lambda: state() == "talking", 30.0)
+        for at, customers in (("with the customer", "talking"), ("talking", "held")):
+            await transfers.swap("anna")
+            await it.until(at, lambda: state() == at and call.state == customers, 5.0)  # noqa: B023
+        await transfers.join("anna")
+        await it.until("all three", lambda: state() == "joined", 5.0)
+        assert it.pbx.log.spied[attempt] == [(floor.agents["anna"].leg, "barge")]
+        await transfers.end_asking("anna", complete=True)
+        await it.until("anna writes up", lambda: it.states()["anna"] == "wrap-up", 5.0)
+        assert set(it.pbx.log.conversations[attempt]) >= {third}
+        assert call.state == "handed on"
+        await it.until("the end", lambda: not floor.calls, 300.0)
+        await it.until("no line is left", lambda: not floor.third_of_leg, 10.0)
+        assert floor.trunk("main", "carrier").in_use == 0
+        await it.server.store.flush()
+        (told,) = it.rows("SELECT data FROM crm_event WHERE type = 'call.transferred'")
+        assert "Head office" in told["data"]
+        acts = it.rows("SELECT action FROM audit_log WHERE action LIKE 'call.%' ORDER BY id")
+        assert [row["action"].partition(".")[2] for row in acts] == [
+            "consult",
+            "swap",
+            "swap",
+            "join",
+            "transfer",
+        ]
+        assert it.rows("SELECT 1 FROM audit_log WHERE action = 'recording.stopped'")
+        assert attempt not in it.pbx.log.harboured
+
+
+@virtual
+async def test_a_busy_number_outside_and_a_browser_that_is_closed_lose_no_customer(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path) as (it, transfers, attempt):
+        floor = it.server.engine.floor
+        call = floor.calls[attempt]
+        await transfers.ask("anna", "Lawyer", To.OUTSIDE)
+        await it.until("he is back", lambda: call.consult is None and call.state == "talking", 40.0)
+        view = it.server.reception.agent_view("anna")
+        assert view is not None
+        assert "Lawyer" in view.notice
+        await it.server.reception.choose_status("ben", ev.Status.READY, "")
+        await transfers.ask("anna", "Head office", To.OUTSIDE)
+        await it.until(
+            "asked", lambda: call.consult is not None and call.consult.state == "talking"
+        )
+        leg = floor.agents["anna"].leg
+        it.pbx.exchange.far_hang_up(it.pbx.exchange.channels[leg])
+        await it.until("ben has him", lambda: it.states()["ben"] == "talk", 10.0)
+        assert floor.agents["ben"].attempt == attempt
+        assert attempt not in it.pbx.log.harboured
+        await it.until("no line is left", lambda: not floor.third_of_leg, 10.0)

@@ -16,7 +16,7 @@ import { Knowledge, ManualDial, Search } from "./Finder";
 import { CallControls, openKeypad, PhoneLine, toggleHold, toggleMute, toggleRecording } from "./Phone";
 import { accept, Preview } from "./Preview";
 import { Script } from "./Script";
-import { Asking, complete, takeBack, Transfer } from "./Transfer";
+import { Asking, complete, join, swap, takeBack, Transfer } from "./Transfer";
 
 const IDLE: Record<string, [string, string]> = {
   "signing on": ["Your phone rings", "Pick up and stay on the line."],
@@ -136,6 +136,10 @@ function Desk({ now }: { now: AgentView }): JSX.Element {
   if (now.call?.consult?.mine) {
     keys.t = () => void tryIt(complete);
     keys.o = () => void tryIt(takeBack);
+    if (now.call.consult.outside) {
+      keys.s = () => void tryIt(swap);
+      keys.j = () => void tryIt(join);
+    }
   }
   useKeys(keys);
 
@@ -298,6 +302,7 @@ const KEYS: [string, string][] = [
   ["C", "Begin or end a recording, where you may"],
   ["K", "Keypad"],
   ["T", "Hand the customer on"],
+  ["S / J", "Swap customer and whom you asked outside / all three together"],
   ["E", "A minute more of wrap-up"],
   ["V", "Verification"],
   ["N", "Note"],

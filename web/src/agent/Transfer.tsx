@@ -25,7 +25,7 @@ export function Transfer({ close }: { close: () => void }): JSX.Element {
   }, []);
   const all = targets.value ?? [];
   const go = (one: TransferTarget) => void attempt(() => post("/v1/agent/transfers", { to: one.to, name: one.name }), `Handed on: ${one.title}.`).then((fine) => fine && close());
-  const ask = (one: TransferTarget) => void attempt(() => post("/v1/agent/consult", { name: one.name })).then((fine) => fine && close());
+  const ask = (one: TransferTarget) => void attempt(() => post("/v1/agent/consult", { to: one.to, name: one.name })).then((fine) => fine && close());
   return (
     <Sheet title="Hand the customer on" close={close}>
       <p class="soft">You are free of the call at once, and write it up.</p>
@@ -50,7 +50,7 @@ export function Transfer({ close }: { close: () => void }): JSX.Element {
                       <button type="button" disabled={!one.free} data-to={`${one.to}:${one.name}`} onClick={() => go(one)}>
                         {one.title} {one.free ? number < 10 && <Key of={String(number)} /> : <span class="soft">not free</span>}
                       </button>
-                      {kind === "agent" && one.free && (
+                      {kind !== "queue" && one.free && (
                         <button type="button" class="quiet" data-ask={one.name} onClick={() => ask(one)}>
                           Ask first
                         </button>
@@ -70,9 +70,46 @@ export function Transfer({ close }: { close: () => void }): JSX.Element {
 
 export const complete = () => post("/v1/agent/consult/complete");
 export const takeBack = () => remove("/v1/agent/consult");
+export const swap = () => post("/v1/agent/consult/swap");
+export const join = () => post("/v1/agent/consult/join");
+
+/** What an agent reads of somebody outside, by the consultation's state. */
+const OUTSIDE: Record<string, string> = {
+  dialling: "is being rung; the customer hears music.",
+  talking: "is on the line; the customer hears music.",
+  "with the customer": "hears music; you speak to the customer.",
+  joined: "and the customer are with you: all three hear each other.",
+};
+
+function WithOutside({ of }: { of: NonNullable<CallView["consult"]> }): JSX.Element {
+  const two = of.state === "talking" || of.state === "with the customer";
+  const joined = of.state === "joined";
+  return (
+    <div class="strip calm" id="asking" role="status" data-state={of.state}>
+      <span>
+        <strong>{of.colleague}</strong> {OUTSIDE[of.state] ?? "is being connected…"}
+      </span>
+      <span class="row-of">
+        <Do class="small" id="consult-swap" disabled={!two} aria-keyshortcuts="s" act={swap}>
+          {of.state === "with the customer" ? `To ${of.colleague}` : "To the customer"} <Key of="S" />
+        </Do>
+        <Do class="small" id="consult-join" disabled={!two} aria-keyshortcuts="j" act={join}>
+          All three <Key of="J" />
+        </Do>
+        <Do class="small main" id="consult-complete" disabled={!two && !joined} aria-keyshortcuts="t" act={complete}>
+          {joined ? "Leave the two" : "Hand over"} <Key of="T" />
+        </Do>
+        <Do class="small" id="consult-back" disabled={!two && !joined && of.state !== "dialling"} aria-keyshortcuts="o" act={takeBack}>
+          Customer alone <Key of="O" />
+        </Do>
+      </span>
+    </div>
+  );
+}
 
 /** While a colleague is asked: what becomes of the customer is the asker's to say. */
 export function Asking({ of }: { of: NonNullable<CallView["consult"]> }): JSX.Element {
+  if (of.outside) return <WithOutside of={of} />;
   const ready = of.state === "talking";
   return (
     <div class="strip calm" id="asking" role="status" data-state={of.state}>

@@ -206,11 +206,12 @@ export interface ColumnView {
   sample: string[];
 }
 
-/** A colleague is asked about the customer, who hears music. `mine`: this agent asks, and decides; otherwise is asked. `state`: holding, calling, talking, returning, completing. */
+/** A colleague is asked about the customer, who hears music. `mine`: this agent asks, and decides; otherwise is asked. `state`: holding, calling, talking, returning, completing. Where somebody `outside` is asked: dialling, swapping, with the customer, joining, joined, unjoining. */
 export interface ConsultView {
   colleague: string;
   mine: boolean;
   state: string;
+  outside: boolean;
 }
 
 /** One day. `answers` by people in each quarter; `abandon_rate` so far. None: not known. */
