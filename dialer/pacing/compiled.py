@@ -34,11 +34,21 @@ def _around(function: Callable[..., Any]) -> list[tuple[str, object]]:
     return found
 
 
-def compiled(function: F) -> F:
+def compiled(function: F, **options: Any) -> F:
     """numba's njit, cached on disk. The types are those of the plain function."""
-    made = numba.njit(cache=True)(function)
+    made = numba.njit(cache=True, **options)(function)
     if (file := _cache_file(made)) is not None:
         of_file = file._source_stamp  # numba has looked at the function's own file
         stamp = repr((of_file, function.__qualname__, _around(function)))
         file._source_stamp = sha256(stamp.encode()).hexdigest()
     return cast(F, made)
+
+
+def borrowing(function: F) -> F:
+    """As `compiled`, for a function that makes no array and calls none that does.
+
+    It does not count who holds the arrays it is lent. A floor or a pacer's state is dozens of them,
+    and counting them in and out at every call took a third of a simulated day. A function that
+    makes an array after all does not compile.
+    """
+    return compiled(function, _nrt=False)

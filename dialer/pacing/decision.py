@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dialer.pacing.compiled import compiled
+from dialer.pacing.compiled import borrowing, compiled
 from dialer.pacing.hazards import (
     INSTANTS,
     MODE_OUTAGE,
@@ -77,7 +77,7 @@ REBUILD_AGE = 0.05  # of the time since the first decision
 SURE_TIMES, SURE_TIMES_SMALL, SURE_ABOVE = 2.0, 60.0, 0.02
 
 
-@compiled
+@borrowing
 def pass_time(state: State, now: float, agents: int, talks: Bins, rings: Bins) -> None:
     """Let the expected events of the time since the last decision fall due."""
     scalar = state.scalar
@@ -110,7 +110,7 @@ def pass_time(state: State, now: float, agents: int, talks: Bins, rings: Bins) -
         scalar[S_PENDING] *= math.exp(-passed / PENDING_S)
 
 
-@compiled
+@borrowing
 def add_moments(mean: Array, var: Array, table: Array, bins: Bins, share: float) -> None:
     """Add yes-or-no events, one per bin, with the chances in `table`'s rows."""
     for i in range(bins.size):
@@ -121,7 +121,7 @@ def add_moments(mean: Array, var: Array, table: Array, bins: Bins, share: float)
             var[j] += p * (1.0 - p)
 
 
-@compiled
+@borrowing
 def add_exactly(pmf: Array, top: int, table: Array, bins: Bins, share: float) -> int:
     """The same for exact sums."""
     for i in range(bins.size):

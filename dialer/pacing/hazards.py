@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dialer.pacing.compiled import compiled
+from dialer.pacing.compiled import borrowing, compiled
 
 Array = NDArray[np.float64]
 
@@ -133,12 +133,12 @@ def new_state() -> State:
     return state
 
 
-@compiled
+@borrowing
 def line_bin(age: float) -> int:
     return min(BINS - 1, max(0, int(age / DT)))
 
 
-@compiled
+@borrowing
 def talk_bin(age: float) -> int:
     """Bins of 2 s that grow by 12 % each: 64 of them reach beyond an hour."""
     if age <= 0.0:
@@ -149,18 +149,18 @@ def talk_bin(age: float) -> int:
     )
 
 
-@compiled
+@borrowing
 def talk_edge(index: int) -> float:
     """Age at which talk bin `index` begins."""
     return TALK_FIRST * (TALK_GROWTH**index - 1.0) / (TALK_GROWTH - 1.0)
 
 
-@compiled
+@borrowing
 def wrap_bin(age: float) -> int:
     return min(WRAP_BINS - 1, max(0, int(age / WRAP_DT)))
 
 
-@compiled
+@borrowing
 def _expose_line(exposure: Array, length: float, weight: float) -> None:
     last = line_bin(length)
     for b in range(last):
@@ -168,7 +168,7 @@ def _expose_line(exposure: Array, length: float, weight: float) -> None:
     exposure[last] += weight * (length - last * DT)
 
 
-@compiled
+@borrowing
 def learn_stage(state: State, stage: int, length: float, cause: int) -> None:
     """A line left `stage` after `length` seconds for `cause`."""
     weight = state.scalar[S_LINE_W]
@@ -177,7 +177,7 @@ def learn_stage(state: State, stage: int, length: float, cause: int) -> None:
     state.line_exits[stage, line_bin(length), cause] += weight
 
 
-@compiled
+@borrowing
 def learn_line(
     state: State, setup_s: float, ring_s: float, detect_s: float, live: bool, machine: bool
 ) -> None:
@@ -207,18 +207,21 @@ def learn_line(
     scalar[S_FACTS] += 1.0
     scalar[S_LINE_W] *= 1.0 + 1.0 / LINE_MEMORY
     if scalar[S_LINE_W] > 1e6:
-        state.line_exposure[:] /= scalar[S_LINE_W]
-        state.line_exits[:] /= scalar[S_LINE_W]
+        for stage in range(3):
+            for b in range(BINS):
+                state.line_exposure[stage, b] /= scalar[S_LINE_W]
+                for cause in range(3):
+                    state.line_exits[stage, b, cause] /= scalar[S_LINE_W]
         scalar[S_LINE_W] = 1.0
 
 
-@compiled
+@borrowing
 def learn_ringing(state: State, setup_s: float) -> None:
     state.scalar[S_DEAD] *= 1.0 - 1.0 / DEAD_MEMORY
     learn_stage(state, SETUP, setup_s, ONWARD)
 
 
-@compiled
+@borrowing
 def _expose_talk(exposure: Array, length: float, weight: float) -> None:
     last = talk_bin(length)
     for b in range(last):
@@ -226,7 +229,7 @@ def _expose_talk(exposure: Array, length: float, weight: float) -> None:
     exposure[last] += weight * (length - talk_edge(last))
 
 
-@compiled
+@borrowing
 def learn_talk(state: State, talk_s: float) -> None:
     scalar = state.scalar
     talk_s = max(0.0, talk_s)
@@ -237,12 +240,13 @@ def learn_talk(state: State, talk_s: float) -> None:
     scalar[S_FACTS] += 1.0
     scalar[S_TALK_W] *= 1.0 + 1.0 / TALK_MEMORY
     if scalar[S_TALK_W] > 1e6:
-        state.talk_exposure[:] /= scalar[S_TALK_W]
-        state.talk_exits[:] /= scalar[S_TALK_W]
+        for b in range(TALK_BINS):
+            state.talk_exposure[b] /= scalar[S_TALK_W]
+            state.talk_exits[b] /= scalar[S_TALK_W]
         scalar[S_TALK_W] = 1.0
 
 
-@compiled
+@borrowing
 def learn_wrap(state: State, wrap_s: float, to_break: bool) -> None:
     scalar = state.scalar
     wrap_s = max(0.0, wrap_s)
@@ -262,12 +266,13 @@ def learn_wrap(state: State, wrap_s: float, to_break: bool) -> None:
     scalar[S_FACTS] += 1.0
     scalar[S_WRAP_W] *= 1.0 + 1.0 / TALK_MEMORY
     if scalar[S_WRAP_W] > 1e6:
-        state.wrap_exposure[:] /= scalar[S_WRAP_W]
-        state.wrap_exits[:] /= scalar[S_WRAP_W]
+        for b in range(WRAP_BINS):
+            state.wrap_exposure[b] /= scalar[S_WRAP_W]
+            state.wrap_exits[b] /= scalar[S_WRAP_W]
         scalar[S_WRAP_W] = 1.0
 
 
-@compiled
+@borrowing
 def learn_machine(state: State) -> None:
     """The call let through as a person's was a machine's."""
     state.scalar[S_MACHINES] += 1.0

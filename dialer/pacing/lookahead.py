@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from dialer.pacing.compiled import compiled
+from dialer.pacing.compiled import borrowing, compiled
 from dialer.pacing.hazards import (
     ANSWERED,
     BINS,
@@ -57,14 +57,14 @@ TALK_PRIOR_S = 120.0  # a conversation of age a is first taken to last about as 
 RING_ANSWERED, RING_ENDED = 0.02, 0.04  # per s: cautious, a third of the lines answered
 
 
-@compiled
+@borrowing
 def fast_memory(agents: int) -> float:
     """Expected events that the fast corrections remember: 80 on the smallest floors, and about
     five minutes' worth on large ones, where the same relative error does more harm."""
     return 80.0 + 2.0 * agents
 
 
-@compiled
+@borrowing
 def correction(seen: float, due: float, agents: int) -> float:
     """Seen over expected lately, drawn towards one: what the slow learning has not yet got."""
     prior = FAST_PRIOR * fast_memory(agents)
@@ -242,7 +242,7 @@ def rebuild(
             state.wrap_frees[b, j] = stays * (1.0 - math.exp(-through))
 
 
-@compiled
+@borrowing
 def cumulative_at(cumulative: Array, age: float) -> float:
     """The cumulative wrap-up hazard at an age, linear between bins, going on beyond the last."""
     place = age / WRAP_DT
@@ -304,7 +304,7 @@ def spread_instants(state: State, asks: Array, total: float) -> None:
     state.weight[:] = 1.0 / INSTANTS
 
 
-@compiled
+@borrowing
 def fill_rows(
     rows: Array, leave: Array, onward: Array, then: Array, direct: Array, straight: Array
 ) -> None:
@@ -317,7 +317,7 @@ def fill_rows(
             rows[b, t] = goes * then[t] + answers * straight[t] + stays * rows[after, t - 1]
 
 
-@compiled
+@borrowing
 def convolve(pmf: Array, size: int, chance: Array, share: float) -> int:
     """Add a yes-or-no event to the sums pmf[k, j]; the last row gathers what lies beyond."""
     top = min(size + 1, int(pmf.shape[0]) - 1)
@@ -334,7 +334,7 @@ def convolve(pmf: Array, size: int, chance: Array, share: float) -> int:
     return int(top)
 
 
-@compiled
+@borrowing
 def likely_top(pmf: Array, top: int) -> int:
     """The greatest sum that is not beyond all likelihood at some instant."""
     while top > 0:
@@ -345,7 +345,7 @@ def likely_top(pmf: Array, top: int) -> int:
     return top
 
 
-@compiled
+@borrowing
 def with_later(risk: Array, weight: Array, later: float) -> float:
     """One more caller does harm when he finds nobody, or when he takes the agent whom somebody
     after him then lacks. The second is at most the worst of all later instants; `later` says how

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-from dialer.pacing.compiled import compiled
+from dialer.pacing.compiled import borrowing
 from dialer.pacing.hazards import (
     S_K_DUE,
     S_K_SEEN,
@@ -66,7 +66,7 @@ HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.4  # braking begins above it
 
 
-@compiled
+@borrowing
 def prepare(state: State, patience: float) -> None:
     """Settings every floor shares; there is nothing to tune per site."""
     state.setting[P_PATIENCE] = patience
@@ -74,13 +74,13 @@ def prepare(state: State, patience: float) -> None:
     state.scalar[S_LOG_THETA] = math.log(PRICE_START)
 
 
-@compiled
+@borrowing
 def count_abandon(state: State) -> None:
     """A caller found nobody: for the calibration. The account is kept elsewhere."""
     state.scalar[S_K_SEEN] += 1.0
 
 
-@compiled
+@borrowing
 def calibration(state: State, agents: int) -> float:
     """Abandons seen over forecast.
 
@@ -94,14 +94,14 @@ def calibration(state: State, agents: int) -> float:
     return float(min(K_MOST, max(K_LEAST, k)))
 
 
-@compiled
+@borrowing
 def lent(limit: float, live: float, ahead: float, pace: float) -> float:
     """Abandons lent to a window against the answers expected before it closes for the day: the
     same as `dialer.pacing.windows.Standing.lent`."""
     return min(limit * ahead, LENT_LEAST + math.sqrt(limit * live) + limit * pace * LENT_S)
 
 
-@compiled
+@borrowing
 def reserve(limit: float, pace: float) -> float:
     """Abandons kept in hand until the close, at `pace` answers per second."""
     root = min(RESERVE_ROOT_MOST, RESERVE_ROOT_PACE * pace)
@@ -110,7 +110,7 @@ def reserve(limit: float, pace: float) -> float:
     )
 
 
-@compiled
+@borrowing
 def unknown_people(state: State, abandoned: float, pace: float) -> float:
     """What `abandoned` calls may weigh more than they count, because fewer than the usual share of
     them were machines. With m that share, a (1 - m) of a are people, give or take the root of
@@ -122,7 +122,7 @@ def unknown_people(state: State, abandoned: float, pace: float) -> float:
     return float(errors * math.sqrt(max(0.0, abandoned) * machines / (1.0 - machines)))
 
 
-@compiled
+@borrowing
 def spending(state: State) -> tuple[float, float]:
     """(share of the limit's rate that may be spent now, abandons left) by the tightest window.
 
@@ -151,7 +151,7 @@ def spending(state: State) -> tuple[float, float]:
     return max(0.0, spend), least
 
 
-@compiled
+@borrowing
 def limit_of(state: State) -> float:
     """The tightest limit of the account's windows; 1 without any."""
     least = 1.0
@@ -161,7 +161,7 @@ def limit_of(state: State) -> float:
     return least
 
 
-@compiled
+@borrowing
 def risk_allowed(state: State, agents: int, spend: float) -> float:
     """Theta: the risk per answered call up to which a line is launched.
 
@@ -171,7 +171,7 @@ def risk_allowed(state: State, agents: int, spend: float) -> float:
     return float(price * spend ** (1.0 - 0.5 / max(1, agents)))
 
 
-@compiled
+@borrowing
 def steer(
     state: State, agents: int, spend: float, k: float, lines: int, risks: float, limit: float
 ) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dialer.pacing.compiled import compiled
+from dialer.pacing.compiled import borrowing, compiled
 from dialer.pacing.decision import decide_lines
 from dialer.pacing.hazards import (
     State,
@@ -193,7 +193,7 @@ class Floor(NamedTuple):
     samples: Array  # (n, 6) time, idle, talking, wrapping, lines under way, waiting
 
 
-@compiled
+@borrowing
 def _push(f: Floor, at: float, what: int, who: int) -> None:
     n = int(f.number[N_HEAP])
     f.number[N_HEAP] = n + 1
@@ -211,7 +211,7 @@ def _push(f: Floor, at: float, what: int, who: int) -> None:
     f.heap_who[i] = who
 
 
-@compiled
+@borrowing
 def _pop(f: Floor) -> None:
     n = int(f.number[N_HEAP]) - 1
     f.number[N_HEAP] = n
@@ -236,7 +236,7 @@ def _pop(f: Floor) -> None:
     f.heap_who[i] = who
 
 
-@compiled
+@borrowing
 def _tell(f: Floor, kind: float, a: float, b: float, c: float, d: float) -> None:
     n = int(f.number[N_FACTS])
     if f.setting[G_DECIDER] == BY_PYTHON and n < f.facts.shape[0]:
@@ -248,12 +248,12 @@ def _tell(f: Floor, kind: float, a: float, b: float, c: float, d: float) -> None
         f.number[N_FACTS] = n + 1
 
 
-@compiled
+@borrowing
 def _row(t: Tables, now: float) -> int:
     return min(max(0, int(now / t.row_s[0])), t.congestion.size - 1)
 
 
-@compiled
+@borrowing
 def _release(f: Floor, slot: int) -> None:
     """The line is gone: its slot is free again."""
     n = f.number
@@ -270,7 +270,7 @@ def _release(f: Floor, slot: int) -> None:
     n[N_DIRTY] = 1.0
 
 
-@compiled
+@borrowing
 def _ended(f: Floor, p: State, slot: int, end: int) -> None:
     """Tell the pacer how a line's way ended."""
     setup = f.setup_took[slot]
@@ -282,7 +282,7 @@ def _ended(f: Floor, p: State, slot: int, end: int) -> None:
         _tell(f, F_ENDED, end, setup, ring, detect)
 
 
-@compiled
+@borrowing
 def _count(p: State, live: float, abandoned: float) -> None:
     for w in range(p.account.shape[0]):
         if p.account[w, 2] > 0.0:
@@ -290,7 +290,7 @@ def _count(p: State, live: float, abandoned: float) -> None:
             p.account[w, 1] += abandoned
 
 
-@compiled
+@borrowing
 def _idle(f: Floor, p: State, t: Tables, agent: int, now: float) -> None:
     """The agent is free: takes the caller who waits longest, or waits himself."""
     n = f.number
@@ -313,7 +313,7 @@ def _idle(f: Floor, p: State, t: Tables, agent: int, now: float) -> None:
     n[N_DIRTY] = 1.0
 
 
-@compiled
+@borrowing
 def _serve(f: Floor, p: State, t: Tables, slot: int, agent: int, now: float) -> None:
     n = f.number
     waited = now - f.since[slot]
@@ -345,7 +345,7 @@ def _serve(f: Floor, p: State, t: Tables, slot: int, agent: int, now: float) -> 
     _push(f, now + talk * t.talk_factor[row] * t.speed[agent], E_AGENT, agent)
 
 
-@compiled
+@borrowing
 def _live(f: Floor, p: State, t: Tables, slot: int, now: float) -> None:
     """Somebody who is taken for a person asks for an agent."""
     n = f.number
@@ -377,7 +377,7 @@ def _live(f: Floor, p: State, t: Tables, slot: int, now: float) -> None:
     )
 
 
-@compiled
+@borrowing
 def _give_up(f: Floor, p: State, slot: int) -> None:
     """A caller's patience or the law's is over."""
     n = f.number
@@ -400,7 +400,7 @@ def _give_up(f: Floor, p: State, slot: int) -> None:
     _release(f, slot)
 
 
-@compiled
+@borrowing
 def _line_event(f: Floor, p: State, t: Tables, slot: int, now: float) -> None:
     """A line goes on to its next stage."""
     n = f.number
@@ -445,14 +445,14 @@ def _line_event(f: Floor, p: State, t: Tables, slot: int, now: float) -> None:
         _give_up(f, p, slot)
 
 
-@compiled
+@borrowing
 def _gone(f: Floor, agent: int) -> None:
     f.doing[agent] = OFF
     f.leaves[agent] = 0
     f.number[N_LOGGED] -= 1
 
 
-@compiled
+@borrowing
 def _agent_event(f: Floor, p: State, t: Tables, agent: int, now: float) -> None:
     n = f.number
     doing = f.doing[agent]
@@ -498,7 +498,7 @@ def _agent_event(f: Floor, p: State, t: Tables, agent: int, now: float) -> None:
             _idle(f, p, t, agent, now)
 
 
-@compiled
+@borrowing
 def launch(f: Floor, people: People, t: Tables, lines: int) -> int:
     """Launch up to `lines`; returns how many (fewer when the block of people is used up)."""
     n = f.number
@@ -608,12 +608,12 @@ def ages(f: Floor) -> tuple[Array, Array, Array, Array, Array, Array]:
     return talking, wrapping, setup[:s], ring[:r], detect[:d], wait[:w]
 
 
-@compiled
+@borrowing
 def lines_free(f: Floor) -> int:
     return max(0, int(f.setting[G_LINES_MAX] - f.number[N_ACTIVE]))
 
 
-@compiled
+@borrowing
 def _look_ahead(f: Floor, p: State) -> None:
     """Answers expected until the day closes, from the day's own pace: as `Account` reckons."""
     n = f.number
@@ -625,7 +625,7 @@ def _look_ahead(f: Floor, p: State) -> None:
             p.account[w, 4] = n[N_LIVE] / elapsed
 
 
-@compiled
+@borrowing
 def spent(p: State) -> bool:
     """Whether a window of the account is over its limit, the loan included."""
     for w in range(p.account.shape[0]):
@@ -675,7 +675,7 @@ def _decide_inside(f: Floor, p: State) -> int:
     return lines
 
 
-@compiled
+@borrowing
 def _sample(f: Floor) -> None:
     n = f.number
     i = int(n[N_SAMPLES])
@@ -754,7 +754,8 @@ def advance(f: Floor, people: People, t: Tables, p: State) -> int:
             n[N_DIRTY] = 1.0
         else:
             _push(f, now + f.setting[G_TICK_S], E_TICK, 0)
-            n[N_DECIDE_PENDING] = 1.0
+            if now - n[N_LAST_DECISION] >= 0.5 * f.setting[G_TICK_S]:  # as `dialer.server.pacing`
+                n[N_DECIDE_PENDING] = 1.0
             _sample(f)
         n[N_UP_MAX] = max(n[N_UP_MAX], n[N_ACTIVE])
         if (
@@ -765,7 +766,7 @@ def advance(f: Floor, people: People, t: Tables, p: State) -> int:
             n[N_DECIDE_PENDING] = 1.0
 
 
-@compiled
+@borrowing
 def open_day(f: Floor, t: Tables) -> None:
     """Put the day's logins, logouts and the first tick on the clock."""
     for i in range(t.stints.shape[0]):
