@@ -46,6 +46,7 @@ class Type(StrEnum):
     DNC_ADDED = "dnc.added"
     CAMPAIGN_STARTED = "campaign.started"
     CAMPAIGN_STOPPED = "campaign.stopped"
+    CAMPAIGN_COMPLIANCE_ALARM = "campaign.compliance_alarm"
     LIST_IMPORT_FINISHED = "list.import_finished"
     LEAD_EXHAUSTED = "lead.exhausted"
     LEAD_SUPPRESSED = "lead.suppressed"
@@ -427,6 +428,35 @@ def campaign_started(campaign: str, at: datetime) -> Event:
 
 def campaign_stopped(campaign: str, at: datetime, *, why: str = "") -> Event:
     return _campaign(Type.CAMPAIGN_STOPPED, campaign, at, why=why or None)
+
+
+def campaign_compliance_alarm(
+    campaign: str,
+    at: datetime,
+    *,
+    rule: str,
+    why: str,
+    limit: float | None = None,
+    rate: float | None = None,
+    live: int | None = None,
+    abandoned: int | None = None,
+) -> Event:
+    """The campaign is where the law does not want it; `rule` is a window, or the list it lacks."""
+    return Event(
+        event_id(Type.CAMPAIGN_COMPLIANCE_ALARM, campaign, rule, at.astimezone(UTC).date()),
+        Type.CAMPAIGN_COMPLIANCE_ALARM,
+        at,
+        f"campaign:{campaign}",
+        {
+            "campaign": campaign,
+            "rule": rule,
+            "why": why,
+            "limit": limit,
+            "rate": None if rate is None else round(rate, 5),
+            "live": live,
+            "abandoned": abandoned,
+        },
+    )
 
 
 def list_import_finished(

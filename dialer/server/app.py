@@ -30,6 +30,7 @@ from dialer.core.modes import Booking
 from dialer.pacing.forward import warm_up
 from dialer.pacing.governor import Governor
 from dialer.server.accounts import Accounts
+from dialer.server.alarms import ALARMS_EVERY_S, Alarms
 from dialer.server.casework import Casework
 from dialer.server.changes import Changes
 from dialer.server.charts import EVERY_S as CHARTS_EVERY_S
@@ -492,6 +493,14 @@ class Server:
         self._tasks.start(
             "do-not-call lists", every(LISTS_EVERY_S, partial(self.gate.watch, self.engine))
         )
+        alarms = Alarms(
+            self._campaigns,
+            lambda name: self.engine.pacing.governor(name).account.standings(),
+            self.gate.holds,
+            self._telling.tell,
+            self.clock,
+        )
+        self._tasks.start("alarms", every(ALARMS_EVERY_S, alarms.look))
         self._tasks.start("claims and promises", every(SWEEP_EVERY_S, self._hopper.sweep))
         if self.site.trace is not None:
             trace = TraceFile(self.site.trace, self._drain_traces)

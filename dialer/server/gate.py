@@ -63,6 +63,10 @@ class Gate:
         self._paused[campaign] = why
         return CampaignPaused(campaign, why)
 
+    def holds(self, campaign: str) -> str:
+        """Why the law's lists keep this campaign from dialling; empty when they do not."""
+        return self._paused.get(campaign, "")
+
     async def watch(self, engine: Engine) -> None:
         """Look at the lists' ages; pause what must not dial, resume what it paused."""
         try:

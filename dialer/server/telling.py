@@ -67,26 +67,26 @@ class Telling:
             event = crm.campaign_started(command.campaign, at)
         else:
             event = crm.campaign_stopped(command.campaign, at, why=command.why or command.state)
-        self._tell(event)
+        self.tell(event)
 
     def monitor_shown(self, command: cmd.ShowMonitor) -> None:
         part = call_part(command.attempt, command.campaign, command.lead, command.agent)
         mode = "" if command.mode is None else command.mode.value
         at = self._clock.utc()
-        self._tell(crm.call_monitored(part, at, supervisor=command.supervisor, mode=mode))
+        self.tell(crm.call_monitored(part, at, supervisor=command.supervisor, mode=mode))
 
     def hold_shown(self, command: cmd.ShowHold) -> None:
         part = call_part(command.attempt, command.campaign, command.lead, command.agent)
-        self._tell(crm.call_held(part, self._clock.utc(), on=command.on))
+        self.tell(crm.call_held(part, self._clock.utc(), on=command.on))
 
     def transfer_shown(self, command: cmd.ShowTransfer) -> None:
         part = call_part(command.attempt, command.campaign, command.lead, command.by)
         at = self._clock.utc()
-        self._tell(
+        self.tell(
             crm.call_transferred(part, at, to_agent=command.to_agent, to_outside=command.to_outside)
         )
 
-    def _tell(self, event: crm.Event) -> None:
+    def tell(self, event: crm.Event) -> None:
         try:
             self._store.submit(TellCrm(event))
         except (StoreFull, StoreClosed):

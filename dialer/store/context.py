@@ -44,6 +44,7 @@ CRM_TYPES: frozenset[str] = frozenset(
         Type.DISPUTE_OPENED,
         Type.CAMPAIGN_STARTED,
         Type.CAMPAIGN_STOPPED,
+        Type.CAMPAIGN_COMPLIANCE_ALARM,
     }
 )
 

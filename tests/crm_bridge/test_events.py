@@ -70,6 +70,16 @@ EXAMPLES = {
     Type.DNC_ADDED: events.dnc_added("+12025550100", AT, source="agent", campaign="spring"),
     Type.CAMPAIGN_STARTED: events.campaign_started("spring", AT),
     Type.CAMPAIGN_STOPPED: events.campaign_stopped("spring", AT, why="list exhausted"),
+    Type.CAMPAIGN_COMPLIANCE_ALARM: events.campaign_compliance_alarm(
+        "spring",
+        AT,
+        rule="30-day block",
+        why="too many",
+        limit=0.03,
+        rate=0.034,
+        live=900,
+        abandoned=31,
+    ),
     Type.LIST_IMPORT_FINISHED: events.list_import_finished(
         "b1", AT, campaign="spring", accepted=2000, rejected=3
     ),
