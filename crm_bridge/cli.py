@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from crm_bridge import config as configuration
 from crm_bridge import deadletters, signing, tables, upkeep
 from crm_bridge.bridge import Bridge, Stats
-from crm_bridge.config import Config, ConfigError, Endpoint
+from crm_bridge.config import Config, Endpoint
 from crm_bridge.database import Database, DatabaseError, open_engine
 from crm_bridge.desk import try_endpoint
 from crm_bridge.mapping.context import Told
@@ -30,6 +30,7 @@ from crm_bridge.mapping.prepare import MappingError
 from crm_bridge.mapping.preview import Shown, preview, read_event
 from crm_bridge.ports import LoopClock, OwnTasks
 from crm_bridge.receiver import FAULTS, Received, Receiver
+from yamlmarks import FileError
 
 app = typer.Typer(
     name="crm-bridge",
@@ -64,8 +65,8 @@ def main() -> None:
     """The console command; complaints are plain lines and an exit code of 1."""
     try:
         app()
-    except ConfigError as error:
-        for line in error.problems:
+    except FileError as error:
+        for line in error.faults:
             errors.print(line, markup=False, highlight=False)
         sys.exit(1)
     except (DatabaseError, MappingError, signing.SecretError) as error:

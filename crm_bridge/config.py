@@ -33,7 +33,6 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from yarl import URL
 
 from crm_bridge import net, signing
@@ -42,8 +41,8 @@ from crm_bridge.mapping.load import bind, is_file, load_connector, shipped
 from crm_bridge.mapping.model import Bound
 from crm_bridge.render import Format
 from crm_bridge.schedule import RETRY_AFTER_S
-from crm_bridge.yamlread import ConfigError as ConfigError  # complaints of this module
-from crm_bridge.yamlread import Mark, Problems, Table, duration_s, read_tables
+from yamlmarks import FileError, read
+from yamlmarks.tables import Mark, Problems, Table, duration_s, read_tables
 
 T = TypeVar("T")
 
@@ -88,25 +87,14 @@ class Config:
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
-    """Read a file. `${NAME}` in a value is taken from the environment. Raises `ConfigError`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError([f"{path}: cannot be read: {why}"]) from error
-    return parse(text, str(path), os.environ if environ is None else environ)
+    """Read a file. `${NAME}` in a value is taken from the environment. Raises `FileError`."""
+    return parse(read(path), str(path), os.environ if environ is None else environ)
 
 
-def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
+def parse(text: bytes | str, source: str, environ: Mapping[str, str]) -> Config:
     """As `load`, from text; `source` is the name for complaints."""
     problems = Problems(source)
-    try:
-        top = read_tables(text, problems, environ)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        what = getattr(error, "problem", None) or "it is not YAML"
-        raise ConfigError([f"{source}:{line}: not valid YAML: {what}"]) from error
+    top = read_tables(text, problems, environ)
     endpoints: list[Endpoint] = []
     instance = "overdial"
     if top is not None:
@@ -125,7 +113,7 @@ def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
             endpoints.append(endpoint)
         top.finish()
     if problems.lines:
-        raise ConfigError(problems.lines)
+        raise FileError(problems.lines)
     return Config(tuple(endpoints), instance)
 
 
@@ -211,9 +199,9 @@ def _connector(table: Table, networks: Sequence[net.Network]) -> Bound | None:
         return None
     try:
         found = load_connector(name)
-    except ConfigError as error:
+    except FileError as error:
         table.complain("connector", "cannot be used:")
-        table.problems.lines += error.problems
+        table.problems.lines += error.faults
         return None
     return bind(table, found, lambda inner, field, text: _check_url(inner, field, text, networks))
 

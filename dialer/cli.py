@@ -230,14 +230,13 @@ async def _until_signalled(work: object) -> None:
 
 def _meant_for_people() -> tuple[type[Exception], ...]:
     """Asked for when something was raised, so that no command waits for these imports."""
-    from crm_bridge.config import ConfigError
-    from dialer.campaigns.yamlfile import FileError
     from dialer.explain import TraceError
     from dialer.store.database import StoreError
     from dialer.users_cli import UsersError
     from dialer.web.app import WebStartError
+    from yamlmarks import FileError
 
-    return ConfigError, FileError, StoreError, TraceError, UsersError, WebStartError
+    return FileError, StoreError, TraceError, UsersError, WebStartError
 
 
 def main() -> None:

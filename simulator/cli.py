@@ -54,7 +54,7 @@ def pbx(
     """Run the simulated PBX alone, for any AMI client."""
     from simulator.pbx.run import PbxOptions, run_pbx
     from simulator.scenario_file import load_scenario
-    from simulator.yaml_reader import FileError
+    from yamlmarks import FileError
 
     try:
         world = load_scenario(scenario) if scenario else None

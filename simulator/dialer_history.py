@@ -15,7 +15,7 @@ from pathlib import Path
 
 from simulator.history import DAY_S, CallRecord, Fate
 from simulator.world import Amd, Kind
-from simulator.yaml_reader import FileError
+from yamlmarks import FileError
 
 MACHINE_CODES = ("machine", "answering_machine", "am", "voicemail")
 WRAP_AFTER_S = 3.0  # a wrap-up begins so soon after its call

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.world import Amd, Kind
-from simulator.yaml_reader import FileError
+from yamlmarks import FileError
 
 ROWS_MAX = 20_000_000
 DAY_S = 86_400.0

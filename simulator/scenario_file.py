@@ -27,9 +27,9 @@ from simulator.distributions import (
     Shifted,
     Uniform,
 )
-from simulator.yaml_reader import (
+from yamlmarks import FileError
+from yamlmarks.readers import (
     Choice,
-    FileError,
     Flag,
     Many,
     Number,

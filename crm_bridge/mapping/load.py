@@ -11,14 +11,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
 from crm_bridge.events import Kind, Type
 from crm_bridge.mapping.context import event_shape, settings_shape
 from crm_bridge.mapping.model import Auth, Bound, Connector, Rate, Setting, SettingValue, Step
 from crm_bridge.mapping.pick import Shape
 from crm_bridge.mapping.steps import STEPS_MAX, choice, headers, pick, step, template
-from crm_bridge.yamlread import ConfigError, Problems, Table, duration_s, read_tables
+from yamlmarks import FileError, read
+from yamlmarks.tables import Problems, Table, duration_s, read_tables
 
 _AUTHS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # type -> (must be given, may be given)
@@ -73,10 +72,10 @@ def is_file(name: str) -> bool:
 
 
 def load_connector(name: str) -> Connector:
-    """By name, or from a file when `name` has a slash or ends in .yaml. Raises `ConfigError`."""
+    """By name, or from a file when `name` has a slash or ends in .yaml. Raises `FileError`."""
     if not is_file(name):
         if name not in shipped():
-            raise ConfigError(
+            raise FileError(
                 [
                     f"there is no connector of this name: use one of {', '.join(shipped())}, "
                     "or the path of a file of your own, such as ./my-crm.yaml"
@@ -84,12 +83,7 @@ def load_connector(name: str) -> Connector:
             )
         return _shipped(name)
     path = Path(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError([f"{path}: cannot be read: {why}"]) from error
-    return parse_connector(text, str(path))
+    return parse_connector(read(path), str(path))
 
 
 @cache
@@ -97,24 +91,16 @@ def _shipped(name: str) -> Connector:
     return parse_connector(shipped_text(name), f"connectors/{name}.yaml")
 
 
-def parse_connector(text: str, source: str) -> Connector:
+def parse_connector(text: bytes | str, source: str) -> Connector:
     """As `load_connector`, from text; `source` is the name for complaints."""
     problems = Problems(source)
-    try:
-        top = read_tables(text, problems, {})
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        what = getattr(error, "problem", None) or "it is not YAML"
-        raise ConfigError([f"{source}:{line}: not valid YAML: {what}"]) from error
+    top = read_tables(text, problems, {})
     if top is None:
-        raise ConfigError(
-            problems.lines or [f"{source}:1: file: is empty: it needs name: and so on"]
-        )
+        raise FileError(problems.lines or [f"{source}:1: file: is empty: it needs name: and so on"])
     made = _connector(top, source)
     top.finish()
     if problems.lines:
-        raise ConfigError(list(dict.fromkeys(problems.lines)))
+        raise FileError(list(dict.fromkeys(problems.lines)))
     return made
 
 

@@ -17,7 +17,7 @@ from crm_bridge.mapping.pick import PickError
 from crm_bridge.mapping.prepare import MappingError, Prepared, prepare
 from crm_bridge.mapping.transforms import Placeholder
 from crm_bridge.ports import Clock
-from crm_bridge.yamlread import ConfigError
+from yamlmarks import FileError
 
 EVENT_BYTES_MAX = 1_000_000
 
@@ -42,19 +42,19 @@ class Shown:
 
 
 def read_event(path: Path) -> Told:
-    """An event as a plain webhook would bring it: {type, timestamp, data}. Raises `ConfigError`."""
+    """An event as a plain webhook would bring it: {type, timestamp, data}. Raises `FileError`."""
     try:
         if path.stat().st_size > EVENT_BYTES_MAX:
-            raise ConfigError([f"{path}: is larger than {EVENT_BYTES_MAX} bytes: it is no event"])
+            raise FileError([f"{path}: is larger than {EVENT_BYTES_MAX} bytes: it is no event"])
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise FileError([f"{path}: cannot be read: {error.strerror}"]) from error
     except json.JSONDecodeError as error:
-        raise ConfigError([f"{path}:{error.lineno}: is not valid JSON: {error.msg}"]) from None
+        raise FileError([f"{path}:{error.lineno}: is not valid JSON: {error.msg}"]) from None
     except (ValueError, RecursionError):
-        raise ConfigError([f"{path}:1: is not JSON in UTF-8"]) from None
+        raise FileError([f"{path}:1: is not JSON in UTF-8"]) from None
     if not isinstance(found, dict):
-        raise ConfigError([f'{path}:1: needs an object: {{"type", "timestamp", "data"}}'])
+        raise FileError([f'{path}:1: needs an object: {{"type", "timestamp", "data"}}'])
     problems = []
     if found.get("type") not in set(Type):
         problems.append(f"{path}: type: is no event; docs/events.md lists them")
@@ -66,7 +66,7 @@ def read_event(path: Path) -> Told:
     except ValueError:
         problems.append(f"{path}: timestamp: is no time: write it as 2026-03-02T09:00:00Z")
     if problems:
-        raise ConfigError(problems)
+        raise FileError(problems)
     key = f"lead:{(found['data'].get('lead') or {}).get('id', '')}"
     id_ = str(found.get("id", "msg_example"))
     return Told(id_, found["type"], at, key, found.get("sequence"), found["data"])

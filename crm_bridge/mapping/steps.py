@@ -11,7 +11,7 @@ from crm_bridge.mapping.model import Encoding, Keep, Once, Request, Step
 from crm_bridge.mapping.pick import Pick, PickError, Shape, missing
 from crm_bridge.mapping.template import Path, Template, TemplateError
 from crm_bridge.mapping.transforms import DURATIONS, KINDS, PHONES, TransformError, zone
-from crm_bridge.yamlread import Table, duration_s
+from yamlmarks.tables import Table, duration_s
 
 T = TypeVar("T")
 

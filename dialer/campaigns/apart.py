@@ -18,8 +18,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from dialer.campaigns.reading import Heading, Piece, Request, read_heading, read_list
-from dialer.campaigns.yamlfile import FileError
 from dialer.clock import outside_work
+from yamlmarks import FileError
 
 _WORK: Mapping[str, Callable[[Request], Iterator[Any]]] = {
     "heading": read_heading,

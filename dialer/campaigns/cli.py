@@ -19,11 +19,11 @@ from dialer.campaigns.lists import Duplicates, ImportReport, Wishes, import_list
 from dialer.campaigns.listwords import in_words
 from dialer.campaigns.mapping import read_mapping
 from dialer.campaigns.model import CampaignFile, json_schema, load_campaign
-from dialer.campaigns.yamlfile import FileError
 from dialer.store.batches import Batch, NoSuchBatch, NotUndone, Undone
 from dialer.store.database import StoreError
 from dialer.store.staged import Across
 from dialer.store.store import Store
+from yamlmarks import FileError
 
 DEFAULT_DATABASE = "sqlite:///var/overdial.db"
 

@@ -16,9 +16,9 @@ from dialer.campaigns.model import CampaignFile, load_campaign
 from dialer.campaigns.numbers import NumberError, e164
 from dialer.campaigns.packs import load_pack, load_packs, pack_schema, version_of
 from dialer.campaigns.window import zones_of
-from dialer.campaigns.yamlfile import FileError
 from dialer.store.decisions import WhyNot
 from dialer.store.store import Store
+from yamlmarks import FileError
 
 compliance_app = typer.Typer(help="Rule packs and do-not-call lists.", no_args_is_help=True)
 _FAULTS_SHOWN = 10

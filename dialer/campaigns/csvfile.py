@@ -12,7 +12,7 @@ from pathlib import Path
 from charset_normalizer import from_bytes
 
 from dialer.campaigns.tables import Row, checked, fitted
-from dialer.campaigns.yamlfile import FileError
+from yamlmarks import FileError
 
 _SAMPLE = 256 * 1024  # bytes looked at to tell the encoding
 _LINE_MAX = 1_000_000  # characters of one line; a list's longest honest one has some thousand

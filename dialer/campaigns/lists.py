@@ -19,11 +19,11 @@ from dialer.campaigns.mapping import Column, by_header
 from dialer.campaigns.model import CampaignFile
 from dialer.campaigns.reading import Heading, Piece, Request, read_list
 from dialer.campaigns.rejects import Rejection, Rejects
-from dialer.campaigns.yamlfile import FileError
 from dialer.store.liststore import Incoming
 from dialer.store.preview import Verdict
 from dialer.store.staged import Across, Again, Duplicate, Where
 from dialer.store.store import Store
+from yamlmarks import FileError
 
 READING = 0.6  # of an import's time; the rest is the making of leads
 _NO_ROWS = "names the columns, and no row follows: nothing was imported"

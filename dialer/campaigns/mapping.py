@@ -10,8 +10,9 @@ from pathlib import Path
 import phonenumbers
 
 from dialer.campaigns.numbers import NumberError, dialable, numbers_in
-from dialer.campaigns.yamlfile import FileError, YamlFile
 from dialer.campaigns.zones import is_zone
+from yamlmarks import FileError
+from yamlmarks.values import YamlFile
 
 CARRIED = "field"  # a column that is carried along, whatever it looks like
 COLUMNS_MAX = 500

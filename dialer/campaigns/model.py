@@ -29,12 +29,13 @@ from dialer.campaigns.strategy.place import Strategy
 from dialer.campaigns.units import Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
 from dialer.campaigns.words import Disposition, Next, defaults
-from dialer.campaigns.yamlfile import FileError, YamlFile
 from dialer.campaigns.zones import zones_of_country
 from dialer.core.events import CampaignRules
 from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
 from dialer.store.policy import AfterPreview, NextStep, Queue, Verdict
+from yamlmarks import FileError
+from yamlmarks.values import YamlFile
 
 
 class Purpose(StrEnum):

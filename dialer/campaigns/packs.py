@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from dialer.campaigns.compliance.rules import AbandonRule, CapRule, ListRule, Pack, WindowRule
-from dialer.campaigns.yamlfile import FileError, YamlFile
+from yamlmarks import FileError
+from yamlmarks.values import YamlFile
 
 SHIPPED = Path(__file__).parent / "compliance" / "packs"
 _PARTS: dict[str, type] = {

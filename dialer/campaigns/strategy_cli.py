@@ -25,7 +25,6 @@ from dialer.campaigns.strategy.predicate import Facts, Predicate, holds, in_word
 from dialer.campaigns.strategy.score import level, points
 from dialer.campaigns.strategy.split import MILLION, place_of
 from dialer.campaigns.strategy.values import shown, today_of
-from dialer.campaigns.yamlfile import FileError, YamlFile
 from dialer.clock import Clock
 from dialer.store.context import from_ms
 from dialer.store.editions import change, move_all
@@ -33,6 +32,8 @@ from dialer.store.explaining import Explained, explained, leads_here
 from dialer.store.stepping import finish_task, open_tasks
 from dialer.store.store import Store
 from dialer.store.strategies import Change
+from yamlmarks import FileError
+from yamlmarks.values import YamlFile
 
 strategy_app = typer.Typer(help="Strategies: who is called in which steps.", no_args_is_help=True)
 _out = Console()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dialer.campaigns.yamlfile import FileError
+from yamlmarks import FileError
 
 CELL_MAX = 4_000  # characters of one cell; more is a broken quote
 SAMPLE_ROWS = 200  # looked at to tell what the columns hold

@@ -16,7 +16,7 @@ from openpyxl import load_workbook
 
 from dialer.campaigns.mapping import COLUMNS_MAX
 from dialer.campaigns.tables import Row, checked, fitted
-from dialer.campaigns.yamlfile import FileError
+from yamlmarks import FileError
 
 UNPACKED_MAX = 1_500_000_000  # bytes of all parts; a million rows of twenty columns have about that
 TEXTS_MAX = 100_000_000  # bytes of the table of texts, which stands in memory

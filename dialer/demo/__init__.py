@@ -40,9 +40,9 @@ def run_demo(options: DemoOptions) -> int:
     if options.keep and options.speed is None:
         print("--keep needs a clock that runs: give --speed a number, not max", file=sys.stderr)
         return 2
-    from dialer.campaigns.yamlfile import FileError
     from dialer.store.database import StoreError
     from dialer.web.app import WebStartError
+    from yamlmarks import FileError
 
     directory = options.data or Path(tempfile.mkdtemp(prefix="overdial-demo-"))
     directory.mkdir(parents=True, exist_ok=True)

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dialer.campaigns.yamlfile import FileError
 from dialer.clock import outside_work
 from dialer.evidence.export import export_evidence
 from dialer.store.database import StoreError
 from dialer.store.evidence import Period
 from dialer.store.store import Store
+from yamlmarks import FileError
 
 _NICE = 5  # whoever talks to people goes first
 _LIMIT_S = 1800.0

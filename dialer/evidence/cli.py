@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from dialer.campaigns.cli import DEFAULT_DATABASE, Database, who_types
-from dialer.campaigns.yamlfile import FileError
 from dialer.evidence.archive import verify
 from dialer.evidence.export import Exported, export_evidence
 from dialer.store.erasure import Erased, erase
@@ -23,6 +22,7 @@ from dialer.store.evidence import Period
 from dialer.store.person import PersonData, person_data
 from dialer.store.stops import NotNow
 from dialer.store.store import Store
+from yamlmarks import FileError
 
 evidence_app = typer.Typer(help="What a campaign can prove.", no_args_is_help=True)
 privacy_app = typer.Typer(help="A person's data.", no_args_is_help=True)

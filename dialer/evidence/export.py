@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import Connection
 
 from dialer.campaigns.compliance.abandoned import rate_with_error, upper_share
-from dialer.campaigns.yamlfile import FileError
 from dialer.evidence.archive import Archive, FileEntry
 from dialer.evidence.rates import DEFINITIONS, rates
 from dialer.store.evidence import Period, Subject, minutes, rules_of, subject, tables
 from dialer.store.store import Store
+from yamlmarks import FileError
 
 FORMAT = 1
 _README = """\

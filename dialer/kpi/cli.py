@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from dialer.campaigns.cli import DEFAULT_DATABASE, Database
-from dialer.campaigns.yamlfile import FileError
 from dialer.kpi.counts import Span
 from dialer.kpi.formulas import BestTimes, GroupBy, HeatCell, Kpi, KpiReport
 from dialer.kpi.report import as_csv, best_times, kpi_report
 from dialer.store.store import Store
+from yamlmarks import FileError
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _out = Console()

@@ -25,7 +25,6 @@ from dialer.campaigns.model import CampaignFile, read_campaign
 from dialer.campaigns.served import Served
 from dialer.campaigns.strategy.load import campaign_faults, notes, read_strategy
 from dialer.campaigns.strategy.place import Strategy
-from dialer.campaigns.yamlfile import FaultLine, FileError, YamlFile
 from dialer.clock import outside_work
 from dialer.server.face import Refused
 from dialer.server.load import desk_of
@@ -36,6 +35,8 @@ from dialer.server.supervision import Audit
 from dialer.store.editions import body_of, change, editions, last_lead, move_all
 from dialer.store.store import Store
 from dialer.tasks import Tasks
+from yamlmarks import FaultLine, FileError
+from yamlmarks.values import YamlFile
 
 T = TypeVar("T")
 TEXT_MAX = 50_000  # signs: a strategy of a thousand lines; JSON around it stays under BODY_MAX

@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dialer.campaigns.yamlfile import FileError
 from dialer.evidence.apart import Order, export_apart
 from dialer.server.face import Refused
 from dialer.server.supervision import Audit
 from dialer.store.evidence import Period
+from yamlmarks import FileError
 
 
 @dataclass(frozen=True, slots=True)

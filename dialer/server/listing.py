@@ -19,7 +19,6 @@ from dialer.campaigns.lists import ImportReport, Wishes, import_list, source_of
 from dialer.campaigns.mapping import CARRIED, TARGETS
 from dialer.campaigns.model import CampaignFile
 from dialer.campaigns.reading import Heading, Request
-from dialer.campaigns.yamlfile import FileError
 from dialer.clock import outside_work
 from dialer.core.events import LeadSuppressed
 from dialer.server.engine import Engine
@@ -44,6 +43,7 @@ from dialer.store.batches import NoSuchBatch, NotUndone
 from dialer.store.database import StoreError
 from dialer.store.store import Store
 from dialer.tasks import Tasks
+from yamlmarks import FileError
 
 log = structlog.get_logger()
 

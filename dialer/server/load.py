@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 import crm_bridge.config
-from crm_bridge.config import ConfigError
 from dialer.campaigns.model import CampaignFile, load_campaign
-from dialer.campaigns.yamlfile import FileError, YamlFile
 from dialer.server.face import DispositionOffer
 from dialer.server.site import CampaignDesk, SiteSettings
+from yamlmarks import FileError
+from yamlmarks.values import YamlFile
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -24,7 +24,7 @@ def load_site(
 ) -> tuple[SiteSettings, list[CampaignFile], crm_bridge.config.Config | None]:
     """The settings, the campaigns and the CRM endpoints of a site.
 
-    Raises `FileError` or `ConfigError` with every fault of the first file that has any.
+    Raises `FileError` with every fault of the first file that has any.
     """
     file = YamlFile(path)
     if not isinstance(file.value, dict):
@@ -146,4 +146,4 @@ def _check(file: YamlFile, site: SiteSettings, campaigns: list[CampaignFile]) ->
         raise FileError(faults)
 
 
-__all__ = ["ConfigError", "FileError", "desk_of", "load_site"]
+__all__ = ["FileError", "desk_of", "load_site"]

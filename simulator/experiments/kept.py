@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.results import CurveRow, DayResult
-from simulator.yaml_reader import FileError
+from yamlmarks import FileError
 
 if TYPE_CHECKING:
     from simulator.experiments.jobs import Job

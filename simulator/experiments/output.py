@@ -16,7 +16,7 @@ from rich.table import Table
 
 from simulator.experiments.jobs import Job
 from simulator.experiments.stats import Estimate, Summary, paired
-from simulator.yaml_reader import FileError
+from yamlmarks import FileError
 
 FORMAT = 1  # of the JSON; a report refuses another
 

@@ -24,7 +24,8 @@ from simulator.distributions import (
 from simulator.results import PacerSpec
 from simulator.scenario import BadScenario, Drift, Drifting, Scenario, Shape
 from simulator.scenario_file import DistributionReader
-from simulator.yaml_reader import FileError, read_text
+from yamlmarks import FileError
+from yamlmarks.readers import read_text
 
 VALUES_MAX = 1_000  # of one option of a sweep
 _DISTRIBUTIONS = (Constant, Empirical, Exponential, Lognormal, Mixture, Shifted, Uniform)

@@ -14,11 +14,11 @@ from dialer.campaigns.lead import StagedPhone
 from dialer.campaigns.mapping import by_header
 from dialer.campaigns.reading import Heading, Piece, Request, read_list
 from dialer.campaigns.rejects import Rejection
-from dialer.campaigns.yamlfile import FileError
 from dialer.store.consents import end_consents
 from tests.compliance.test_store import facts
 from tests.store.conftest import world
 from tests.store.world import World, staged
+from yamlmarks import FileError
 
 __all__ = ["world"]
 TODAY = date(2026, 11, 28)

@@ -245,7 +245,7 @@ async def test_a_list_that_broke_off_while_it_became_leads_is_finished(
 
 
 async def test_strict_refuses_the_whole_list(desk: Desk) -> None:
-    from dialer.campaigns.model import FileError
+    from yamlmarks import FileError
 
     with pytest.raises(FileError, match="1 of 2 rows cannot be used"):
         await desk.bring(ONE + "2,P2,Bob,12,5\n", strict=True)

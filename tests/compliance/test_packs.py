@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from dialer.campaigns.model import load_campaign
 from dialer.campaigns.packs import SHIPPED, load_pack, load_packs, pack_schema, version_of
-from dialer.campaigns.yamlfile import FileError
 from dialer.cli import app
 from tests.compliance.people import NEW_YORKER, at, campaign, denied, lead
+from yamlmarks import FileError
 
 FILES = sorted(SHIPPED.glob("*.yaml"))
 PACK = """\

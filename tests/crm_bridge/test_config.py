@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_bridge import config
-from crm_bridge.config import ConfigError
 from crm_bridge.events import Kind, Type
 from crm_bridge.render import Format
 from crm_bridge.schedule import RETRY_AFTER_S
 from crm_bridge.signing import new_secret
+from yamlmarks import FileError
 
 SECRET = new_secret()
 
@@ -24,9 +24,9 @@ def parse(text: str, **environ: str) -> config.Config:
 
 
 def problems(text: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(FileError) as caught:
         parse(text)
-    return list(caught.value.problems)
+    return list(caught.value.faults)
 
 
 def endpoint(*lines: str) -> str:
@@ -141,8 +141,8 @@ def test_a_name_used_twice_names_the_first() -> None:
         ("endpoints: {a: b}", "crm.yaml:1: endpoints: needs a list"),
         ("endpoints:\n  - just text", "crm.yaml:2: endpoints[0]: needs fields"),
         ("- a", "crm.yaml:1: file: needs fields"),
-        ("endpoints: [", "crm.yaml:1: not valid YAML"),
-        ("a: b: c", "crm.yaml:1: not valid YAML"),
+        ("endpoints: [", "crm.yaml:1: is not YAML"),
+        ("a: b: c", "crm.yaml:1: is not YAML"),
         ("instance: 'My Dialer'", "crm.yaml:1: instance: use 1 to 64"),
         ("instance: a\ninstance: b", "crm.yaml:2: instance: is given twice"),
     ],
@@ -156,10 +156,10 @@ def test_an_empty_file_has_no_endpoints() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read: No such file"):
+    with pytest.raises(FileError, match=r"none\.yaml: cannot be read: No such file"):
         config.load(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"name: \xe9")
-    with pytest.raises(ConfigError, match="not UTF-8"):
+    with pytest.raises(FileError, match=r"latin\.yaml:1: .*save it as UTF-8"):
         config.load(tmp_path / "latin.yaml")
 
 
@@ -173,8 +173,8 @@ def test_no_text_does_worse_than_be_refused(text: str) -> None:
     found: tuple[str, ...] = ()
     try:
         parse(text)
-    except ConfigError as error:
-        found = error.problems
+    except FileError as error:
+        found = error.faults
     assert all(line.startswith("crm.yaml:") for line in found)
 
 

@@ -16,7 +16,6 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from dialer.campaigns.yamlfile import FileError
 from dialer.cli import app
 from dialer.core.outcomes import Outcome
 from dialer.evidence.archive import Archive, verify
@@ -30,6 +29,7 @@ from dialer.store.person import PersonData, person_data
 from dialer.store.sitekey import KEY_FILE, erased_among, hashed, site_key
 from tests.store.conftest import world
 from tests.store.world import World, attempt, disposition, outcome, staged
+from yamlmarks import FileError
 
 __all__ = ["world"]
 RUN = CliRunner()

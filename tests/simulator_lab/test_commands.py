@@ -293,7 +293,7 @@ def test_bad_files_are_one_clear_line(tmp_path: Path) -> None:
     other.write_text('{"format": 99, "results": [1]}')
     for args, words in (
         (["fit", str(empty)], "history is empty"),
-        (["run", "-s", str(no_agents)], "line 2: agents.count"),
+        (["run", "-s", str(no_agents)], "n.yaml:2: agents.count"),
         (["report", str(other)], "not results"),
         (["run", "-p", "progressive", "--keep", str(other)], "no line of kept days"),
         (

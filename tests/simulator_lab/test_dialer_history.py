@@ -15,7 +15,7 @@ from simulator.dialer_history import is_database, read_database
 from simulator.experiments.fit import fit
 from simulator.history import CallRecord, Fate
 from simulator.world import Amd, Kind
-from simulator.yaml_reader import FileError
+from yamlmarks import FileError
 
 T0 = 1_772_442_000_000  # 2026-03-02 09:00 UTC, ms
 

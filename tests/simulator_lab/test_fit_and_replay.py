@@ -27,7 +27,7 @@ from simulator.scenario import Drift, Drifting, Shape, base_world
 from simulator.scenario_dump import scenario_text
 from simulator.scenario_file import load_scenario, scenario_from_text, shipped_names
 from simulator.world import Amd, Kind
-from simulator.yaml_reader import FileError
+from yamlmarks import FileError
 
 PACER = PacerSpec.of("fixed_ratio", {"ratio": 3.0})
 

@@ -18,7 +18,7 @@ from simulator.scenario_file import (
     scenario_schema,
     shipped_names,
 )
-from simulator.yaml_reader import FileError
+from yamlmarks import FileError
 
 HELD_OUT = sorted((Path(__file__).parent / "held_out").glob("*.yaml"))
 MINIMAL = "name: x\nagents: {count: 3}\n"
@@ -63,7 +63,7 @@ def test_times_of_day_count_from_the_days_start() -> None:
     [
         ("", 1, ["empty"]),
         ("[1, 2]", 1, ["mapping"]),
-        ("name: [", 1, ["not valid YAML"]),
+        ("name: [", 1, ["is not YAML"]),
         ("name: x", 1, ["agents is missing"]),
         ("name: x\nagents: {count: 0}", 2, ["agents.count", "from 1"]),
         ("name: x\nagents: {}", 2, ["agents", "count or shifts"]),
@@ -92,7 +92,7 @@ def test_a_mistake_names_file_line_field_and_mend(text: str, line: int, words: l
     with pytest.raises(FileError) as caught:
         scenario_from_text(text, "floor.yaml")
     message = str(caught.value)
-    assert message.startswith(f"floor.yaml, line {line}:")
+    assert message.startswith(f"floor.yaml:{line}:")
     for word in words:
         assert word in message
 

@@ -20,10 +20,10 @@ from dialer.campaigns.model import load_campaign
 from dialer.campaigns.strategy import model
 from dialer.campaigns.strategy.load import load_strategy, notes
 from dialer.campaigns.strategy.model import strategy_schema
-from dialer.campaigns.yamlfile import FileError
 from dialer.cli import app
 from tests.store.world import staged
 from tests.strategy.making import EXAMPLE, body
+from yamlmarks import FileError
 
 RUN = CliRunner()
 CAMPAIGN = EXAMPLE.parent / "campaign.yaml"

@@ -34,8 +34,9 @@ from dialer.campaigns.strategy.reach import cycle, unled, unreachable
 from dialer.campaigns.strategy.score import Priority, Term, priority_faults
 from dialer.campaigns.strategy.values import Input
 from dialer.campaigns.units import Part
-from dialer.campaigns.yamlfile import FileError, Path_, YamlFile
 from dialer.core.modes import Mode, least
+from yamlmarks import FileError
+from yamlmarks.values import Path_, YamlFile
 
 Fault = tuple[Path_, str]  # where in the file, and the mend
 

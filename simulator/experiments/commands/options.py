@@ -110,7 +110,7 @@ def complaints() -> Iterator[None]:
     from simulator.experiments.fit import CannotFit
     from simulator.experiments.vary import BadChange
     from simulator.scenario import BadScenario
-    from simulator.yaml_reader import FileError
+    from yamlmarks import FileError
 
     known = (PacerError, BadDistribution, CannotFit, BadChange, BadScenario, FileError)
     try:

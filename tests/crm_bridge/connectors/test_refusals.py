@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from crm_bridge import config
-from crm_bridge.config import ConfigError
 from crm_bridge.mapping.fields import Field, FieldError, IfNull
 from crm_bridge.mapping.load import example, load_connector, parse_connector, shipped
 from crm_bridge.mapping.pick import Pick, PickError
 from crm_bridge.mapping.template import OUTPUT_MAX, Template, TemplateError
 from dialer.server.site import WebSection
+from yamlmarks import FileError
 
 GOOD = """\
 name: mine
@@ -42,7 +42,7 @@ events:
 
 def complaints(old: str, new: str) -> str:
     assert old in GOOD
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(FileError) as caught:
         parse_connector(GOOD.replace(old, new, 1), "mine.yaml")
     return str(caught.value)
 
@@ -97,7 +97,7 @@ REFUSED = [
     ("type: bearer", "type: barer", "use one of none, basic, bearer"),
     ("requests: 10, per: 1s", "requests: none, per: soon", "a whole number of at least 1"),
     ("{task: body.id}", "{task: bdy.id}", "no field bdy: did you mean body?"),
-    ("name: mine", "name: [mine", "not valid YAML"),
+    ("name: mine", "name: [mine", "is not YAML"),
 ]
 
 
@@ -113,7 +113,7 @@ def test_a_real_time_step_cannot_ask_to_be_remembered() -> None:
     text = text.replace("data.timings.talk_s", "data.attempt_no").replace(
         "data.outcome", "data.agent"
     )
-    with pytest.raises(ConfigError, match="a real-time event is not remembered"):
+    with pytest.raises(FileError, match="a real-time event is not remembered"):
         parse_connector(text, "mine.yaml")
 
 
@@ -198,7 +198,7 @@ def test_an_endpoint_may_name_a_connector() -> None:
 )
 def test_an_endpoints_settings_are_checked(old: str, new: str, said: str) -> None:
     assert old in CRM
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(FileError) as caught:
         config.parse(CRM.replace(old, new, 1), "crm.yaml", {"TOKEN": "t0p"})
     assert said in str(caught.value)
     assert "t0p" not in str(caught.value)

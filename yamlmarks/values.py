@@ -8,13 +8,13 @@ a word.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-BYTES_MAX = 1_000_000  # a campaign has a few hundred lines; more is a mistake
+from yamlmarks import FaultLine, FileError, compose, read
+
 _DEPTH_MAX = 20
 _PARTS_MAX = 100_000  # with aliases written out: a few lines of them may mean millions of parts
 _INT = re.compile(r"-?(0|[1-9]\d*)\Z")
@@ -22,28 +22,6 @@ _FLOAT = re.compile(r"-?\d+\.\d+\Z")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 Path_ = tuple[str | int, ...]
-
-
-class FaultLine(str):
-    """A fault as people read it, `file:line: field: mend`, with its parts for editors."""
-
-    path: Path
-    line: int
-    field: str
-    text: str
-
-    def __new__(cls, path: Path, line: int, field: str, text: str) -> FaultLine:
-        made = super().__new__(cls, f"{path}:{line}: {f'{field}: ' if field else ''}{text}")
-        made.path, made.line, made.field, made.text = path, line, field, text
-        return made
-
-
-class FileError(Exception):
-    """What is wrong with a file, one line of text for each fault: `file:line: field: mend`."""
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = tuple(faults)
 
 
 class YamlFile:
@@ -74,23 +52,7 @@ class YamlFile:
         return FaultLine(self.path, self.line(where), name, text)
 
     def _compose(self) -> yaml.Node | None:
-        try:
-            data = self.path.read_bytes() if self._data is None else self._data
-        except OSError as error:
-            raise FileError([f"{self.path}: cannot be read: {error.strerror}"]) from None
-        if len(data) > BYTES_MAX:
-            raise FileError(
-                [f"{self.path}: is larger than {BYTES_MAX} bytes: is it the right file?"]
-            )
-        try:
-            node: yaml.Node | None = yaml.compose(data, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            text = f"is not YAML: {error.problem}"
-            raise FileError([FaultLine(self.path, line, "", text)]) from None
-        except yaml.YAMLError:  # characters that cannot be in YAML; the text would quote them
-            raise FileError([f"{self.path}: is not YAML: save it as UTF-8 text"]) from None
-        return node
+        return compose(read(self.path) if self._data is None else self._data, self.path)
 
     def _read(self, node: yaml.Node, where: Path_) -> Any:
         self._lines.setdefault(where, node.start_mark.line + 1)

@@ -9,23 +9,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import yaml
 
+from yamlmarks import compose
+
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_BYTES_MAX = 1_000_000  # of a configuration file; more is a mistake and costs memory
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used. `problems` are complete lines for people."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
 
 
 def duration_s(text: str) -> float | None:
@@ -178,11 +171,9 @@ class Table:
                 self.problems.add(key, self._path(name), f"is not known: {mend}")
 
 
-def read_tables(text: str, problems: Problems, environ: Mapping[str, str]) -> Table | None:
-    """The top table of a document; None when the file is empty. Raises `yaml.YAMLError`."""
-    if len(text) > _BYTES_MAX:
-        raise yaml.YAMLError(f"the file is larger than {_BYTES_MAX} characters")
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+def read_tables(data: bytes | str, problems: Problems, environ: Mapping[str, str]) -> Table | None:
+    """The top table of a document; None when the file is empty. Raises `FileError`."""
+    node = compose(data, problems.source)
     if node is None:
         return None
     if not isinstance(node, yaml.MappingNode):

@@ -15,11 +15,9 @@ from typing import Any, Protocol
 
 import yaml
 
+from yamlmarks import FaultLine, FileError, compose, read
+
 _FILE_BYTES_MAX = 5_000_000  # an empirical distribution of 10^5 values fits; a mistake does not
-
-
-class FileError(ValueError):
-    """A file that cannot be used; the text names file, line and field and says what would do."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,7 @@ class Place:
         return Place(self.file, joined, node.start_mark.line + 1)
 
     def error(self, text: str) -> FileError:
-        field = f"{self.path}: " if self.path else ""
-        return FileError(f"{self.file}, line {self.line}: {field}{text}")
+        return FileError([FaultLine(self.file, self.line, self.path, text)])
 
 
 class Reader(Protocol):
@@ -250,30 +247,17 @@ class Record:
 
 def read_file(path: Path, reader: Reader) -> Any:
     """The file's content through `reader`. Raises FileError for anything wrong with it."""
-    try:
-        if path.stat().st_size > _FILE_BYTES_MAX:
-            raise FileError(f"{path}: larger than {_FILE_BYTES_MAX} bytes; is it the right file?")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise FileError(f"{path}: is not UTF-8 text") from None
-    return read_text(text, str(path), reader)
+    return read_text(read(path), str(path), reader)
 
 
-def read_text(text: str, file: str, reader: Reader) -> Any:
+def read_text(data: bytes | str, file: str, reader: Reader) -> Any:
     """As `read_file`, for text already at hand; `file` is its name in errors."""
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):  # they can nest without end
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise FileError(f"{file}, line {line}: aliases (*{event.anchor}) are not read here")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise FileError(f"{file}, line {line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise FileError(f"{file}: not valid YAML: {error}") from None
+    node = compose(data, file, _FILE_BYTES_MAX)
     if node is None:
-        raise FileError(f"{file}, line 1: the file is empty")
+        raise FileError([FaultLine(file, 1, "", "the file is empty")])
+    for event in yaml.parse(data, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):  # they can nest without end
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            told = f"aliases (*{event.anchor}) are not read here"
+            raise FileError([FaultLine(file, line, "", told)])
     return reader.read(node, Place(file, "", node.start_mark.line + 1))
