@@ -86,9 +86,12 @@ def _row(name: str, days: list[DayResult], goal: float) -> None:
     half = 1.96 * float(each.std(ddof=1)) / math.sqrt(len(each)) if len(each) > 1 else math.nan
     live, abandoned = sum(d.live for d in days), sum(d.abandoned for d in days)
     over = sum(d.abandon_rate > 0.03 for d in days)
+    people, left = sum(d.live_people for d in days), sum(d.abandoned_people for d in days)
+    people_over = sum(d.abandon_rate_people > 0.03 for d in days)
     print(
         f"{name:16s} {mean:.4f} +-{half:.4f}   goal {goal:.3f}  {100 * mean / goal:6.2f} %"
-        f"   abandon {100 * abandoned / max(1, live):.2f} %   days over {over}/{len(days)}",
+        f"   abandon {100 * abandoned / max(1, live):.2f} %   days over {over}/{len(days)}"
+        f"   of people {100 * left / max(1, people):.2f} %   {people_over}/{len(days)}",
         flush=True,
     )
 
@@ -98,6 +101,7 @@ def main() -> None:
     parser.add_argument("what", choices=("decisions", "speed", "optimum", "base"))
     parser.add_argument("--days", type=int, default=6, help="days per floor of 20 agents")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--agents", type=int, help="this floor alone")
     parser.add_argument("--count", type=int, default=2_000, help="decisions timed per floor")
     parser.add_argument("--keep-learning", action="store_true", help="days follow one another")
     asked = parser.parse_args()
@@ -109,6 +113,8 @@ def main() -> None:
         return
     goals = OPTIMUM if asked.what == "optimum" else BASE
     for agents, goal in goals.items():
+        if asked.agents not in (None, agents):
+            continue
         scenario = exponential_floor(agents) if asked.what == "optimum" else base_world(agents)
         days = max(2, min(20 * asked.days, math.ceil(asked.days * 20 / agents)))
         made = run_days(scenario, days, asked.seed, keep_learning=asked.keep_learning)
