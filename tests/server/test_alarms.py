@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from crm_bridge import events as crm
 from dialer.clock import Clock
 from dialer.pacing.windows import Account, Span, Window
@@ -44,9 +46,11 @@ async def test_over_the_limit_is_told_once_and_again_when_it_is_anew() -> None:
 
 
 @virtual
-async def test_it_reaches_the_outbox(tmp_path: Path) -> None:
+async def test_it_reaches_the_outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with stage(tmp_path, ["+4930000000200"]) as it:
-        it.server.engine.post(it.server.gate.hold(CAMPAIGN, "the national list is 40 days old"))
+        old = "the national list is 40 days old"
+        monkeypatch.setattr(it.server.store, "not_dialling", lambda *_: old)
+        it.server.gate.apply(it.server.engine)
 
         def told() -> list[str]:
             rows = it.rows("SELECT data FROM crm_event WHERE type = 'campaign.compliance_alarm'")
@@ -54,4 +58,4 @@ async def test_it_reaches_the_outbox(tmp_path: Path) -> None:
 
         await it.until("the CRM is told", lambda: bool(told()), 30.0)
         (one,) = told()
-        assert json.loads(one)["rule"] == "do-not-call list"
+        assert (json.loads(one)["campaign"], json.loads(one)["why"]) == (CAMPAIGN, old)
