@@ -91,7 +91,7 @@ async def test_by_command_after_a_day_with_an_abandoned_call(tmp_path: Path) -> 
 
     def ask(call: str) -> subprocess.CompletedProcess[str]:
         command = (sys.executable, "-m", "dialer", "pacing", "why", call, "--config", str(settings))
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     done = ask(lost)
     assert done.returncode == 0, done.stderr

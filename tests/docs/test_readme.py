@@ -45,7 +45,7 @@ def script() -> str:
     one of its kind is ended first, as a user would who needs the port again."""
     out = ["set -eu", 'pids=""', 'trap "kill \\$pids 2>/dev/null || true" EXIT']
     wait = (
-        "python - <<'EOF2'\nimport socket, time\nfor _ in range(300):\n    try:\n"
+        "python - <<'EOF2'\nimport socket, time\nfor _ in range(3000):\n    try:\n"
         "        socket.create_connection(('127.0.0.1', {port}), 1).close(); break\n"
         "    except OSError:\n        time.sleep(0.1)\nelse:\n"
         "    raise SystemExit('no port {port}')\n"

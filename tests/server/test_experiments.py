@@ -57,7 +57,7 @@ async def lab(
 
 
 async def _until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not done():  # noqa: ASYNC110 - another process has no event for us
             await asyncio.sleep(0.01)
 
