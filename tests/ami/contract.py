@@ -775,6 +775,7 @@ SCENES: tuple[Scene, ...] = (
     sent_on_to_a_number_outside,
     asked_while_he_hears_music,
     recorded_on_the_way_to_the_music,
+    somebody_outside_is_asked,
     a_supervisor_listens_in,
     checks,
     resync_adopts_what_stands,
@@ -787,5 +788,3 @@ SCENES: tuple[Scene, ...] = (
 
 # What the real one does and the simulated one does not, and what the dialer never provokes.
 TREACHERY: tuple[Scene, ...] = (ids_that_begin_alike,)
-# Played by the simulated PBX only, as the dialplan reads; to be tried on Asterisk yet.
-UNTRIED: tuple[Scene, ...] = (somebody_outside_is_asked,)
