@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import sys
+import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -75,9 +76,20 @@ async def test_every_page_of_a_dialer_at_work(browser: Browser) -> None:
             await tab.fits(390)
             await tab.keep(f"phone{path.replace('/', '-')}")
             await tab.page.set_viewport_size({"width": 1440, "height": 900})
+        await _take_the_evidence(tab)
         await _edit_the_strategy(tab)
         await _forecast(tab)
         assert not tab.complaints
+
+
+async def _take_the_evidence(tab: Tab) -> None:
+    await tab.page.click('nav a[href="/reports"]')
+    async with tab.page.expect_download() as taken:
+        await tab.page.click("main >> text=Evidence")
+    file = await (await taken.value).path()
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        assert "manifest.json" in archive.namelist()
 
 
 async def _edit_the_strategy(tab: Tab) -> None:
