@@ -70,6 +70,8 @@ class Floor:
         self.agent_of_leg: dict[str, Agent] = {}
         self.calls: dict[str, Call] = {}
         self.third_of_leg: dict[str, Call] = {}  # the leg of somebody outside -> the call he is for
+        # Somebody outside with a customer, from a former life of ours -> the PBX
+        self.left_over: dict[str, str] = {}
         self.monitors: dict[str, Monitor] = {}  # by supervisor
         self.monitor_of_leg: dict[str, Monitor] = {}
         self.trunks: dict[tuple[str, str], Trunk] = {}
@@ -259,7 +261,9 @@ class Floor:
         ours = (self.calls, self.agent_of_leg, self.monitor_of_leg, self.third_of_leg)
         for leg, where in found.items():
             if leg.rpartition("-")[2][:1] == "t" and where.peer in self.calls:
-                continue  # somebody outside, whom a customer talks to: they go on
+                if leg not in self.third_of_leg:
+                    self.left_over[leg] = event.pbx  # they go on until one of them has enough
+                continue
             if not any(leg in known for known in ours):
                 # A customer we do not know is served by the dialplan's own timer and message.
                 if leg.rpartition("-")[2][:1] in _PEOPLE_OF_OURS:
@@ -302,6 +306,8 @@ class Floor:
             agentflow.parked(self, agent, event.channel, now)
         elif (call := self.third_of_leg.get(event.leg)) is not None:
             outside.parked(self, call, event.channel, now)
+        elif (pbx := self.left_over.pop(event.leg, None)) is not None:
+            self.emit(HangUp(pbx, event.leg))
 
     def _leg_bridged(self, event: ev.LegBridged, now: float) -> None:
         if (call := self.calls.get(event.leg)) is not None:
@@ -324,6 +330,8 @@ class Floor:
             monitor.gone(self, one, now)
         elif (call := self.third_of_leg.get(event.leg)) is not None:
             outside.gone(self, call, now)
+        else:
+            self.left_over.pop(event.leg, None)
 
     def _person_detected(self, event: ev.PersonDetected, now: float) -> None:
         if (call := self.calls.get(event.leg)) is not None:

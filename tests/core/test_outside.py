@@ -314,6 +314,10 @@ def test_a_new_life_lets_customer_and_third_go_on_and_the_agent_leave(three: Thr
     assert floor.state() is AgentState.WRAP_UP
     floor.tell(ev.LegUnbridged(attempt, "b"), ev.LegParked(attempt, "PJSIP/t"))
     assert floor.floor.calls[attempt].state is CallState.WAITING
+    floor.tell(ev.LegUnbridged(third, "b"), ev.LegParked(third, "PJSIP/o"))
+    assert floor.get(cmd.HangUp).leg == third, "nobody is left who would end his music"
+    floor.tell(ev.LegHungUp(third, 16))
+    assert not floor.floor.left_over
 
 
 @pytest.mark.parametrize("when", ["swaps", "joins"])
