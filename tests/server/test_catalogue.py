@@ -1,7 +1,8 @@
 """What the catalogue of events promises the dialer says: one shift, and what the CRM heard of it.
 
-Told of elsewhere, because it takes another floor: transfers and listening in
-(`test_transfers`, `test_monitoring`), an abandoned call (`tests/store/test_calls`), a step of a
+Told of elsewhere, because it takes another floor: transfers, holds and listening in
+(`test_transfers`, `tests/core/test_hold`, `test_monitoring`), recordings (`test_recordings`), the
+alarm of the law's limits (`test_alarms`), an abandoned call (`tests/store/test_calls`), a step of a
 strategy (`tests/strategy/test_store`), a list (`tests/store/test_batches`) and the bridge's trial
 of an endpoint (`tests/crm_bridge/test_cli`).
 """
@@ -28,7 +29,8 @@ from tests.server.test_telling import Ear
 
 ELSEWHERE = {
     Type.CALL_TRANSFERRED, Type.CALL_MONITORED, Type.CALL_ABANDONED, Type.STRATEGY_STEP,
-    Type.LIST_IMPORT_FINISHED, Type.BRIDGE_TEST,
+    Type.LIST_IMPORT_FINISHED, Type.BRIDGE_TEST, Type.CALL_HELD, Type.CALL_UNHELD,
+    Type.RECORDING_READY, Type.CAMPAIGN_COMPLIANCE_ALARM,
 }  # fmt: skip
 PEOPLE = [f"+4930{n:05d}{'404' if n == 5 else '200'}" for n in range(6)]
 DISPUTE = {"code": "dispute", "label": "Disputes", "requires": ["reason"], "emits": "dispute"}
