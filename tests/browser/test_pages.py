@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from dialer.server.credentials import totp_code
-from dialer.server.face import LinkView, OfferView
+from dialer.server.face import ConsultView, LinkView, OfferView
 from dialer.web.app import WebServer
 from dialer.web.settings import WebSettings
 from tests.browser.tab import PASSWORD, Tab, tab_of
@@ -347,6 +347,29 @@ async def test_axe_finds_nothing_serious_in_either_scheme(desk: Desk, browser: B
         await tab.sees("dialog", "Find a customer")
         assert await tab.serious() == []
         await tab.page.context.close()
+
+
+async def test_somebody_outside_is_asked_by_keyboard(desk: Desk, browser: Browser) -> None:
+    tab = await _agent(desk, browser)
+    desk.face.call_arrives("ada")
+    await tab.sees("#lead-name", "Erika")
+    for state, keys in (
+        ("dialling", {"o": "consult"}),
+        ("talking", {"s": "swap", "j": "join", "t": "complete", "o": "consult"}),
+        ("with the customer", {"s": "swap", "j": "join", "t": "complete", "o": "consult"}),
+        ("joined", {"t": "complete", "o": "consult"}),
+    ):
+        call = desk.face.views["ada"].call
+        assert call is not None
+        lawyer = ConsultView("Lawyer", True, state, outside=True)
+        desk.face.seat("ada", call=replace(call, consult=lawyer))
+        await expect(tab.page.locator("#asking")).to_have_attribute("data-state", state)
+        assert await tab.serious() == []
+        for key, asked in keys.items():
+            async with tab.page.expect_request(lambda sent, end=asked: sent.url.endswith(end)):
+                await tab.page.keyboard.press(key)
+        await tab.fits(390)
+        await tab.page.set_viewport_size({"width": 1440, "height": 900})
 
 
 async def test_pages_of_the_others_are_usable_and_fit(desk: Desk, browser: Browser) -> None:
