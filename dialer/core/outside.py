@@ -91,7 +91,7 @@ def parked(floor: Floor, call: Call, channel: str, now: float) -> None:
         agent = floor.agents.get(one.by)
         if agent is not None and agent.state is AgentState.TALK:
             consult.move(floor, call, ConsultSignal.CALLED)
-            _bridge(floor, call, agent.leg, agent.channel, third.leg, third.channel)
+            floor.emit(Bridge(call.pbx, agent.leg, agent.channel, third.leg, third.channel))
         else:
             consult.give_up(floor, call, now)
     elif one is None and call.state is not CallState.HANDED_ON:
@@ -164,10 +164,6 @@ def _forget(floor: Floor, call: Call) -> None:
 # --- what the agent wants -----------------------------------------------------------------------
 
 
-def _bridge(floor: Floor, call: Call, leg: str, channel: str, other: str, its: str) -> None:
-    floor.emit(Bridge(call.pbx, leg, channel, other, its))
-
-
 def _asked(floor: Floor, name: str) -> tuple[Agent, Call, Consult, Third] | None:
     agent = floor.agents.get(name)
     call = None if agent is None else consult.of(floor, agent)
@@ -185,11 +181,11 @@ def swap(floor: Floor, event: ev.SwapAsked, now: float) -> None:
     if one.state is ConsultState.TALKING and call.state is CallState.HELD:
         consult.move(floor, call, ConsultSignal.SWAPPED)
         callflow.signal(floor, call, CallSignal.TAKEN_BACK, now)
-        _bridge(floor, call, agent.leg, agent.channel, call.attempt, call.channel)
+        floor.emit(Bridge(call.pbx, agent.leg, agent.channel, call.attempt, call.channel))
     elif one.state is ConsultState.WITH_CUSTOMER and call.state is CallState.TALKING:
         consult.move(floor, call, ConsultSignal.SWAPPED)
         callflow.signal(floor, call, CallSignal.PUT_ON_HOLD, now)
-        _bridge(floor, call, agent.leg, agent.channel, third.leg, third.channel)
+        floor.emit(Bridge(call.pbx, agent.leg, agent.channel, third.leg, third.channel))
 
 
 def join(floor: Floor, event: ev.JoinAsked, now: float) -> None:
@@ -227,7 +223,7 @@ def _together(
     else:
         return
     consult.move(floor, call, what)
-    _bridge(floor, call, third.leg, third.channel, call.attempt, call.channel)
+    floor.emit(Bridge(call.pbx, third.leg, third.channel, call.attempt, call.channel))
 
 
 def join_if_ready(floor: Floor, call: Call) -> None:
