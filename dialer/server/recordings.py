@@ -9,7 +9,7 @@ than one, after a restart for instance, tells nothing twice.
 from __future__ import annotations
 
 import asyncio
-import struct
+import wave
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -42,7 +42,7 @@ LOOKING_MAX = 2_000  # calls whose files are looked for at a time
 AGAIN = timedelta(minutes=15)  # calls that ended so long before a restart are looked at again
 STATES = {"recording.started": "on", "recording.resumed": "on", "recording.paused": "paused"}
 ACTIONS = (*STATES, "recording.stopped")
-_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")  # of a WAV file as Asterisk writes it
+_HEADER_BYTES = 44  # of a WAV file as Asterisk writes it
 
 log = structlog.get_logger()
 
@@ -294,15 +294,11 @@ def _closed(path: Path) -> Recording | None:
     """Asterisk writes how long a WAV file is into its header when it closes it."""
     try:
         status = path.stat()
-        with path.open("rb") as file:
-            header = file.read(_HEADER.size)
-    except OSError:
+        with wave.open(str(path), "rb") as file:
+            frames, rate = file.getnframes(), file.getframerate()
+            size = frames * file.getnchannels() * file.getsampwidth()
+    except (OSError, EOFError, wave.Error):
         return None
-    if len(header) < _HEADER.size:
+    if size == 0 or rate == 0 or size != status.st_size - _HEADER_BYTES:
         return None
-    riff, _, wave, *_, rate, per_second, _, _, data, size = _HEADER.unpack(header)
-    if (riff, wave, data) != (b"RIFF", b"WAVE", b"data") or rate == 0 or per_second == 0:
-        return None
-    if size == 0 or size != status.st_size - _HEADER.size:
-        return None
-    return Recording(path.name, from_ms(round(status.st_mtime * 1000)), size / per_second)
+    return Recording(path.name, from_ms(round(status.st_mtime * 1000)), frames / rate)
