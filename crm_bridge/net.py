@@ -112,27 +112,31 @@ def check_url(url: URL, allowed: Sequence[Network]) -> None:
     check_address(host, allowed, public=url.scheme == "https")
 
 
-def open_session(
+def open_connector(
     url: URL,
     allowed: Sequence[Network],
     *,
     connections_max: int,
     ca_file: str | None = None,
     outside: Outside = nullcontext,
-) -> aiohttp.ClientSession:
+) -> aiohttp.TCPConnector:
     """A pool of connections of its own for one endpoint; `ForbiddenAddress` at once if it may not.
 
     Certificates are always verified, against `ca_file` when the endpoint has an authority of its
-    own. Cookies, proxies from the environment and compressed answers are not used.
+    own.
     """
     check_url(url, allowed)
-    connector = aiohttp.TCPConnector(
+    return aiohttp.TCPConnector(
         resolver=GuardedResolver(allowed, public=url.scheme == "https", outside=outside),
         limit=connections_max,
         ttl_dns_cache=_DNS_CACHE_S,
         keepalive_timeout=_KEEP_ALIVE_S,
         ssl=ssl.create_default_context(cafile=ca_file) if url.scheme == "https" else True,
     )
+
+
+def open_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    """Without cookies, proxies from the environment and compressed answers."""
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -6,17 +6,18 @@ import ssl
 from contextlib import nullcontext
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from crm_bridge import render
 from crm_bridge.config import Endpoint
-from crm_bridge.net import ForbiddenAddress, open_session
+from crm_bridge.net import ForbiddenAddress, open_connector
 from crm_bridge.ports import Clock, Outside
+from crm_bridge.posting import Posting
 from crm_bridge.schedule import Answer, retry_after
 from crm_bridge.signing import Signer
 
-_ANSWER_BYTES_MAX = 65536  # of an answer's body; a connection is not worth more
-EXCERPT_BYTES = 2000  # of it that are kept when it was no success
+EXCERPT_BYTES = 2000  # of an answer's body that are kept when it was no success
 
 
 class Sender:
@@ -45,12 +46,12 @@ class Sender:
         }
         self._connections_max = connections_max
         self._outside = outside
-        self._session: aiohttp.ClientSession | None = None
+        self._posting: Posting | None = None
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        posting, self._posting = self._posting, None
+        if posting is not None:
+            await posting.close()
 
     async def send(
         self, *, id_: str, type_: str, at: float, key: str, seq: int | None, data: str
@@ -68,48 +69,38 @@ class Sender:
         )
         stamp = int(self._clock.utc().timestamp())
         headers = self._signer.headers(id_, stamp, body)
-        headers.update(self._fixed)
         try:
-            if self._session is None:
-                self._session = open_session(
-                    self._url,
-                    self._endpoint.allow_networks,
-                    connections_max=self._connections_max,
-                    ca_file=self._endpoint.ca_file,
-                    outside=self._outside,
-                )
-            async with self._session.post(
-                self._url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=self._timeout,
-            ) as response:
-                said = await _drain(response)
-                if 200 <= response.status < 300:
-                    return Answer(response.status)
-                asked = response.headers.get("Retry-After")
-                return Answer(
-                    response.status,
-                    retry_after_s=None if asked is None else retry_after(asked, self._clock.utc()),
-                    excerpt=said,
-                )
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-            return Answer(None, describe(error))
+            if self._posting is None:
+                self._posting = self._open()
+            got = await self._posting.post(headers, body)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            return Answer(None, describe(error))  # TimeoutError is an OSError
+        if 200 <= got.status < 300:
+            return Answer(got.status)
+        asked = got.headers.get("Retry-After")
+        return Answer(
+            got.status,
+            retry_after_s=None if asked is None else retry_after(asked, self._clock.utc()),
+            excerpt=got.said[:EXCERPT_BYTES],
+        )
+
+    def _open(self) -> Posting:
+        connector = open_connector(
+            self._url,
+            self._endpoint.allow_networks,
+            connections_max=self._connections_max,
+            ca_file=self._endpoint.ca_file,
+            outside=self._outside,
+        )
+        return Posting(self._url, self._fixed, connector, self._timeout)
 
 
-async def _drain(response: aiohttp.ClientResponse) -> bytes:
-    """Read what little answer there is, so that the connection can be used again; its beginning."""
-    left = _ANSWER_BYTES_MAX
-    content = response.content
-    said = b""
-    while left > 0 and not content.at_eof():
-        part = await content.read(left)
-        left -= len(part)
-        said = said or part[:EXCERPT_BYTES]
-    if left <= 0:
-        response.close()
-    return said
+_NOT_HTTP = (
+    aiohttp.ClientResponseError,
+    aiohttp.ClientPayloadError,
+    HttpProcessingError,
+    ValueError,
+)
 
 
 def describe(error: BaseException) -> str:
@@ -129,6 +120,6 @@ def describe(error: BaseException) -> str:
         return "cannot connect"
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
         return "the connection was closed without an answer"
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError | ValueError):
+    if isinstance(error, _NOT_HTTP):
         return "the answer is not valid HTTP"
     return type(error).__name__

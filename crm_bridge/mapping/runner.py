@@ -27,7 +27,7 @@ from crm_bridge.mapping.model import Bound, Keep, Once, Rate, Request, Step
 from crm_bridge.mapping.pick import Pick, PickError
 from crm_bridge.mapping.prepare import MappingError, Prepared, prepare
 from crm_bridge.mapping.transforms import TransformError, as_text
-from crm_bridge.net import ForbiddenAddress, check_url, open_session
+from crm_bridge.net import ForbiddenAddress, check_url, open_connector, open_session
 from crm_bridge.ports import Clock, Outside
 from crm_bridge.schedule import Answer, retry_after
 from crm_bridge.sender import EXCERPT_BYTES, Sender, describe
@@ -375,13 +375,14 @@ class ConnectorSender:
         """A pool for each scheme: what http:// may reach is decided by the pool."""
         session = self._sessions.get(url.scheme)
         if session is None:
-            session = self._sessions[url.scheme] = open_session(
+            connector = open_connector(
                 url,
                 self._endpoint.allow_networks,
                 connections_max=self._connections_max,
                 ca_file=self._endpoint.ca_file,
                 outside=self._outside,
             )
+            session = self._sessions[url.scheme] = open_session(connector)
             # aiohttp would by itself send a GET or PUT again whose connection broke. Whether
             # anything is sent twice is for the step to say; there is no public switch.
             session._retry_connection = False
