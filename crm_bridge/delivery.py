@@ -429,7 +429,10 @@ class Lane:
             random.random(),  # jitter, not a secret
         )
         self.counts.failed += 1
-        self.breaker.failed(self._clock.now())
+        if not answer.about_it:
+            self.breaker.failed(self._clock.now())
+        elif not answer.unmade:
+            self.breaker.succeeded()
         if judgement.pause_s:
             self.breaker.pause(self._clock.now() + judgement.pause_s)
         if judgement.verdict is Verdict.GONE:

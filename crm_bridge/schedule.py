@@ -19,6 +19,9 @@ RETRY_AFTER_S: tuple[float, ...] = (
 JITTER = 0.2  # share of the wait that chance may add: keeps many keys from returning together
 RETRY_AFTER_MAX_S = 24 * _H  # no receiver may put us off longer than the schedule itself would
 _THROTTLING = frozenset({429, 503})  # the answer is about us, not about this one message
+# The answer is about this one message: who gives it is well, and takes the next.
+_ABOUT_IT = frozenset({400, 409, 411, 412, 413, 414, 415, 422})
+_NOT_THERE = 404  # a connector's record is not there; of a plain webhook it is the address
 
 
 class Verdict(StrEnum):
@@ -33,7 +36,8 @@ class Answer:
     """What came of one attempt. `status` None: no HTTP answer, and `error` says why.
 
     `accepted` is a connector's own judgement of the answer; None leaves it to the status.
-    `excerpt` is the beginning of an answer that was no success.
+    `excerpt` is the beginning of an answer that was no success. `unmade`: no request could be made
+    of the message, and nobody was asked.
     """
 
     status: int | None
@@ -41,12 +45,22 @@ class Answer:
     retry_after_s: float | None = None
     accepted: bool | None = None
     excerpt: bytes = b""
+    unmade: bool = False
 
     @property
     def ok(self) -> bool:
         if self.accepted is not None:
             return self.accepted
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def about_it(self) -> bool:
+        """A failure of this message alone: others to the same endpoint may well succeed."""
+        if self.unmade or self.status is None:
+            return self.unmade
+        if self.accepted is not None and (200 <= self.status < 300 or self.status == _NOT_THERE):
+            return True
+        return self.status in _ABOUT_IT
 
     @property
     def why(self) -> str:

@@ -185,7 +185,7 @@ class ConnectorSender:
         except AuthError as error:
             return Answer(None, str(error), error.wait_s)
         except MappingError as error:
-            return Answer(None, str(error))
+            return Answer(None, str(error), unmade=True)
 
     async def _begin(self, told: Told) -> _Run:
         run = _Run(told, {})

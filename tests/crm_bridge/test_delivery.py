@@ -277,6 +277,26 @@ def test_a_dead_endpoint_is_asked_seldom_and_does_not_hold_up_another(tmp_path: 
     virtually(story)
 
 
+@pytest.mark.parametrize("status", [400, 409, 413, 422])
+def test_messages_that_a_healthy_receiver_refuses_hold_up_nobody_elses(
+    status: int, tmp_path: Path
+) -> None:
+    """A list whose ids the CRM does not know, say: thirty leads in a row are refused."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            crm = await w.receiver()
+            crm.refuse = lambda one: status if int(one.key) < 30 else None
+            bridge = await w.start()
+            await w.happens(*range(30))
+            await asyncio.sleep(1)
+            assert bridge.stats().endpoints[0].circuit == "closed"
+            await w.happens(*range(100, 110))
+            await until(lambda: bridge.stats().delivered == 10, limit_s=2)
+
+    virtually(story)
+
+
 def test_closing_gives_back_what_is_in_hand_and_a_new_life_goes_on(tmp_path: Path) -> None:
     async def story() -> None:
         async with world(tmp_path) as w:

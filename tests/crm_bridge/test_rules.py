@@ -69,6 +69,20 @@ def test_retry_after_headers(header: str | None, seconds: float | None) -> None:
     assert retry_after(header, NOW) == seconds
 
 
+@pytest.mark.parametrize(
+    ("answer", "about_it"),
+    [
+        (Answer(422), True), (Answer(400, accepted=False), True), (Answer(404), False),
+        (Answer(404, accepted=False), True), (Answer(200, "says no", accepted=False), True),
+        (Answer(None, "a field is empty", unmade=True), True), (Answer(None, "timeout"), False),
+        (Answer(401), False), (Answer(403), False), (Answer(429), False), (Answer(500), False),
+        (Answer(301), False),
+    ],
+)  # fmt: skip
+def test_a_refused_message_is_told_from_a_failing_endpoint(answer: Answer, about_it: bool) -> None:
+    assert answer.about_it is about_it
+
+
 def test_the_circuit_opens_tries_again_and_closes() -> None:
     breaker = Breaker(failures_max=3, cooldown_s=5)
     for _ in range(3):
