@@ -46,7 +46,7 @@ APPEND = 100  # events in one writer's transaction
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
-class _Sink(asyncio.Protocol):
+class Sink(asyncio.Protocol):
     """The cheapest HTTP receiver there is: finds the end of each request and answers 204."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,14 +61,18 @@ class _Sink(asyncio.Protocol):
             size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             if len(self.data) < end + 4 + size:
                 return
+            self.take(self.data[end + 4 : end + 4 + size])
             self.data = self.data[end + 4 + size :]
             assert isinstance(self.transport, asyncio.Transport)
             self.transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
+    def take(self, body: bytes) -> None:
+        """A request's body."""
+
 
 def _sink(listener: socket.socket) -> None:
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(_Sink, sock=listener)
+        server = await asyncio.get_running_loop().create_server(Sink, sock=listener)
         await server.serve_forever()
 
     asyncio.run(serve())

@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,23 @@ class Spread:
         first = buckets(before)
         self._rows = sorted((le, n - first.get(le, 0.0)) for le, n in buckets(after).items())
         self.number = self._rows[-1][1] if self._rows else 0.0
+
+    @classmethod
+    def together(cls, some: Sequence[Spread]) -> Spread:
+        """One of several, over the same bounds."""
+        whole = cls.__new__(cls)
+        whole._rows = [
+            (les[0][0], sum(n for _, n in les))
+            for les in zip(*(one._rows for one in some), strict=True)
+        ]
+        whole.number = sum(one.number for one in some)
+        return whole
+
+    def apart(self, other: Spread) -> float:
+        """The largest difference of the shares up to any bound."""
+        return max(
+            (abs(self.share_to(le) - other.share_to(le)) for le, _ in self._rows), default=0.0
+        )
 
     def bound(self, q: float) -> float:
         """The bucket's upper bound that holds quantile `q`."""
