@@ -109,6 +109,7 @@ def _connector(top: Table, source: str) -> Connector:
     shape = {"properties": {"settings": settings_shape(settings)}}
     throttled = top.text("throttled", default="") or ""
     answer: Shape = {"properties": {"status": {}, "body": {}}}
+    paces = _paces(top)
     return Connector(
         name=top.text("name") or "",
         title=top.text("title") or "",
@@ -116,9 +117,10 @@ def _connector(top: Table, source: str) -> Connector:
         settings=settings,
         auth=_auth(top, shape),
         headers=headers(top, "headers", shape),
-        rate=_rate(top),
+        rate=_rate(top, "rate"),
+        paces=paces,
         throttled=pick(top, "throttled", throttled, answer) if throttled else None,
-        events=_events(top, settings),
+        events=_events(top, settings, tuple(paces)),
     )
 
 
@@ -168,8 +170,15 @@ def _auth(top: Table, shape: Mapping[str, object]) -> Auth:
     return Auth(kind, texts, choices)
 
 
-def _rate(top: Table) -> Rate | None:
-    table = top.table("rate")
+def _paces(top: Table) -> dict[str, Rate]:
+    inner = top.table("paces")
+    names = [] if inner is None else inner.names()
+    found = {name: None if inner is None else _rate(inner, name) for name in names}
+    return {name: rate for name, rate in found.items() if rate is not None}
+
+
+def _rate(top: Table, name: str) -> Rate | None:
+    table = top.table(name)
     if table is None:
         return None
     count = table.text("requests") or ""
@@ -184,7 +193,9 @@ def _rate(top: Table) -> Rate | None:
     return Rate(int(count), per_s)
 
 
-def _events(top: Table, settings: Mapping[str, Setting]) -> dict[str, tuple[Step, ...]]:
+def _events(
+    top: Table, settings: Mapping[str, Setting], paces: Sequence[str]
+) -> dict[str, tuple[Step, ...]]:
     inner = top.table("events")
     if inner is None:
         if not top.has("events"):
@@ -205,7 +216,7 @@ def _events(top: Table, settings: Mapping[str, Setting]) -> dict[str, tuple[Step
     found: dict[str, tuple[Step, ...]] = {}
     for type_, tables in by_type.items():
         shape = event_shape(type_, settings, refs)
-        made = [step(table, shape, tuple(settings)) for table in tables]
+        made = [step(table, shape, tuple(settings), paces) for table in tables]
         for table, one in zip(tables, made, strict=True):
             if one.guarded and Type(type_).kind is Kind.REALTIME:
                 table.complain("idempotency", "a real-time event is not remembered: use upsert")

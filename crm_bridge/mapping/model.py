@@ -71,6 +71,7 @@ class Request:
     variables: tuple[Field, ...] = ()  # for --A--name--B-- in the URL
     ok: Pick | None = None  # None: 2xx
     capture: Mapping[str, Pick] = field(default_factory=dict)
+    pace: str = ""  # one of the connector's paces, besides its rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Connector:
     auth: Auth = field(default_factory=Auth)
     headers: Mapping[str, Template] = field(default_factory=dict)
     rate: Rate | None = None
+    paces: Mapping[str, Rate] = field(default_factory=dict)  # of some requests: a search, say
     throttled: Pick | None = None  # an answer that means "too many requests" without saying 429
     throttle_s: float = 60.0
 

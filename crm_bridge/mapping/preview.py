@@ -60,6 +60,8 @@ def read_event(path: Path) -> Told:
         problems.append(f"{path}: type: is no event; docs/events.md lists them")
     if not isinstance(found.get("data"), dict):
         problems.append(f"{path}: data: is missing: give the object that docs/events.md describes")
+    elif not isinstance(found["data"].get("lead", {}), dict | None):
+        problems.append(f"{path}: data.lead: is no object; see docs/events.md")
     at = 0.0
     try:
         at = datetime.fromisoformat(str(found.get("timestamp"))).timestamp()

@@ -156,6 +156,7 @@ class ConnectorSender:
         self._outside = outside
         self._database = database if bound.connector.captures else None
         self._pace = None if bound.connector.rate is None else Pace(bound.connector.rate)
+        self._paces = {name: Pace(rate) for name, rate in bound.connector.paces.items()}
         self._credentials: Credentials | None = None
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
@@ -284,7 +285,7 @@ class ConnectorSender:
         reply = Reply(None)
         for again in (False, True):
             prepared = await self._credentials.apply(bare, self._request)
-            reply = await self._request(prepared)
+            reply = await self._request(prepared, request.pace)
             if reply.status != 401 or again or not self._credentials.renewable:
                 break
             self._credentials.drop(prepared)
@@ -343,9 +344,9 @@ class ConnectorSender:
                 f"{self._connector.source}: step {step.name}: {what} {error}"
             ) from None
 
-    async def _request(self, request: Prepared) -> Reply:
-        if self._pace is not None:
-            wait_s = self._pace.take(self._clock.now())
+    async def _request(self, request: Prepared, pace: str = "") -> Reply:
+        for one in (self._paces.get(pace), self._pace):
+            wait_s = 0.0 if one is None else one.take(self._clock.now())
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
         url = URL(request.url, encoded=True)

@@ -192,7 +192,7 @@ def _length(table: Table) -> int | None:
     return int(text)
 
 
-def request(table: Table, shape: Shape, settings: Sequence[str]) -> Request:
+def request(table: Table, shape: Shape, settings: Sequence[str], paces: Sequence[str]) -> Request:
     method = choice(table, "method", {one: one for one in _METHODS}, "")
     if not table.has("method"):
         table.complain("method", f"is missing: give one of {', '.join(_METHODS)}")
@@ -218,6 +218,7 @@ def request(table: Table, shape: Shape, settings: Sequence[str]) -> Request:
         variables=fields(table, "variables", shape, settings),
         ok=pick(table, "ok", ok, _ANSWER) if ok else None,
         capture=_capture(table),
+        pace=choice(table, "pace", {one: one for one in paces}, ""),
     )
     return made
 
@@ -233,12 +234,12 @@ def _capture(table: Table) -> dict[str, Pick]:
     return found
 
 
-def step(table: Table, shape: Shape, settings: Sequence[str]) -> Step:
+def step(table: Table, shape: Shape, settings: Sequence[str], paces: Sequence[str]) -> Step:
     name = table.text("step") or ""
     if name and not _NAME.fullmatch(name):
         table.complain("step", "use 1 to 48 of a-z, 0-9 and _, such as: ticket")
     when = table.text("when", default="") or ""
-    made = request(table, shape, settings)
+    made = request(table, shape, settings, paces)
     once = choice(table, "idempotency", {str(one): one for one in Once}, Once.UPSERT)
     if made.method == "POST" and not table.has("idempotency"):
         table.complain(
@@ -246,7 +247,7 @@ def step(table: Table, shape: Shape, settings: Sequence[str]) -> Step:
             "is missing: say why a POST may be repeated: upsert (repeats harmlessly), header, find "
             "(it is looked for first) or once (it is not repeated)",
         )
-    find = _find(table, shape, settings, once, made)
+    find = _find(table, shape, settings, paces, once, made)
     key_header = table.text("key_header", default="") or ""
     if key_header and not _HEADER.fullmatch(key_header):
         table.complain("key_header", "is no header's name: write it as Idempotency-Key")
@@ -271,7 +272,12 @@ def step(table: Table, shape: Shape, settings: Sequence[str]) -> Step:
 
 
 def _find(
-    table: Table, shape: Shape, settings: Sequence[str], once: Once, made: Request
+    table: Table,
+    shape: Shape,
+    settings: Sequence[str],
+    paces: Sequence[str],
+    once: Once,
+    made: Request,
 ) -> Request | None:
     inner = table.table("find")
     if inner is None:
@@ -280,7 +286,7 @@ def _find(
         return None
     if once is not Once.FIND:
         inner.complain("method", "is not used: it needs idempotency: find")
-    found = request(inner, shape, settings)
+    found = request(inner, shape, settings, paces)
     inner.finish()
     if set(found.capture) != set(made.capture) or not made.capture:
         inner.complain("capture", "needs the very names that the step itself captures")

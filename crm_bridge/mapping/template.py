@@ -110,7 +110,10 @@ def _plain(value: object) -> object:
 
 def _environment(finalize: Any) -> _Sandbox:
     made = _Sandbox(
-        undefined=jinja2.ChainableUndefined, finalize=finalize, keep_trailing_newline=True
+        undefined=jinja2.ChainableUndefined,
+        finalize=finalize,
+        keep_trailing_newline=True,
+        optimized=False,  # or it works constants out while compiling, again and again, unbounded
     )
     made.globals.clear()
     made.filters.clear()
@@ -146,13 +149,15 @@ class Template:
             raise TemplateError(f"is no template: {error.message}") from None
         except RecursionError:
             raise TemplateError("is nested too deeply: simplify it") from None
+        except (NameError, SyntaxError):  # a number that Python cannot write down again: 1e999
+            raise TemplateError("has a number that is none") from None
 
     def render(self, context: Mapping[str, Any]) -> str:
         if self._compiled is None:
             return self.source
         try:
             text = self._compiled.render(context)
-        except (TransformError, TypeError, ValueError, ArithmeticError) as error:
+        except (TransformError, TypeError, ValueError, ArithmeticError, NameError) as error:
             why = str(error) if isinstance(error, TransformError) else type(error).__name__
             raise TemplateError(f"cannot be filled in: {why}") from None
         except jinja2.TemplateError as error:

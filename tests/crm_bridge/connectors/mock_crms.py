@@ -264,9 +264,16 @@ class Salesforce(WithTokens):
         if self.expired(request):
             return answer(401, [{"errorCode": "INVALID_SESSION_ID"}])
         found = re.fullmatch(r"/services/data/v62.0/sobjects/Task/Overdial_Call__c/([\w-]+)", path)
-        if request.method != "PATCH" or found is None:
+        if request.method not in ("PATCH", "GET") or found is None:
             raise Refused(404, [{"errorCode": "NOT_FOUND"}])
+        known = self.records.get(found[1])
+        if request.method == "GET":
+            if known is None:
+                return answer(404, [{"errorCode": "NOT_FOUND"}])
+            return answer(200, {"Id": known["Id"]})
         body = await request.json()
+        if known is not None and "TaskSubtype" in body:  # "This field isn't updateable."
+            raise Refused(400, [{"errorCode": "INVALID_FIELD_FOR_INSERT_UPDATE"}])
         for name, value in body.items():
             if not isinstance(value, self.FIELDS.get(name, type(None))):
                 raise Refused(400, [{"errorCode": "INVALID_FIELD", "fields": [name]}])
@@ -276,18 +283,26 @@ class Salesforce(WithTokens):
                 raise Refused(400, [{"errorCode": "MALFORMED_ID", "fields": [name]}])
             if name in ("Subject", "CallDisposition", "CallObject") and len(value) > 255:
                 raise Refused(400, [{"errorCode": "STRING_TOO_LONG", "fields": [name]}])
-        if found[1] in self.records:
-            self.records[found[1]].update(body)
-            return answer(204)
-        self.make(found[1], body)
-        return answer(201, {"id": "00T000000000001", "success": True, "created": True})
+        if known is not None:
+            known.update(body)
+            return answer(200, {"id": known["Id"], "success": True, "created": False})
+        number = f"00T{self.next_id():012d}"
+        self.make(found[1], {**body, "Id": number})
+        return answer(201, {"id": number, "success": True, "errors": [], "created": True})
 
 
 class HubSpot(MockCrm):
-    """Its search sees a record only some seconds after it was made."""
+    """Its search sees a record only some seconds after it was made, has a limit of its own, and
+    knows people's numbers as they typed them, or without country and signs."""
 
     limit = (100, 10.0)
+    SEARCHES_PER_S = 5
     INDEX_LAG_S = 15.0
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._searches: list[float] = []
+
     STATUSES = ("BUSY", "CALLING_CRM_USER", "CANCELED", "COMPLETED", "CONNECTING", "FAILED",
                 "IN_PROGRESS", "MISSED", "NO_ANSWER", "QUEUED", "RINGING")  # fmt: skip
 
@@ -304,12 +319,18 @@ class HubSpot(MockCrm):
         if not bearer(request, "pat"):
             raise Refused(401, {"category": "INVALID_AUTHENTICATION"})
         body = await request.json()
+        if path.endswith("/search") and self._searches_too_fast():
+            self.tally["searches over the limit"] += 1
+            return answer(429, {"status": "error", "policyName": "SECONDLY"})
         if path == "/crm/v3/objects/contacts/search":
-            wanted = body["filterGroups"][0]["filters"][0]
-            known = wanted["propertyName"] == "phone" and wanted["value"].startswith("+1202555")
-            return answer(
-                200, {"total": 1, "results": [{"id": "c" + wanted["value"][-2:]}] if known else []}
+            groups = body["filterGroups"]
+            if len(groups) > 5 or any(len(group["filters"]) > 6 for group in groups):
+                raise Refused(400, {"category": "VALIDATION_ERROR"})
+            asked = {(one["propertyName"], one["value"]) for g in groups for one in g["filters"]}
+            found = self.contacts(
+                next(v for n, v in asked if n == "hs_searchable_calculated_phone_number")
             )
+            return answer(200, {"total": len(found), "results": [{"id": one} for one in found]})
         if path == "/crm/v3/objects/calls/search":
             wanted = body["filterGroups"][0]["filters"][0]["value"]
             found = self.records.get(wanted)
@@ -334,6 +355,16 @@ class HubSpot(MockCrm):
                     record.update(body["properties"])
                     return answer(200, {"id": record["id"]})
         raise Refused(404, {"category": "OBJECT_NOT_FOUND"})
+
+    def contacts(self, number: str) -> list[str]:
+        """Everybody of the area 202 555, whose number somebody typed as (202) 555-0107."""
+        return ["c" + number[-2:]] if re.fullmatch(r"202555\d{4}", number) else []
+
+    def _searches_too_fast(self) -> bool:
+        now = self.clock.now()
+        self._searches = [one for one in self._searches if one > now - 1.0]
+        self._searches.append(now)
+        return len(self._searches) > self.SEARCHES_PER_S
 
     def _check(self, given: Mapping[str, Any]) -> None:
         if given.get("hs_call_status", "BUSY") not in self.STATUSES:
@@ -397,7 +428,7 @@ class Dynamics(WithTokens):
         "subject": str, "phonenumber": str, "directioncode": bool, "actualstart": str,
         "actualend": str, "actualdurationminutes": int, "category": str, "subcategory": str,
         "description": str, "regardingobjectid_contact_phonecall@odata.bind": str,
-        "ownerid_phonecall@odata.bind": str,
+        "ownerid_phonecall@odata.bind": str, "statecode": int, "statuscode": int,
     }  # fmt: skip
 
     def settings(self) -> dict[str, Any]:
@@ -425,11 +456,19 @@ class Dynamics(WithTokens):
                 )
             if name.endswith("odata.bind") and not re.fullmatch(r"/\w+\([0-9a-f-]{36}\)", value):
                 raise Refused(400, {"error": {"message": name}})
-        self.demand(body, {"subject": str}, 400)
-        if found[1] in self.records:
-            self.records[found[1]].update(body)
+        known = self.records.get(found[1])
+        if (body.get("statecode"), body.get("statuscode")) not in ((None, None), (0, 1), (1, 2)):
+            raise Refused(400, {"error": {"message": "is no status of that state"}})
+        if known is None:
+            self.demand(body, {"subject": str}, 400)
+            if "statecode" in body:  # every activity begins as an open one
+                raise Refused(400, {"error": {"message": "2 is no status of PhoneCallState.Open"}})
+            self.make(found[1], {"statecode": 0, "statuscode": 1, **body})
         else:
-            self.make(found[1], body)
+            known.update(body)
+        if request.headers.get("Prefer") == "return=representation":
+            made = {**self.records[found[1]], "activityid": found[1]}
+            return answer(201 if known is None else 200, made)
         return answer(204, **{"OData-EntityId": f"{self.url}{path}"})
 
 

@@ -75,6 +75,7 @@ def each() -> dict[str, Event]:
         "call.completed": life(7, "connected", AT)[3],
         "call.completed-busy": life(7, "busy", AT)[-1],
         "call.completed-abandoned": life(7, "abandoned", AT)[-1],
+        "call.completed-foreign": life(7, "connected", AT, "ACC-00001")[3],  # no id of the CRM's
         "disposition.set": life(7, "connected", AT)[-1],
         "agent.screen_pop": screen_pop(talked, AT),
         "callback.scheduled": callback_scheduled(

@@ -446,6 +446,13 @@ def test_render_says_what_is_wrong_with_an_event(tmp_path: Path, run: Run) -> No
     done = run("render", str(event), "--connector", "webhook")
     assert done.returncode == 1
     assert "type: is no event" in done.stderr
+    event.write_text(
+        '{"type": "call.started", "timestamp": "2026-03-02T09:00Z", "data": {"lead": 1}}'
+    )
+    done = run("render", str(event), "--connector", "zoho")
+    assert (done.returncode, done.stderr) == (
+        1, f"{event}: data.lead: is no object; see docs/events.md",
+    )  # fmt: skip
 
 
 def test_a_connector_is_copied_changed_and_checked(tmp_path: Path, run: Run) -> None:

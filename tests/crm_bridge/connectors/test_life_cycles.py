@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from crm_bridge import outbox, tables
 from crm_bridge.bridge import Bridge
 from crm_bridge.config import Config, Endpoint
-from crm_bridge.events import Event
+from crm_bridge.events import Event, disposition_set
 from crm_bridge.mapping.load import load_connector
 from crm_bridge.mapping.model import Bound
 from crm_bridge.mapping.transforms import stable_uuid
@@ -121,6 +121,8 @@ def right_salesforce(mock: mocks.Salesforce) -> None:
         assert record["Status"] == ("Completed" if talked else "Deferred")
         assert record["CallDurationInSeconds"] == (85 if talked else 0)
         assert record["ActivityDate"] == "2026-03-02"
+        assert record["TaskSubtype"] == "Call"
+        assert record["WhoId"] == "003xx000004TmiQAAS"
 
 
 def right_hubspot(mock: mocks.HubSpot) -> None:
@@ -152,6 +154,8 @@ def right_dynamics(mock: mocks.Dynamics) -> None:
         assert record["subcategory"] == ("SALE" if talked else outcome_of(n))
         assert record["actualdurationminutes"] == (2 if talked else 0)
         assert record["directioncode"] is True
+        assert (record["statecode"], record["statuscode"]) == (1, 2)  # completed, made
+        assert record["regardingobjectid_contact_phonecall@odata.bind"].startswith("/contacts(")
 
 
 def right_vicidial(mock: mocks.WebCrm) -> None:
@@ -284,7 +288,8 @@ def test_what_was_captured_survives_a_crash(tmp_path: Path) -> None:
 
 
 def test_our_own_pace_keeps_to_the_crms_limit(tmp_path: Path) -> None:
-    """HubSpot takes 100 requests in 10 s; 150 calls are 300 requests, and none is refused."""
+    """HubSpot takes 100 requests in 10 s and 5 searches in one; 75 calls are 150 requests, half of
+    them searches, and none is refused."""
 
     async def scenario() -> None:
         async with world(tmp_path) as crm:
@@ -296,9 +301,24 @@ def test_our_own_pace_keeps_to_the_crms_limit(tmp_path: Path) -> None:
                 await tell(crm, life(n, "busy", at, ""))
             began = crm.clock.now()
             assert await bridge.drain(3600)
-            assert mock.tally["over the limit"] == 0
+            assert mock.tally["over the limit"] == mock.tally["searches over the limit"] == 0
             assert mock.tally["requests"] == 150
-            assert 10.0 < crm.clock.now() - began < 30.0
+            assert 15.0 < crm.clock.now() - began < 30.0
+
+    virtually(scenario)
+
+
+def test_two_contacts_of_one_number_are_not_guessed_at(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as crm:
+            mock = mocks.HubSpot(crm.clock)
+            mock.contacts = lambda number: ["c1", "c2"]  # type: ignore[method-assign]
+            await connect(crm, "hubspot", mock)
+            bridge = await crm.start()
+            await tell(crm, life(1, "busy", crm.clock.utc(), ""))
+            assert await bridge.drain(600)
+            assert mock.wrong == []
+            assert mock.records["od-1-c1"]["to"] == []
 
     virtually(scenario)
 
@@ -358,6 +378,88 @@ def test_a_corrected_mapping_is_replayed(tmp_path: Path) -> None:
     virtually(scenario)
 
 
+@pytest.mark.parametrize("name", ["salesforce", "dynamics", "hubspot"])
+def test_a_late_replay_takes_the_agents_word_not_back(name: str, tmp_path: Path) -> None:
+    """The call became a dead letter, its disposition (and a correction) arrived, the letter is
+    replayed: one record, with the corrected disposition and the call's length."""
+
+    async def scenario() -> None:
+        from crm_bridge import deadletters
+
+        async with world(tmp_path) as crm:
+            case = CASES[name]
+            mock = case.make(crm.clock, {"broken": 1.0})
+            await connect(crm, name, mock)
+            crm.endpoints[0] = replace(crm.endpoints[0], retry_s=(1.0,))
+            bridge = await crm.start()
+            at = crm.clock.utc()
+            happened = life(1, "connected", at, case.external_id)
+            await tell(crm, happened[:-1])
+            assert await bridge.drain(600)
+            assert bridge.stats().dead == 1
+            mock.faults = {}
+            talked = call(1, external_id=case.external_id, agent="anna")
+            corrected = disposition_set(
+                talked, at + timedelta(seconds=300), code="LATER", note="thought again"
+            )
+            await tell(crm, [happened[-1], corrected])
+            assert await bridge.drain(600)
+            with outside_work():
+                async with crm.engine.begin() as connection:
+                    now = crm.clock.utc().timestamp()
+                    await connection.run_sync(deadletters.replay, deadletters.Selection(), now)
+            bridge.retry_now()
+            assert await bridge.drain(600)
+            assert bridge.stats().dead == 0
+            assert mock.wrong == []
+            assert len(mock.created) == 1
+            (record,) = mock.records.values()
+            word = {"salesforce": "CallDisposition", "dynamics": "subcategory"}
+            if name in word:
+                assert record[word[name]] == "LATER"
+            else:
+                assert record["hs_call_body"] == "LATER: thought again"
+            length = {
+                "salesforce": ("CallDurationInSeconds", 85),
+                "hubspot": ("hs_call_duration", 84600),
+                "dynamics": ("actualdurationminutes", 2),
+            }
+            assert record[length[name][0]] == length[name][1]
+
+    virtually(scenario)
+
+
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [
+        ("salesforce", "WhoId"),
+        ("dynamics", "regardingobjectid_contact_phonecall@odata.bind"),
+        ("zendesk", "requester_id"),
+        ("hubspot", ""),
+    ],
+)
+def test_a_lead_with_another_systems_id_is_written_down_without_a_link(
+    name: str, link: str, tmp_path: Path
+) -> None:
+    """An account number of a list is no id of the CRM: better a record than a dead letter."""
+
+    async def scenario() -> None:
+        async with world(tmp_path) as crm:
+            mock = CASES[name].make(crm.clock)
+            await connect(crm, name, mock)
+            bridge = await crm.start()
+            await tell(crm, life(1, "connected", crm.clock.utc(), "ACC-00001"))
+            assert await bridge.drain(600)
+            assert (bridge.stats().dead, mock.wrong) == (0, [])
+            (record,) = mock.records.values()
+            if name == "hubspot":
+                assert record["to"] == ["c01"]  # looked up by the number, as without an id
+            else:
+                assert link not in record
+
+    virtually(scenario)
+
+
 def test_a_screen_pop_reaches_the_agents_browser(tmp_path: Path) -> None:
     async def scenario() -> None:
         from crm_bridge.events import screen_pop
@@ -381,7 +483,7 @@ def test_nothing_personal_is_kept_of_a_failure(tmp_path: Path) -> None:
             mock = mocks.Dynamics(crm.clock)
             await connect(crm, "dynamics", mock)
             await crm.start()
-            await tell(crm, life(1, "busy", crm.clock.utc() - timedelta(1), "no GUID"))
+            await tell(crm, life(1, "busy", crm.clock.utc() - timedelta(1), "x" * 36))
             await asyncio.sleep(2)
             with outside_work():
                 async with crm.engine.begin() as connection:

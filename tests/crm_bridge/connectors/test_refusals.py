@@ -131,7 +131,48 @@ def test_what_a_template_may_do_takes_no_time_and_little_room() -> None:
         Template("{{ " + "(" * 3500 + "a" + ")" * 3500 + " }}")
     with pytest.raises(PickError):
         Pick("a" + "[0" * 900)
+    # worked out while compiling, each of these took minutes
+    chain = Template("{{ 'a'" + " | replace('a', 'aa')" * 150 + " }}")
+    with pytest.raises(TemplateError, match=f"replace makes more than {OUTPUT_MAX}"):
+        chain.render(context)
+    back_and_forth = "{{ a" + "|replace('x','yy')|truncate(9000)|replace('y','x')" * 50 + " }}"
+    assert len(Template(back_and_forth).render({"a": "x" * 9000})) == 9000
+    with pytest.raises(TemplateError, match="nested too deeply"):
+        Template("{{ 'a'" + " | replace('a', 'aa')" * 330 + " }}")
+    with pytest.raises(TemplateError):
+        Template("{{ a | truncate(1e999) }}").render(context)
     assert time.perf_counter() - began < 5.0
+
+
+BOMBS = [
+    "|".join(["[to_string(@),to_string(@)]"] * 14),  # 12 s and 3 GB
+    "[@,@,@,@,@,@,@,@,@,@]" + "|[@,@,@,@,@,@,@,@,@,@]" * 6 + "|[][][][][][]",
+    "map(&map(&map(&[@,@,@,@,@],[@,@,@,@,@]),[@,@]),[@,@,@])",
+    "to_string(" * 8 + "@" + ")" * 8,
+    "{a: [@,@,@], b: [@,@,@]}" + " | {a: @, b: @, c: [@,@,@]}" * 5,
+    "join(body, body.list)",
+]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_an_expression_that_makes_more_and_more_is_refused(bomb: str) -> None:
+    with pytest.raises(PickError, match=r"more than 100 times|not its own"):
+        Pick(bomb)
+
+
+def test_what_people_write_is_no_bomb() -> None:
+    table = ", ".join(f"field{n}: data.field{n}" for n in range(60))
+    for source in ("{" + table + "}", "a[].b[].c[]", "sort_by(a, &b)[0].c", "join(', ', a[*].b)",
+                   "body.items[?kind == 'x' && size > `3`] | [0].id", "a || b || c"):  # fmt: skip
+        Pick(source)
+
+
+def test_a_not_that_is_not_what_it_looks_like_is_refused() -> None:
+    """JMESPath takes `!a.b` for `(!a).b`, which is never true."""
+    for source in ("!new.call", "refs.call && !new.call", "[!a.b]"):
+        with pytest.raises(PickError, match=r"write !\(a.b\) for !a.b"):
+            Pick(source)
+    assert Pick("refs.call && !(new.call)").find({"refs": {"call": "1"}, "new": {}}) is True
 
 
 def test_data_cannot_name_what_is_python() -> None:
