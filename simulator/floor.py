@@ -9,6 +9,7 @@ not more often than every `REACT_GAP_S`: as the running dialer asks it.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from time import perf_counter
 from typing import Protocol
 
 from dialer.snapshot import (
+    Bound,
     CallAbandoned,
     CallerLeft,
     CallServed,
@@ -36,6 +38,7 @@ from simulator.world import ROW_S, CallPlan, Kind, World, plan_agents
 
 TICK_S = 1.0
 REACT_GAP_S = 0.1
+_UNSEEN = (math.nan,)  # an age for who does not look at ages: reckoned with, it shows
 KEPT_MAX = 5_000  # waits and gaps kept for the distributions of a report
 
 
@@ -43,6 +46,7 @@ class Driver(Protocol):
     """What the floor asks for lines: a pacer with or without account and gate around it."""
 
     every_s: float | None  # its own clock; None: each tick and each change
+    counts_only: bool  # it asks how many there are of each, never how old they are
 
     def decide(self, snapshot: FloorSnapshot) -> Decision: ...
 
@@ -96,7 +100,7 @@ class _Tally:
     waits: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
     decisions: int = 0
-    bounds: Counter[str] = field(default_factory=Counter)
+    bounds: Counter[Bound] = field(default_factory=Counter)
 
 
 class FloorDay:
@@ -124,6 +128,7 @@ class FloorDay:
         self.now = 0.0
         self._tick_s = driver.every_s or tick_s
         self._on_change = driver.every_s is None
+        self._picture = self.counted if driver.counts_only else self.snapshot
         self._gap_s = react_gap_s
         self._changed = False
         self._decided_at = -1e9
@@ -140,6 +145,9 @@ class FloorDay:
         self._waiting: deque[_Call] = deque()
         self._carrier_free_at = 0.0
         self._blind = self.world.tables.blind.tolist()
+        self._lines_max = scenario.lines_max
+        self._leads = scenario.list.leads
+        self._launch_gap_s = 1.0 / scenario.carrier.launches_per_s_max
         self._tally = _Tally()
         rows = int(-(-scenario.day_s // CURVE_STEP_S))
         self._curve = [_Curve() for _ in range(rows)]
@@ -191,38 +199,55 @@ class FloorDay:
 
     def snapshot(self) -> FloorSnapshot:
         now = self.now
-        used = (
-            len(self._talking)
-            + len(self._setting_up)
-            + len(self._ringing)
-            + len(self._detecting)
-            + len(self._waiting)
-        )
+        talking, wrapping, waiting = self._talking, self._wrapping, self._waiting
+        setting_up, ringing, detecting = self._setting_up, self._ringing, self._detecting
+        used = len(talking) + len(setting_up) + len(ringing) + len(detecting) + len(waiting)
         return FloorSnapshot(
-            now=self.start_s + now,
-            campaign=self.scenario.name,
-            idle=len(self._idle),
-            talking=tuple([now - t for t in self._talking.values()]),
-            wrapping=tuple([now - t for t in self._wrapping.values()]),
-            setting_up=tuple([now - t for t in self._setting_up.values()]),
-            ringing=tuple([now - t for t in self._ringing.values()]),
-            detecting=tuple([now - t for t in self._detecting.values()]),
-            waiting=tuple([now - c.since for c in self._waiting]),
-            lines_free=max(0, self.scenario.lines_max - used),
-            leads_ready=self.scenario.list.leads,
+            self.start_s + now,
+            self.scenario.name,
+            len(self._idle),
+            tuple([now - t for t in talking.values()]) if talking else (),
+            tuple([now - t for t in wrapping.values()]) if wrapping else (),
+            tuple([now - t for t in setting_up.values()]) if setting_up else (),
+            tuple([now - t for t in ringing.values()]) if ringing else (),
+            tuple([now - t for t in detecting.values()]) if detecting else (),
+            tuple([now - c.since for c in waiting]) if waiting else (),
+            max(0, self._lines_max - used),
+            self._leads,
+        )
+
+    def counted(self) -> FloorSnapshot:
+        """As `snapshot`, at a third of its cost, for who asks only how many: no age is a number."""
+        talking, wrapping, waiting = len(self._talking), len(self._wrapping), len(self._waiting)
+        setting_up, ringing = len(self._setting_up), len(self._ringing)
+        detecting = len(self._detecting)
+        used = talking + setting_up + ringing + detecting + waiting
+        return FloorSnapshot(
+            self.start_s + self.now,
+            self.scenario.name,
+            len(self._idle),
+            _UNSEEN * talking,
+            _UNSEEN * wrapping,
+            _UNSEEN * setting_up,
+            _UNSEEN * ringing,
+            _UNSEEN * detecting,
+            _UNSEEN * waiting,
+            max(0, self._lines_max - used),
+            self._leads,
         )
 
     def _decide(self) -> None:
         self._changed = False
         if self._blind[min(int(self.now / ROW_S), len(self._blind) - 1)]:
             return
-        snapshot = self.snapshot()
+        snapshot = self._picture()
         self._decided_at = self.now
         decision = self.driver.decide(snapshot)
         self._tally.decisions += 1
-        self._tally.bounds[decision.bound.value] += 1
-        for _ in range(min(decision.lines, snapshot.lines_free)):
-            self._launch()
+        self._tally.bounds[decision.bound] += 1
+        if decision.lines > 0:
+            for _ in range(min(decision.lines, snapshot.lines_free)):
+                self._launch()
 
     def _launch(self) -> None:
         plan = self.world.plan_call(self._index, self.now)
@@ -230,7 +255,7 @@ class FloorDay:
         self._tally.lines += 1
         self._row().lines += 1
         held = max(0.0, self._carrier_free_at - self.now)
-        self._carrier_free_at = self.now + held + 1.0 / self.scenario.carrier.launches_per_s_max
+        self._carrier_free_at = self.now + held + self._launch_gap_s
         call = _Call(plan, self.now, held + plan.setup_s)
         if self._journal is not None:
             call.record = CallRecord(self.now, plan.kind, attempt=plan.attempt, open="setup")
@@ -248,7 +273,8 @@ class FloorDay:
     def _ring(self, call: _Call) -> None:
         del self._setting_up[call]
         self._ringing[call] = self.now
-        self._note(call, setup_s=call.setup_s, open="ring")
+        if call.record is not None:
+            self._note(call, setup_s=call.setup_s, open="ring")
         self._tell(LineRang(call.setup_s))
         self._at(self.now + (call.plan.ring_s or 0.0), self._ring_over, call)
 
@@ -264,7 +290,8 @@ class FloorDay:
             self._live(call)
         else:
             self._detecting[call] = self.now
-            self._note(call, ring_s=call.plan.ring_s, open="detect")
+            if call.record is not None:
+                self._note(call, ring_s=call.plan.ring_s, open="detect")
             self._at(self.now + call.plan.detect_s, self._detected, call)
 
     def _detected(self, call: _Call) -> None:
@@ -280,14 +307,15 @@ class FloorDay:
     def _line_ended(self, end: LineEnd, call: _Call) -> None:
         plan = call.plan
         detect = plan.detect_s if plan.amd is not None else None
-        self._note(
-            call,
-            setup_s=call.setup_s,
-            ring_s=plan.ring_s,
-            detect_s=detect,
-            amd=plan.amd,
-            open="wait" if end is LineEnd.LIVE else "",
-        )
+        if call.record is not None:
+            self._note(
+                call,
+                setup_s=call.setup_s,
+                ring_s=plan.ring_s,
+                detect_s=detect,
+                amd=plan.amd,
+                open="wait" if end is LineEnd.LIVE else "",
+            )
         self._tell(LineEnded(end, call.setup_s, plan.ring_s, detect))
         self._changed = True
 
@@ -485,5 +513,5 @@ class FloorDay:
             curve=curve,
             decisions=t.decisions,
             wall_s=wall_s,
-            bounds=dict(t.bounds),
+            bounds={bound.value: count for bound, count in t.bounds.items()},
         )

@@ -13,20 +13,20 @@ Three ways in:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.distributions import Array, Exponential, Lognormal
 from simulator.scenario import (
-    RATE_NAMES,
     BadScenario,
     Drifting,
     FaultKind,
-    Rates,
     Scenario,
     Shape,
     base_world,
@@ -79,6 +79,9 @@ SIP_STATUS = {
     Kind.NO_ANSWER: 487,  # rings on until the dialer cancels
     Kind.CONGESTION: 503,
 }
+
+
+_KINDS = tuple(Kind)  # by number
 
 
 class Amd(StrEnum):
@@ -174,15 +177,13 @@ class AgentPlans:
     stints: Array
 
 
-@dataclass(frozen=True)
-class CallPlan:
+class CallPlan(NamedTuple):
     """One call, resolved for its time of launch. Times follow one another: set-up, ring, detect.
 
     `ring_s` is None when it fails without ringing (then `fail_s` after set-up). NO_ANSWER rings
     for `ring_s`, the dialer's limit included. `talk_s` and `wrap_s` are before the agent's speed.
     """
 
-    index: int
     kind: Kind
     sip_status: int
     setup_s: float
@@ -210,7 +211,7 @@ def kind_of(
     u_kind: float,
     u_congestion: float,
     answer_factor: float,
-    rates: Array,
+    rates: Array | Sequence[float],
     congestion: float,
 ) -> int:
     """The kind of a call launched in a row with `rates` (6 shares) and `congestion`."""
@@ -378,87 +379,102 @@ def _without(
 
 
 class World:
-    """Calls of (scenario, seed) one at a time, drawn in blocks so that one call is cheap."""
+    """Calls of (scenario, seed) one at a time, drawn in blocks so that one call is cheap.
+
+    Blocks and tables are kept as plain floats: to take a number out of an array costs as much as
+    ten steps of reckoning with it.
+    """
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario = scenario
         self.seed = seed
         self.tables = day_tables(scenario, seed)
-        self._blocks: dict[int, CallPlans] = {}
+        self._blocks: dict[int, list[tuple[Any, ...]]] = {}
+        self._rates: list[list[float]] = self.tables.rates.tolist()
+        self._rest: list[tuple[float, float, float, float, float]] = list(
+            zip(
+                self.tables.congestion.tolist(),
+                self.tables.setup_factor.tolist(),
+                self.tables.ring_factor.tolist(),
+                self.tables.talk_factor.tolist(),
+                self.tables.wrap_factor.tolist(),
+                strict=True,
+            )
+        )
+        self._amd = scenario.amd.on
+        self._ring_limit_s = scenario.line.ring_limit_s
+
+    def _draw(self, block: int) -> list[tuple[Any, ...]]:
+        """The calls of a block, each with its numbers in the order of `CallPlans`."""
+        if len(self._blocks) >= 16:  # the oldest block is all but surely done with
+            self._blocks.pop(next(iter(self._blocks)))
+        plans = plan_calls(self.scenario, self.seed, _BLOCK, block * _BLOCK)
+        arrays = (getattr(plans, field.name).tolist() for field in fields(plans))
+        calls = self._blocks[block] = list(zip(*arrays, strict=True))
+        return calls
 
     def plan_call(self, index: int, t_s: float, attempt: int | None = None) -> CallPlan:
         """Call `index` if launched at `t_s`; `attempt` (1, 2, ...) overrides the list's own."""
         block, place = divmod(index, _BLOCK)
-        plans = self._blocks.get(block)
-        if plans is None:
-            if len(self._blocks) >= 16:  # the oldest block is all but surely done with
-                self._blocks.pop(next(iter(self._blocks)))
-            plans = plan_calls(self.scenario, self.seed, _BLOCK, block * _BLOCK)
-            self._blocks[block] = plans
-        factor = float(plans.answer_factor[place])
+        (
+            u_kind,
+            u_congestion,
+            answer_factor,
+            own_attempt,
+            setup_s,
+            ring_person_s,
+            ring_machine_s,
+            ring_out_s,
+            fail_s,
+            detect_person_s,
+            detect_machine_s,
+            person_rejected,
+            machine_passed,
+            patience_s,
+            talk_person_s,
+            wrap_person_s,
+            talk_machine_s,
+            wrap_machine_s,
+            break_s,
+        ) = (self._blocks.get(block) or self._draw(block))[place]
         if attempt is not None:
             by_attempt = self.scenario.list.by_attempt
-            factor = by_attempt[min(attempt, len(by_attempt)) - 1]
-        which = int(plans.attempt[place]) if attempt is None else attempt
-        return _resolve(self.scenario, self.tables, plans, place, index, t_s, factor, which)
-
-
-def _resolve(
-    scenario: Scenario,
-    tables: DayTables,
-    plans: CallPlans,
-    i: int,
-    index: int,
-    t_s: float,
-    factor: float,
-    attempt: int,
-) -> CallPlan:
-    row = min(max(0, int(t_s / ROW_S)), len(tables.congestion) - 1)
-    kind = Kind(
-        kind_of(
-            float(plans.u_kind[i]),
-            float(plans.u_congestion[i]),
-            factor,
-            tables.rates[row],
-            float(tables.congestion[row]),
+            answer_factor = by_attempt[min(attempt, len(by_attempt)) - 1]
+        row = min(max(0, int(t_s / ROW_S)), len(self._rates) - 1)
+        congestion, setup_factor, ring_factor, talk_factor, wrap_factor = self._rest[row]
+        kind = _KINDS[kind_of(u_kind, u_congestion, answer_factor, self._rates[row], congestion)]
+        ring: float | None = None
+        if kind is Kind.NO_ANSWER:
+            ring = ring_out_s
+        elif kind is Kind.MACHINE:
+            ring = ring_machine_s * ring_factor
+        elif kind is Kind.PERSON or kind is Kind.DECLINED or kind is Kind.UNAVAILABLE:
+            ring = ring_person_s * ring_factor
+        if ring is not None and ring >= self._ring_limit_s:
+            kind, ring = Kind.NO_ANSWER, self._ring_limit_s
+        verdict: Amd | None = None
+        detect = 0.0
+        if self._amd and kind is Kind.PERSON:
+            detect = detect_person_s
+            verdict = Amd.MACHINE if person_rejected else Amd.PERSON
+        elif self._amd and kind is Kind.MACHINE:
+            detect = detect_machine_s
+            verdict = Amd.PERSON if machine_passed else Amd.MACHINE
+        machine = kind is Kind.MACHINE
+        return CallPlan(
+            kind,
+            SIP_STATUS[kind],
+            setup_s * setup_factor,
+            ring,
+            fail_s,
+            verdict,
+            detect,
+            patience_s,
+            (talk_machine_s if machine else talk_person_s) * talk_factor,
+            (wrap_machine_s if machine else wrap_person_s) * wrap_factor,
+            break_s,
+            own_attempt if attempt is None else attempt,
         )
-    )
-    ring_factor = float(tables.ring_factor[row])
-    ring: float | None = None
-    if kind in (Kind.PERSON, Kind.DECLINED, Kind.UNAVAILABLE):
-        ring = float(plans.ring_person_s[i]) * ring_factor
-    elif kind is Kind.MACHINE:
-        ring = float(plans.ring_machine_s[i]) * ring_factor
-    elif kind is Kind.NO_ANSWER:
-        ring = float(plans.ring_out_s[i])
-    if ring is not None and ring >= scenario.line.ring_limit_s:
-        kind, ring = Kind.NO_ANSWER, scenario.line.ring_limit_s
-    verdict: Amd | None = None
-    detect = 0.0
-    if scenario.amd.on and kind is Kind.PERSON:
-        detect = float(plans.detect_person_s[i])
-        verdict = Amd.MACHINE if plans.person_rejected[i] else Amd.PERSON
-    elif scenario.amd.on and kind is Kind.MACHINE:
-        detect = float(plans.detect_machine_s[i])
-        verdict = Amd.PERSON if plans.machine_passed[i] else Amd.MACHINE
-    machine = kind is Kind.MACHINE
-    return CallPlan(
-        index=index,
-        kind=kind,
-        sip_status=SIP_STATUS[kind],
-        setup_s=float(plans.setup_s[i]) * float(tables.setup_factor[row]),
-        ring_s=ring,
-        fail_s=float(plans.fail_s[i]),
-        amd=verdict,
-        detect_s=detect,
-        patience_s=float(plans.patience_s[i]),
-        talk_s=float((plans.talk_machine_s if machine else plans.talk_person_s)[i])
-        * float(tables.talk_factor[row]),
-        wrap_s=float((plans.wrap_machine_s if machine else plans.wrap_person_s)[i])
-        * float(tables.wrap_factor[row]),
-        break_s=float(plans.break_s[i]),
-        attempt=attempt,
-    )
 
 
 @lru_cache(maxsize=8)
@@ -471,15 +487,3 @@ def plan_call(
 ) -> CallPlan:
     """One call of the world (scenario, seed), launched at `t_s` seconds into the day."""
     return _world(scenario, seed).plan_call(call_index, t_s, attempt)
-
-
-def rates_at(scenario: Scenario, seed: int, t_s: float) -> Rates:
-    """The shares that hold at an instant, drift included (for reports and for tests)."""
-    tables = day_tables(scenario, seed)
-    row = tables.rates[min(int(t_s / ROW_S), len(tables.rates) - 1)]
-    return Rates(**dict(zip(RATE_NAMES, (float(x) for x in row), strict=True)))
-
-
-def plan_arrays(plans: CallPlans) -> dict[str, NDArray[np.generic]]:
-    """The plans' arrays by name, e.g. to stack them for a compiled engine."""
-    return {f.name: getattr(plans, f.name) for f in fields(plans)}

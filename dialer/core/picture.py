@@ -7,12 +7,13 @@ from dialer.core.states import AgentState, CallState, CampaignState
 from dialer.snapshot import FloorSnapshot
 
 # Looked up once: a member of an enum costs as much as the rest of a line's turn below, and this is
-# done some twenty times a second over every line and agent of a floor.
+# done some twenty times a second over every line and agent of a floor. So is the order of the
+# questions that of how many there are of each.
 _RUNNING = CampaignState.RUNNING
 _READY, _WRAP_UP = AgentState.READY, AgentState.WRAP_UP
 _TALK, _RESERVED = AgentState.TALK, AgentState.RESERVED
 _RINGING, _PLACING, _ANSWERED = CallState.RINGING, CallState.PLACING, CallState.ANSWERED
-_PLANNED, _CLEARED = CallState.PLANNED, CallState.CLEARED
+_PLANNED, _CLEARED, _TALKING = CallState.PLANNED, CallState.CLEARED, CallState.TALKING
 
 
 def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
@@ -21,13 +22,16 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
     setting_up: list[float] = []
     ringing: list[float] = []
     detecting: list[float] = []
-    under_way = {_RINGING: ringing, _PLACING: setting_up, _ANSWERED: detecting}
     for call in campaign.calls.values():
-        if call.booking is not None:
-            continue  # its agent is kept for it, and is none of the pacer's
         state = call.state
-        if (ages := under_way.get(state)) is not None:
-            ages.append(now - call.since)
+        if state is _TALKING or call.booking is not None:
+            continue  # the agent kept for a booked call is none of the pacer's, nor is its line
+        if state is _RINGING:
+            ringing.append(now - call.since)
+        elif state is _PLACING:
+            setting_up.append(now - call.since)
+        elif state is _ANSWERED:
+            detecting.append(now - call.since)
         elif state is _PLANNED or state is _CLEARED:
             setting_up.append(0.0)  # being written, or waiting for its slot on the trunk
     waiting = [
@@ -39,6 +43,7 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
     wrapping: list[float] = []
     dialling = {one for one, its in floor.campaigns.items() if its.state is _RUNNING}
     alone = dialling == {name}
+    ready = 0
     sharing = 0.0
     agents = floor.agents
     for member in campaign.members:
@@ -48,9 +53,14 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
             talking.append(now - agent.since)
         elif state_of is _WRAP_UP:
             wrapping.append(now - agent.since)
-        elif state_of is not _READY:
+        elif state_of is _READY:
+            ready += 1
+        else:
             continue
-        sharing += 1.0 if alone else 1.0 / max(1, len(dialling.intersection(agent.campaigns)))
+        if not alone:
+            sharing += 1.0 / max(1, len(dialling.intersection(agent.campaigns)))
+    if alone:
+        sharing = float(ready + len(talking) + len(wrapping))
     working = len(campaign.idle) + len(talking) + len(wrapping)
     return FloorSnapshot(
         now=now,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dialer.pacing.governor import Governor
-from dialer.pacing.pacer import PACERS, Pacer, PacerError, make_pacer
+from dialer.pacing.pacer import PACERS, ErlangC, Pacer, PacerError, Progressive, make_pacer
 from dialer.pacing.trace import DecisionTrace
 from dialer.pacing.windows import DAY_S, Account, us_windows
 from dialer.snapshot import Decision, FloorSnapshot, Observation
@@ -20,6 +20,13 @@ FIRST_DAY_S = 20_000.0 * DAY_S  # some Monday-to-Friday like any other, in civil
 OPENING_S = 9 * 3600.0
 
 
+class _NoTrace(DecisionTrace):
+    """Nobody asks of a simulated day why a decision was made."""
+
+    def record(self, *what: object) -> None:
+        """Kept nowhere."""
+
+
 class Governed:
     """One of our pacers as the dialer drives it: account, gate and pacer together."""
 
@@ -27,8 +34,9 @@ class Governed:
 
     def __init__(self, pacer: Pacer, account: Account, wait_limit_s: float) -> None:
         self.pacer = pacer
+        self.counts_only = isinstance(pacer, Progressive | ErlangC)
         self._governor = Governor(
-            pacer, account, patience_s=wait_limit_s, trace=DecisionTrace(records_max=1)
+            pacer, account, patience_s=wait_limit_s, trace=_NoTrace(records_max=1)
         )
 
     def closes_at(self, now: float) -> None:
@@ -48,6 +56,7 @@ class Peer:
     def __init__(self, pacer: Pacer) -> None:
         self.pacer = pacer
         self.every_s: float | None = getattr(pacer, "every_s", None)
+        self.counts_only: bool = getattr(pacer, "counts_only", False)
 
     def closes_at(self, now: float) -> None:
         """Nothing to a peer."""

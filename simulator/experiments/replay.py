@@ -60,7 +60,6 @@ def _as_recorded(r: CallRecord, drawn: CallPlan, scenario: Scenario) -> CallPlan
     elif r.open == "wrap":
         wrap = max(wrap, drawn.wrap_s)
     return CallPlan(
-        index=drawn.index,
         kind=r.outcome,
         sip_status=SIP_STATUS[r.outcome],
         setup_s=r.setup_s if r.setup_s is not None else drawn.setup_s,

@@ -16,15 +16,18 @@ class DayClock(Clock):
 
     def __init__(self, now: float) -> None:
         self.time = now
+        self._moment = (now, _EPOCH + timedelta(seconds=now))  # asked for many times at one time
 
     def now(self) -> float:
         return self.time
 
     def utc(self) -> datetime:
-        return _EPOCH + timedelta(seconds=self.time)
+        return self.utc_at(self.time)
 
     def utc_at(self, now: float) -> datetime:
-        return _EPOCH + timedelta(seconds=now)
+        if self._moment[0] != now:
+            self._moment = (now, _EPOCH + timedelta(seconds=now))
+        return self._moment[1]
 
     def at_utc(self, moment: datetime) -> float:
         return (moment - _EPOCH).total_seconds()

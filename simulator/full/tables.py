@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -183,7 +183,8 @@ class Tables:
         outcome = command.outcome.value
         lead.ended[outcome] = lead.ended.get(outcome, 0) + 1
         talked = command.outcome is Outcome.CONNECTED
-        lead.history[-1] = replace(lead.history[-1], outcome=outcome, conversation=talked)
+        began = lead.history[-1]
+        lead.history[-1] = PastCall(began.at, began.number, outcome=outcome, conversation=talked)
         policy = self._policies[lead.campaign]
         step = policy.after_outcome(command.outcome, lead.ended, from_ms(at_ms))
         self._go(lead, NextStep(None, "no good number left") if step.phone_bad else step)

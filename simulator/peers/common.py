@@ -24,6 +24,7 @@ from dialer.snapshot import (
 )
 
 DAY_S = 86_400.0
+_NONE = Decision(0)
 
 
 def coming(snapshot: FloorSnapshot) -> int:
@@ -73,11 +74,13 @@ class Clock:
 class PeerPacer:
     """A peer: subclasses say `lines(snapshot)` and override what they want to hear.
 
-    `every_s` is how often the product looks; None where it looks at every change.
+    `every_s` is how often the product looks; None where it looks at every change. `counts_only`:
+    it asks how many there are of each, never how old they are.
     """
 
     name = "peer"
     every_s: float | None = 1.0
+    counts_only = False
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -89,7 +92,8 @@ class PeerPacer:
         if day != self.day:
             self.day = day
             self.new_day()
-        return Decision(max(0, self.lines(snapshot)))
+        lines = self.lines(snapshot)
+        return Decision(lines) if lines > 0 else _NONE
 
     def lines(self, snapshot: FloorSnapshot) -> int:
         raise NotImplementedError

@@ -77,6 +77,7 @@ def _try_level(  # type: ignore[no-untyped-def]
 class Impact(PeerPacer):
     name = "impact"
     every_s = 1.0
+    counts_only = True
 
     def __init__(self, *, acceptable: float = 0.03, seed: int = 1) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ class WombatDialer(PeerPacer):
 
     name = "wombat"
     every_s = 1.0
+    counts_only = True
 
     def __init__(self, *, boost: float = 1.3, waiting_max: int = 0) -> None:
         super().__init__()
@@ -32,6 +33,7 @@ class FixedRatio(PeerPacer):
 
     name = "fixed_ratio"
     every_s = None
+    counts_only = True
 
     def __init__(self, *, ratio: float = 2.0) -> None:
         super().__init__()

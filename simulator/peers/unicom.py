@@ -25,6 +25,7 @@ WARM_UP_S, WARM_UP_ANSWERS = 300.0, 10
 class Unicom(PeerPacer):
     name = "unicom"
     every_s = None  # asked on every request, every failure and each half second
+    counts_only = True
 
     def __init__(self, *, target_percent: float = 2.5, day_max_percent: float = 3.0) -> None:
         super().__init__()

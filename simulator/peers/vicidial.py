@@ -40,6 +40,7 @@ class Vicidial(PeerPacer):
 
     name = "vicidial"
     every_s = 0.5  # both loops' passes fall on multiples of it
+    counts_only = True
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from simulator.peers.common import Clock, PeerPacer, Recent, coming
 class Webitel(PeerPacer):
     name = "webitel"
     every_s = 1.0
+    counts_only = True
 
     def __init__(
         self,

@@ -54,6 +54,7 @@ class _ByTable:
     """Holds the optimum's own number of lines, at every change."""
 
     every_s = None
+    counts_only = False
 
     def __init__(self, optimum: Optimum) -> None:
         self._target = optimum.target

@@ -44,6 +44,7 @@ class Steady:
     """Keeps `lines` on their way and writes down what it sees and hears."""
 
     every_s = None
+    counts_only = False
 
     def __init__(self, lines: int) -> None:
         self.lines = lines

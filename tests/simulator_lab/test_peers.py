@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from dialer.snapshot import (
     WrapUpEnded,
 )
 from simulator.experiments.plain import PlainRunner, known_pacers, make_driver
+from simulator.floor import FloorDay
 from simulator.peers import PEERS
 from simulator.peers.common import PeerPacer
 from simulator.peers.impact import Impact
@@ -26,8 +28,9 @@ from simulator.peers.plain import FixedRatio, WombatDialer
 from simulator.peers.unicom import Unicom
 from simulator.peers.vicidial import Method, Vicidial, hhmm
 from simulator.peers.webitel import Webitel
-from simulator.results import PacerSpec
+from simulator.results import DayResult, PacerSpec
 from simulator.scenario import base_world
+from simulator.scenario_file import load_scenario
 
 NINE = 9 * 3_600.0
 
@@ -355,6 +358,20 @@ def test_every_peer_lives_through_a_morning_and_never_asks_for_less_than_nothing
     assert first[0].pacer == name
     driver = make_driver(PacerSpec(name), world)
     assert driver.decide(floor(idle=0, talking=3, ringing=50, waiting=5)).lines == 0
+
+
+@pytest.mark.parametrize("name", sorted({*known_pacers()} - {"forward"}))
+def test_who_says_that_it_only_counts_does_the_same_when_it_sees_ages(name: str) -> None:
+    world = load_scenario("rough-day")
+
+    def played(ages: bool, seed: int) -> DayResult:
+        driver = make_driver(PacerSpec(name), replace(world, day_s=1_800.0))
+        driver.counts_only = driver.counts_only and not ages
+        day = FloorDay(replace(world, day_s=1_800.0), seed, driver, start_s=NINE).run()
+        return replace(day, wall_s=0.0)
+
+    for seed in (1, 2, 3):
+        assert played(True, seed) == played(False, seed)
 
 
 def test_the_wrap_up_is_noticed_where_it_matters() -> None:

@@ -35,6 +35,7 @@ class Arrivals:
 
     name = "arrivals"
     every_s = None
+    counts_only = False
 
     def __init__(self, lines: int) -> None:
         self._lines = lines

@@ -88,8 +88,10 @@ def check(lead: LeadFacts, phone: PhoneFacts, campaign: CampaignFacts, now: date
         found.append(Deny("own/unknown-zone", "the time zone is not known: not dialled by itself"))
         return found
     lead, places = _situated(lead, phone, campaign)
-    bound = _bound(campaign, places, now)
-    found.extend(_closed(_Rules(campaign), places, lead.zones, now))
+    rules = _Rules(campaign)
+    bound = _of_places(rules, places, now.toordinal())
+    if bound.windows:
+        found.extend(_closed(rules, places, lead.zones, now))
     for pack, cap in bound.caps:
         over = caps.breached(cap, lead, phone, campaign.guaranteed_agent, now)
         if over is not None:

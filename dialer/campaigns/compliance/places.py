@@ -77,6 +77,8 @@ class Whereabouts(NamedTuple):
 
 def whereabouts(number: str, fields: Mapping[str, str]) -> Whereabouts:
     """Of a number in E.164 and the lead's fields; no places when its country is not known."""
+    if not fields:
+        return _whereabouts(number[1:5], ())
     address = [
         (column, value.strip().upper())
         for header, value in fields.items()
