@@ -211,7 +211,7 @@ class Lane:
                     gone=gone,
                     off=bool(self.disabled_why),
                     kept=self._to_be_kept(written, now),
-                    tails=self.hand.tails(written) if fetch and limit > 0 else None,
+                    tails=self.hand.tails() if fetch and limit > 0 else None,
                     limit=limit,
                     now=now,
                 ),
@@ -230,7 +230,7 @@ class Lane:
         if found.due_at is not None:
             self._due_at = found.due_at
         self._written(written, struck)
-        if not self.hand.take_claimed(claim.due, self._utc(), HOLD_S):
+        if not self.hand.take_claimed(claim.due):
             self.wake()
         if fetch:
             self._behind = claim.more or limit <= 0
@@ -353,7 +353,6 @@ class Lane:
     def _start_workers(self) -> None:
         while self.hand.ready and self._at_work < self._allowed():
             chain = self.hand.ready.popleft()
-            chain.at_work = True
             self._at_work += 1
             worker = self._tasks.start(f"crm worker {self.endpoint.name}", self._work(chain))
             self._workers.add(worker)
@@ -376,7 +375,6 @@ class Lane:
         """Send chain after chain until there is none, or the breaker wants less."""
         try:
             while chain is not None:
-                chain.at_work = True
                 while chain.rows:
                     due = chain.rows[0]
                     if self._allowed() == 0:
@@ -394,14 +392,11 @@ class Lane:
                     chain.rows.popleft()
                     if not self._record(chain, due, answer, self._clock.now() - began):
                         break
-                chain.at_work = False
                 chain = None
                 if self.hand.ready and self._at_work <= self._allowed():
                     chain = self.hand.ready.popleft()
                 self._tell()
         finally:
-            if chain is not None:
-                chain.at_work = False
             self._at_work -= 1
             self._news.set()
 

@@ -64,7 +64,7 @@ _BEFORE = sa.select(fresh.c.seq).where(fresh.c.seq <= sa.bindparam("after"))
 def read(connection: Connection, after: int, limit: int) -> list[Due]:
     """Up to `limit` fresh events behind `after`, in order."""
     rows = connection.execute(_AFTER, {"after": after, "limit": limit})
-    return [Due(seq, key, 0, id_, type_, at, data, None) for seq, key, id_, type_, at, data in rows]
+    return [Due(seq, key, 0, id_, type_, at, data) for seq, key, id_, type_, at, data in rows]
 
 
 def overlooked(connection: Connection, after: int, known: Collection[int], limit: int) -> list[Due]:
@@ -79,7 +79,7 @@ def overlooked(connection: Connection, after: int, known: Collection[int], limit
     rows = connection.execute(
         _READ.where(among(dialect, _e.seq, "seqs")).order_by(_e.seq), {"seqs": bound(dialect, late)}
     )
-    return [Due(seq, key, 0, id_, type_, at, data, None) for seq, key, id_, type_, at, data in rows]
+    return [Due(seq, key, 0, id_, type_, at, data) for seq, key, id_, type_, at, data in rows]
 
 
 def last_pending(

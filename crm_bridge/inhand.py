@@ -19,7 +19,6 @@ class Chain:
     key: str
     tail: int  # last seq that was added
     rows: deque[Due] = field(default_factory=deque)
-    at_work: bool = False
     retry_at: float | None = None  # set when its head failed: nothing may be added any more
 
 
@@ -71,9 +70,7 @@ class InHand:
         """Whether a fresh message may follow what is known of its key; `pending` is the last of
         the key in the queue."""
         chain = self._chains.get(key)
-        if chain is None:
-            return pending is None
-        return chain.retry_at is None and (pending is None or chain.tail >= pending)
+        return pending is None or (chain is not None and chain.tail >= pending)
 
     def take_fresh(self, messages: Iterable[Due], queued: Collection[int]) -> bool:
         """Take what `fits`; `queued` are those that stand in the queue too. Whether all of it
@@ -82,56 +79,36 @@ class InHand:
         for due in messages:
             if due.seq not in queued:
                 self.unwritten.add(due.seq)
-            chain = self._chains.get(due.key)
-            if chain is None or chain.retry_at is None:
-                self._add(chain, due)
-                continue
-            self.held[due.seq] = due
-            chain.tail = due.seq
-            self.results.given_back[due.seq] = (due, chain.retry_at)
-            whole = False
+            whole &= self._take(due)
         return whole
 
-    def take_claimed(self, leased: Iterable[Due], now: float, hold_s: float) -> bool:
-        """Take what was claimed from the queue, unless its chain broke or ended meanwhile.
-
-        What was in front of it may be gone from here because it was delivered, or because it
-        failed and was written down so: only the database knows, so it goes back to the queue.
-        Whether all of it can be sent.
-        """
+    def take_claimed(self, leased: Iterable[Due]) -> bool:
+        """Take what was claimed from the queue by the `tails` of just before. Whether all of it
+        can be sent."""
         whole = True
         for due in leased:
-            if due.seq in self.held:
-                continue  # our own lease had run out; it is in hand and now leased anew
-            chain = self._chains.get(due.key)
-            if chain is None:
-                fits, at = due.ahead is None, now
-            else:
-                fits = chain.retry_at is None and due.ahead == chain.tail
-                at = now + hold_s if chain.retry_at is None else chain.retry_at
-            if fits:
-                self._add(chain, due)
-            else:
-                self.results.given_back[due.seq] = (due, at)
-                whole = False
+            if due.seq not in self.held:  # else our own lease had run out, and it is leased anew
+                whole &= self._take(due)
         return whole
 
-    def _add(self, chain: Chain | None, due: Due) -> None:
+    def _take(self, due: Due) -> bool:
+        """Whether it can be sent; when its chain broke meanwhile it goes back with the rest."""
+        chain = self._chains.get(due.key)
         if chain is None:
             chain = self._chains[due.key] = Chain(due.key, due.seq)
-        chain.rows.append(due)
         chain.tail = due.seq
         self.held[due.seq] = due
-        if not chain.at_work and len(chain.rows) == 1:
+        if chain.retry_at is not None:
+            self.results.given_back[due.seq] = (due, chain.retry_at)
+            return False
+        chain.rows.append(due)
+        if len(chain.rows) == 1:  # what is being sent is a row still: nobody is at work
             self.ready.append(chain)
+        return True
 
-    def tails(self, written: Collection[int]) -> dict[str, int]:
-        """The last message of each chain that may grow, once `written` is."""
-        return {
-            key: chain.tail
-            for key, chain in self._chains.items()
-            if chain.retry_at is None and chain.tail not in written
-        }
+    def tails(self) -> dict[str, int]:
+        """The last message of each chain that may grow."""
+        return {key: chain.tail for key, chain in self._chains.items() if chain.retry_at is None}
 
     # --- giving back and writing down -----------------------------------------------------------
 
@@ -173,6 +150,6 @@ class InHand:
         for key in [
             key
             for key, chain in self._chains.items()
-            if not chain.rows and not chain.at_work and chain.tail not in self.held
+            if not chain.rows and chain.tail not in self.held
         ]:
             del self._chains[key]

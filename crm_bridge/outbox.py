@@ -92,7 +92,6 @@ class Due:
     type: str
     at: float
     data: str
-    ahead: int | None  # the pending delivery of its key just before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,38 @@ class Claim:
 
     due: tuple[Due, ...] = ()
     more: bool = False
+
+
+_before = deliveries.alias("before")
+_DUE = (
+    sa.select(
+        deliveries.c.seq,
+        deliveries.c.key,
+        deliveries.c.attempts,
+        events.c.id,
+        events.c.type,
+        events.c.at,
+        events.c.data,
+        sa.select(sa.func.max(_before.c.seq))
+        .where(
+            _before.c.endpoint == deliveries.c.endpoint,
+            _before.c.key == deliveries.c.key,
+            _before.c.seq < deliveries.c.seq,
+            sa.text(f"before.state = '{PENDING}'"),
+        )
+        .scalar_subquery()
+        .label("ahead"),
+    )
+    .join(events, events.c.seq == deliveries.c.seq)
+    .where(
+        deliveries.c.endpoint == sa.bindparam("wanted"),
+        sa.text(f"crm_delivery.state = '{PENDING}'"),
+        deliveries.c.next_at <= sa.bindparam("now"),
+    )
+    .order_by(deliveries.c.next_at, deliveries.c.seq)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(of=deliveries, skip_locked=True)
+)
 
 
 def claim(
@@ -122,40 +153,8 @@ def claim(
     behind something else is put off until that comes due itself, at most; behind another owner's
     lease only by `hold_s`. So a dead key is looked at once per retry and not at every claim.
     """
-    d, before, dialect = deliveries, deliveries.alias("before"), connection.dialect.name
-    earlier = (
-        sa.select(sa.func.max(before.c.seq))
-        .where(
-            before.c.endpoint == d.c.endpoint,
-            before.c.key == d.c.key,
-            before.c.seq < d.c.seq,
-            sa.text(f"before.state = '{PENDING}'"),
-        )
-        .scalar_subquery()
-    )
-    found = (
-        connection.execute(
-            sa.select(
-                d.c.seq,
-                d.c.key,
-                d.c.attempts,
-                events.c.id,
-                events.c.type,
-                events.c.at,
-                events.c.data,
-                earlier.label("earlier"),
-            )
-            .join(events, events.c.seq == d.c.seq)
-            .where(
-                d.c.endpoint == endpoint,
-                sa.text(f"crm_delivery.state = '{PENDING}'"),
-                d.c.next_at <= now,
-            )
-            .order_by(d.c.next_at, d.c.seq)
-            .limit(limit)
-            .with_for_update(of=d, skip_locked=True)
-        )
-    ).all()
+    d, dialect = deliveries, connection.dialect.name
+    found = connection.execute(_DUE, {"wanted": endpoint, "now": now, "limit": limit}).all()
     if not found:
         return Claim()
     held = dict(tails)
@@ -164,7 +163,7 @@ def claim(
     for seq, key, attempts, id_, type_, at, data, ahead in sorted(found, key=lambda row: row.seq):
         if ahead is None or held.get(key) == ahead:
             held[key] = seq
-            due.append(Due(seq, key, attempts, id_, type_, at, data, ahead))
+            due.append(Due(seq, key, attempts, id_, type_, at, data))
         else:
             blocked.append((seq, ahead))
     if due:

@@ -69,7 +69,7 @@ class Router:
         self._ours = False  # whose turn it is, as far as we know
         self._renew_at = 0.0
         self._idle_since: float | None = None
-        self._cursor = 0  # fresh events up to here were looked at in this turn
+        self._cursor = 0  # fresh events up to here were looked at
         self._caught_up = False  # from then on none can be left over from a former turn
         self.routed = 0
 
@@ -148,7 +148,7 @@ class Router:
         )
         self._renew_at = began + TURN_S / 3
         if not ours or not self._ours:
-            self._cursor, self._caught_up, self._idle_since = 0, False, None
+            self._caught_up, self._idle_since = False, None
         return self._ours
 
     async def _perhaps_end(self) -> float:
