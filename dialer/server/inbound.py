@@ -165,12 +165,20 @@ class Intake:
     async def do_not_call(
         self, numbers: Sequence[str], region: str, campaign: str, use: KeyUse | None
     ) -> Given:
-        wanted = [_number(text, region) for text in numbers]
+        wanted: list[str] = []
+        rejected: list[int] = []
+        for place, text in enumerate(numbers):
+            try:
+                wanted.append(_number(text, region))
+            except Refused:
+                if len(rejected) == len(numbers) - 1:
+                    raise
+                rejected.append(place)
 
         def work(connection: Connection, now: datetime) -> tuple[object, Concerned]:
             context = self._store.context
             added = suppress(connection, context, wanted, "crm", campaign, now)
-            return DncAnswer(added), Concerned(phones=frozenset(wanted))
+            return DncAnswer(added, rejected), Concerned(phones=frozenset(wanted))
 
         return await self._change(use, work)
 

@@ -80,9 +80,11 @@ class MatchAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DncAnswer:
-    """`added`: numbers that were not on the list yet."""
+    """`added`: numbers that were not on the list yet. `rejected`: places in `phones`, from 0 on,
+    of what is no phone number; the others are on the list."""
 
     added: int
+    rejected: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Inbound(Protocol):
     async def do_not_call(
         self, numbers: Sequence[str], region: str, campaign: str, use: KeyUse | None
     ) -> Given:
-        """A `DncAnswer`. Refused with 400 for what is no number."""
+        """A `DncAnswer`. Refused with 400 when there is no number among them."""
         ...
 
     async def call_back(
