@@ -1,31 +1,24 @@
 """The bridge's own connections to the database that holds the outbox.
 
-What is asked of it are functions of a synchronous SQLAlchemy `Connection`. On SQLite a whole
-transaction is one hop to a thread and back, and not one for each statement; on PostgreSQL the very
-same functions run on asyncpg.
+What is asked of it are functions of a synchronous SQLAlchemy `Connection`: whole transactions, in a
+thread on SQLite (`sqlthread`), and on asyncpg where it is PostgreSQL.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
+import sqlthread
 from crm_bridge.ports import Outside
+from sqlthread import T, Thread, Work
 
-T = TypeVar("T")
-Work = Callable[[Connection], T]
-
-_BUSY_LIMIT_S = 30.0  # for another process's write lock; a large import holds it for seconds
+_PRAGMAS = {"synchronous": "NORMAL"}
 _CONNECTIONS = 8  # on PostgreSQL, at once
 _NO_WAIT = sa.text("SET LOCAL synchronous_commit = off")
 
@@ -60,26 +53,10 @@ def open_engine(url: str, *, must_exist: bool = False) -> AsyncEngine:
     if must_exist and not Path(parsed.database or "").is_file():
         raise DatabaseError(f"there is no database {parsed.database}: start the dialer on it once")
     engine = create_async_engine(
-        parsed.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": _BUSY_LIMIT_S}
+        parsed.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": sqlthread.BUSY_LIMIT_S}
     )
-    _as_we_want_it(engine.sync_engine, begin="BEGIN IMMEDIATE")
+    sqlthread.begun_by_us(engine.sync_engine, _PRAGMAS, immediate=True)
     return engine
-
-
-def _as_we_want_it(engine: Engine, *, begin: str) -> None:
-    """Write-ahead log, and transactions begun by us and not by the driver."""
-
-    @sa.event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: object) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
 
 
 class Database:
@@ -89,11 +66,11 @@ class Database:
         self._engine = engine
         self._outside = outside
         self._turn = asyncio.Semaphore(_CONNECTIONS)
-        self._writer: _Thread | None = None
-        self._reader: _Thread | None = None
+        self._writer: Thread | None = None
+        self._reader: Thread | None = None
         if engine.dialect.name == "sqlite":
-            self._writer = _Thread(engine.url, "BEGIN IMMEDIATE")
-            self._reader = _Thread(engine.url, "BEGIN")
+            self._writer = _thread(engine.url, immediate=True)
+            self._reader = _thread(engine.url, immediate=False)
 
     async def write(self, work: Work[T], *, forgivable: bool = False) -> T:
         """Run `work` in a transaction; committed when this returns.
@@ -130,39 +107,5 @@ class Database:
                     await thread.close()
 
 
-class _Thread:
-    """A thread with a connection to a SQLite file: one transaction after the other."""
-
-    def __init__(self, url: URL, begin: str) -> None:
-        self._engine = sa.create_engine(
-            url.set(drivername="sqlite+pysqlite"),
-            poolclass=NullPool,
-            connect_args={"check_same_thread": False, "timeout": _BUSY_LIMIT_S},
-        )
-        _as_we_want_it(self._engine, begin=begin)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="crm-database")
-        self._connection: Connection | None = None
-
-    async def run(self, work: Work[T]) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, partial(self._run, work))
-
-    async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown()
-
-    def _run(self, work: Work[T]) -> T:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        try:
-            with self._connection.begin():
-                return work(self._connection)
-        except sa.exc.DBAPIError:
-            self._disconnect()  # whatever it was, the next transaction starts on a fresh one
-            raise
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sa.exc.DBAPIError):
-                connection.close()
+def _thread(url: URL, *, immediate: bool) -> Thread:
+    return Thread(sqlthread.open_engine(url, _PRAGMAS, immediate=immediate), "crm-database")

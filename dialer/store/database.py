@@ -1,9 +1,8 @@
 """One database, whichever it is: run a function of a SQLAlchemy connection in a transaction.
 
 The store's queries are ordinary functions `work(connection)` on SQLAlchemy's synchronous
-Connection. On SQLite they run in threads of our own, one for writing and a few for reading, so
-that a batch of twenty statements costs one hop to a thread and not twenty. On PostgreSQL they run
-on asyncpg through `run_sync`. The functions are the same.
+Connection. On SQLite they run in threads of our own (`sqlthread`), one for writing and a few for
+reading; on PostgreSQL they run on asyncpg through `run_sync`. The functions are the same.
 
 Writers are served one after the other: SQLite allows no more, and on PostgreSQL a campaign has
 one owner anyway.
@@ -12,26 +11,25 @@ one owner anyway.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from dialer.clock import outside_work
-
-T = TypeVar("T")
-Work = Callable[[Connection], T]
+from sqlthread import T, Thread, Work, open_engine
 
 _READERS = 2  # screens and reports; the hot path only writes
-_BUSY_LIMIT_S = 30.0  # how long to wait for another process's write lock (a big import)
 _CONNECT_LIMIT_S = 10.0
+_PRAGMAS = {
+    "foreign_keys": "ON",
+    "cache_size": -65536,  # 64 MB: the claim's index stays in memory
+    "wal_autocheckpoint": 4000,  # pages; fewer stalls than at 1000
+}
 
 
 class StoreError(Exception):
@@ -77,83 +75,38 @@ class Database(Protocol):
     async def close(self) -> None: ...
 
 
-def sqlite_engine(url: URL, *, durable: bool, immediate: bool) -> Engine:
-    """An engine on a SQLite file: WAL, foreign keys, transactions begun by us.
+class SqliteDatabase:
+    """A SQLite file, written in one thread and read in a few.
 
     `durable`: a commit survives the loss of power (synchronous=FULL), not only of the process.
-    `immediate`: a transaction takes the write lock at once, so that what it reads stays true.
     """
-    engine = sa.create_engine(
-        url,
-        poolclass=NullPool,
-        connect_args={"check_same_thread": False, "timeout": _BUSY_LIMIT_S},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions by itself
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA cache_size=-65536")  # 64 MB: the claim's index stays in memory
-        cursor.execute("PRAGMA wal_autocheckpoint=4000")  # pages; fewer stalls than at 1000
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
-
-
-class SqliteDatabase:
-    """A SQLite file, read and written in threads."""
 
     dialect = "sqlite"
 
     def __init__(self, url: URL, *, durable: bool) -> None:
         self.path = Path(str(url.database))
-        self._writing = sqlite_engine(url, durable=durable, immediate=True)
-        self._reading = sqlite_engine(url, durable=durable, immediate=False)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        pragmas = {**_PRAGMAS, "synchronous": "FULL" if durable else "NORMAL"}
+        self._writer = Thread(open_engine(url, pragmas, immediate=True), "store-writer")
+        self._reading = open_engine(url, pragmas, immediate=False)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
-        self._connection: Connection | None = None
 
     async def write(self, work: Work[T]) -> T:
-        return await self._run(self._writer, partial(self._write, work))
+        with outside_work():
+            return await self._writer.run(work)
 
     async def read(self, work: Work[T]) -> T:
-        return await self._run(self._readers, partial(self._read, work))
+        with outside_work():
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._readers, partial(self._read, work))
 
     async def close(self) -> None:
-        await self._run(self._writer, self._disconnect)
-        self._writer.shutdown(wait=True)
-        self._readers.shutdown(wait=True)
-
-    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         with outside_work():
-            return await asyncio.get_running_loop().run_in_executor(threads, work)
-
-    def _write(self, work: Work[T]) -> T:
-        if self._connection is None:
-            self._connection = self._writing.connect()
-        try:
-            with self._connection.begin():
-                return work(self._connection)
-        except sa.exc.DBAPIError:
-            self._disconnect()  # whatever it was, the next transaction starts on a fresh one
-            raise
+            await self._writer.close()
+        self._readers.shutdown(wait=True)
 
     def _read(self, work: Work[T]) -> T:
         with self._reading.connect() as connection, connection.begin():
             return work(connection)
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            with contextlib.suppress(sa.exc.DBAPIError):
-                connection.close()
 
 
 class PostgresDatabase:

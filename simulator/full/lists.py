@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -22,14 +22,12 @@ from dialer.core.modes import Booking
 from dialer.store.attempts import Told
 from dialer.store.batch import apply_batch
 from dialer.store.context import Context, to_ms
-from dialer.store.database import Work
 from dialer.store.migrate import upgrade_connection
 from dialer.store.staged import StagedLead, StagedPhone
 from dialer.store.store import Store
 from simulator.full.agenda import DayClock
 from simulator.full.campaign import NUMBERS, ZONE
-
-T = TypeVar("T")
+from sqlthread import T, Work
 
 BOOT = "day"
 PIECE = 4_000  # leads imported at a time, as the day needs them

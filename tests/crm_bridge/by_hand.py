@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from crm_bridge import delivery, fresh, outbox, routing, tables, upkeep
 from crm_bridge.breaker import Breaker
 from crm_bridge.config import Endpoint
-from crm_bridge.database import T, Work
 from crm_bridge.routing import Router
 from crm_bridge.schedule import Answer
+from sqlthread import T, Work
 
 T0 = datetime(2026, 3, 2, tzinfo=UTC)
 RETRY_S = 1.0
