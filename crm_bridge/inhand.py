@@ -87,7 +87,7 @@ class InHand:
         can be sent."""
         whole = True
         for due in leased:
-            if due.seq not in self.held:  # else our own lease had run out, and it is leased anew
+            if due.seq not in self.held:  # else somebody put it down when he had our turn
                 whole &= self._take(due)
         return whole
 

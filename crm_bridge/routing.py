@@ -265,17 +265,9 @@ def _shared(lane: Lane, messages: Sequence[Due], pending: dict[str, int]) -> _Sh
     """A lane takes what fits and what it has room for, key by key: what comes after one that is
     left is left too, and what is in front of it has to stand in the queue as well."""
     share = _Share(lane)
-    room = lane.room()
-    if room is None:
-        room = 0
-    may: dict[str, bool] = {}
+    room = lane.room() or 0
     for one in messages:
-        ok = may.get(one.key)
-        if ok is None:
-            ok = lane.hand.fits(one.key, pending.get(one.key))
-        if ok and len(share.given) >= room:
-            ok = False
-        may[one.key] = ok
+        ok = len(share.given) < room and lane.hand.fits(one.key, pending.get(one.key))
         (share.given if ok else share.left).append(one)
     keys = {one.key for one in share.left}
     if keys:

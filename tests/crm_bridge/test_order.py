@@ -389,6 +389,19 @@ def test_what_is_in_hand_for_long_is_nobody_elses() -> None:
         world.heal(crash=False)
 
 
+def test_what_is_in_hand_is_not_taken_again_from_the_queue() -> None:
+    with played(room=3, calm=False) as world:
+        one, other = world.live.values()
+        world.append("x")
+        one.work()
+        world.stand_still(TURN_S + 1)
+        other.lanes["crm"].breaker.pause(world.clock.now() + 5)
+        other.work()  # has the turn now, and puts it into the queue
+        one.begin("crm")
+        world.check()
+        world.heal(crash=False)
+
+
 def test_what_could_not_be_written_down_is_kept() -> None:
     hand = InHand()
     due = Due(1, "k", 0, "msg_1", "dnc.added", 0.0, "{}")
