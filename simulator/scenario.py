@@ -340,6 +340,11 @@ class Scenario:
             "day_s",
             f"is {self.day_s:g}; must be above 0 and at most 172800 (two days)",
         )
+        _check(
+            self.lines_max >= 1,
+            "carrier",
+            "carries no line at all; give trunks_per_agent or trunks_extra",
+        )
 
     @property
     def lines_max(self) -> int:
@@ -348,7 +353,7 @@ class Scenario:
 
     def with_agents(self, count: int) -> Scenario:
         """The same world with `count` agents, shifts scaled in proportion (largest remainder)."""
-        _check(count >= 1, "agents.count", f"is {count}; must be 1 or more")
+        _check(1 <= count <= 100_000, "agents.count", f"is {count}; must be from 1 to 100000")
         old = self.agents
         exact = [shift.count * count / old.count for shift in old.shifts]
         counts = [int(x) for x in exact]

@@ -356,6 +356,8 @@ def load_scenario(name_or_path: str | Path) -> s.Scenario:
     Raises FileError with file, line, field and mend.
     """
     text, _, agents = str(name_or_path).partition("@")
+    if not text:
+        raise FileError(f"no scenario is named; there are: {', '.join(shipped_names())}")
     if agents and not (agents.isdigit() and 1 <= int(agents) <= 100_000):
         raise FileError(f"{name_or_path}: after @ comes a number of agents (1 to 100000)")
     if text == EXPONENTIAL:

@@ -39,7 +39,8 @@ from simulator.world import Kind
 
 LEAST_LINES = 50  # fewer teach nothing
 HOUR_LINES = 200  # an hour or an attempt with fewer keeps the whole day's rate
-HOUR_SIGMA = 2.6  # an hour's rate differs from the day's when it is so far off: 1 in 100
+HOUR_SIGMA = 3.2  # an hour's rate differs from the day's when it is so far off: 1 in 700, of
+# which a day has a dozen or two to try
 _RINGING = (Kind.PERSON, Kind.MACHINE, Kind.DECLINED, Kind.UNAVAILABLE)
 _CAUSE = {kind: i + 1 for i, kind in enumerate(_RINGING)}
 
@@ -204,7 +205,9 @@ def _drifts(
             factors = np.where(differs, own / rate, 1.0)
             points = tuple((h * 3_600.0, float(f)) for h, f in enumerate(factors))
             out.append(Drift(what, points=points, shape=Shape.STEP))
-            notes.append(f"{int(differs.sum())} hours answer differently ({what})")
+            count = int(differs.sum())
+            hours_of = "1 hour answers" if count == 1 else f"{count} hours answer"
+            notes.append(f"{hours_of} differently ({what})")
     return tuple(out)
 
 

@@ -62,6 +62,8 @@ def engine_for(pacer: PacerSpec, engine: str) -> Runner:
 def check(pacer: PacerSpec, scenario: Scenario, engine: str) -> None:
     """Whether the pacer can be made at all, before hours are spent. Raises PacerError."""
     if pacer.name == BEST_RATIO:
+        if pacer.options:
+            raise PacerError(f"pacer {BEST_RATIO} has no options: it finds its ratio itself")
         return
     runner = engine_for(pacer, engine)
     if runner.name.startswith("full"):

@@ -12,7 +12,7 @@ from dialer.pacing.windows import DAY_S, Account, us_windows
 from dialer.snapshot import Decision, FloorSnapshot, Observation
 from simulator.floor import FloorDay
 from simulator.history import CallRecord, write_calls
-from simulator.peers import PEERS
+from simulator.peers import PEERS, make_peer
 from simulator.results import DayResult, PacerSpec
 from simulator.scenario import Scenario
 
@@ -76,10 +76,7 @@ def make_driver(spec: PacerSpec, scenario: Scenario) -> Governed | Peer:
     """The pacer of that name with what the dialer puts around it. Raises PacerError."""
     options = dict(spec.options)
     if spec.name in PEERS:
-        try:
-            return Peer(PEERS[spec.name](**options))
-        except TypeError as error:
-            raise PacerError(f"pacer {spec.name}: {error}") from None
+        return Peer(make_peer(spec.name, options))
     if spec.name not in PACERS:
         raise PacerError(
             f"there is no pacer {spec.name!r}; choose one of: {', '.join(known_pacers())}"

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from simulator.experiments.jobs import Job, plan_jobs, summarise
+from simulator.experiments.jobs import BLOCK_DAYS, Job, plan_jobs, summarise
 from simulator.experiments.stats import Summary, share_upper
 from simulator.experiments.vary import BadChange, changed, option_value
 from simulator.results import DayResult, PacerSpec
@@ -103,12 +103,15 @@ def tune(
     half twice as many, until the last few have run all. A combination whose *lower* limit of the
     chance is already too high leaves at once.
     """
-    least = 1 - (1 - confidence) ** (1 / max(1, len(seeds)))
-    if window == "day" and least > chance:
-        needed = math.ceil(math.log(1 - confidence) / math.log(1 - chance))
+    each = BLOCK_DAYS if window == "block" else 1
+    count = math.ceil(len(seeds) / each)
+    least = 1 - (1 - confidence) ** (1 / max(1, count))
+    if least > chance:
+        needed = each * math.ceil(math.log(1 - confidence) / math.log(1 - chance))
         raise BadChange(
-            f"{len(seeds)} days cannot show a chance of at most {chance:g} at {confidence:.0%}"
-            f" confidence even if none breaks the law; give --days {needed} or more"
+            f"{count} {window}{'' if count == 1 else 's'} cannot show a chance of at most"
+            f" {chance:g} at {confidence:.0%} confidence even if none breaks the law; give"
+            f" --days {needed} or more"
         )
     left = combinations(scenario, pacer, axes)
     days = max(2, min(len(seeds), len(seeds) // 2 ** max(0, math.ceil(math.log2(len(left)) - 1))))
@@ -124,7 +127,7 @@ def tune(
         rows = [Row(values, by_key[world.name, spec.label]) for values, world, spec in left]
         if days >= len(seeds):
             break
-        keep = _better_half(rows, chance)
+        keep = _better_half(rows, chance, window)
         left = [one for one, row in zip(left, rows, strict=True) if row in keep]
         days = min(len(seeds), 2 * days)
     safe = [r for r in rows if chance_of_breaking(r.summary, window, confidence) <= chance]
@@ -132,9 +135,11 @@ def tune(
     return Tuned(best, tuple(rows), rounds)
 
 
-def _better_half(rows: Sequence[Row], chance: float) -> list[Row]:
+def _better_half(rows: Sequence[Row], chance: float, window: str) -> list[Row]:
     def plausible(row: Row) -> bool:
         n, over = len(row.summary.days), row.summary.days_over
+        if window == "block":
+            n, over = len(row.summary.blocks), row.summary.blocks_over
         # the chance that this many days or more break the law were `chance` true
         tail = sum(
             math.comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(over, n + 1)

@@ -55,13 +55,14 @@ def values_of(text: str) -> list[str]:
         if len(numbers) not in (2, 3):
             raise BadChange(f"{text!r}: write from:to or from:to:step")
         first, last, step = (*numbers, 1.0)[:3]
-        if step <= 0 or last < first or (last - first) / step > VALUES_MAX:
+        sound = step > 0 and last >= first and (last - first) / step <= VALUES_MAX
+        if not sound:  # not a number in any place is not sound either
             raise BadChange(
                 f"{text!r}: to must be at least from, step above 0, at most {VALUES_MAX} values"
             )
         count = int((last - first) / step + 1e-9) + 1
         return [f"{first + i * step:.10g}" for i in range(count)]
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def changed(scenario: Scenario, path: str, text: str) -> Scenario:

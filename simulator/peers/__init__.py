@@ -7,9 +7,12 @@ and are held by nothing but the trunks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
+from dialer.pacing.pacer import PacerError
 from simulator.peers.common import PeerPacer
 from simulator.peers.impact import Impact
 from simulator.peers.issabel import Issabel
@@ -40,4 +43,41 @@ PEERS: dict[str, Callable[..., PeerPacer]] = {
     "fixed_ratio": FixedRatio,
 }
 
-__all__ = ["PEERS", "PeerPacer"]
+NUMBER_MAX = 1_000_000
+_BELOW_NOUGHT = {"intensity", "difference_target", "abandon_adjustment"}  # options that may be
+
+
+def make_peer(name: str, options: Mapping[str, Any]) -> PeerPacer:
+    """The peer of that name. Raises PacerError for an option it does not have, or a value that the
+    option cannot have: that of its default's kind, numbers from 0 on."""
+    maker = PEERS[name]
+    known = {
+        one.name: one.default
+        for one in inspect.signature(maker).parameters.values()
+        if one.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    for key, value in options.items():
+        if key not in known:
+            has = f"it has: {', '.join(known)}" if known else "it has none"
+            raise PacerError(f"pacer {name} has no option {key!r}; {has}")
+        if (wanted := _not_as(known[key], value, key in _BELOW_NOUGHT)) is not None:
+            raise PacerError(f"pacer {name}: {key} is {value!r}; must be {wanted}")
+    try:
+        return maker(**options)
+    except ValueError as error:
+        raise PacerError(f"pacer {name}: {error}") from None
+
+
+def _not_as(default: object, value: object, below_nought: bool) -> str | None:
+    """What an option with this default must be, where `value` is not that."""
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    whole = isinstance(default, int)
+    least = -NUMBER_MAX if below_nought else 0
+    numeric = not isinstance(value, bool) and isinstance(value, int if whole else int | float)
+    if numeric and least <= value <= NUMBER_MAX:  # type: ignore[operator]  # a number by now
+        return None
+    return f"a {'whole ' if whole else ''}number from {least:,} to {NUMBER_MAX:,}"
+
+
+__all__ = ["PEERS", "PeerPacer", "make_peer"]

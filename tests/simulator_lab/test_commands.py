@@ -186,7 +186,7 @@ def test_history_goes_round(tiny: str, tmp_path: Path) -> None:
         (["run", "-p", "ratio:ratio"], "path=value"),
         (["run", "--engine", "warp"], "no engine 'warp'"),
         (["run", "--set", "list.rates.person=-1"], "share from 0 to 1"),
-        (["run", "--set", "agents=0"], "1 or more"),
+        (["run", "--set", "agents=0"], "from 1 to 100000"),
         (["run", "--set", "patience={lognormal: {mean_s: 0, cv: 1}}"], "above 0"),
         (["compare", "--scenarios", "base,nowhere"], "no shipped scenario"),
         (["compare", "--pacers", "forward,nobody", "--scenarios", "base"], "no pacer"),
@@ -212,15 +212,41 @@ def test_history_goes_round(tiny: str, tmp_path: Path) -> None:
         (["run", "--set", "day_s=0"], "above 0"),
         (["run", "--set", "list.leads=0"], "the list is empty"),
         (["run", "--set", "talk_factor=-1"], "negative"),
-        (["run", "-p", "fixed_ratio:ratio=-1"], "from 0 to 1000"),
-        (["run", "-p", "fixed_ratio:ratio=x"], "from 0 to 1000"),
+        (["run", "-p", "fixed_ratio:ratio=-1"], "from 0 to 1,000,000"),
+        (["run", "-p", "fixed_ratio:ratio=x"], "ratio is 'x'; must be a number"),
+        (["run", "-p", "fixed_ratio:ratio=true"], "ratio is True; must be a number"),
+        (["run", "-p", "webitel:window_s=abc"], "window_s is 'abc'; must be a number"),
+        (["run", "-p", "wombat:boost=nan"], "boost is nan; must be a number"),
+        (["run", "-p", "wombat:waiting_max=0.5"], "must be a whole number"),
+        (["run", "-p", "issabel:overcommit=1"], "must be true or false"),
+        (["run", "-p", "impact:acceptable=-1"], "from 0 to"),
+        (["run", "-p", "unicom:gain=1"], "no option 'gain'; it has: target_percent"),
+        (["run", "-p", "vicidial_hard:method=RATIO"], "no option 'method'"),
+        (["run", "-p", "best_ratio:ratio=1"], "best_ratio has no options"),
+        (["run", "-s", ""], "no scenario is named"),
+        (["run", "--set", "agents=100001"], "from 1 to 100000"),
+        (
+            ["run", "--set", "carrier.trunks_per_agent=0", "--set", "carrier.trunks_extra=0"],
+            "carries no line",
+        ),
+        (["compare", "--scenarios", ","], "at least one name"),
+        (["compare", "--scenarios", "base,base@20,simulator/scenarios/base.yaml"], "'base'"),
+        (["run", "--report", "nowhere/x.html"], "there is no directory"),
+        (["compare", "--picture", "nowhere/x.svg"], "there is no directory"),
+        (["run", "--keep", "."], "is a directory"),
+        (["sweep", "-p", "fixed_ratio", "--option", "ratio=nan:2"], "step above 0"),
+        (
+            ["tune", "-p", "fixed_ratio", "--option", "ratio=1,2", "--window", "block"],
+            "1 block cannot show a chance of at most 0.1 at 80% confidence even if none breaks the"
+            " law; give --days 480",
+        ),
         (["run", "-p", "ratio:ratio=nan"], "between 1 and 100"),
         (["run", "-p", ""], "no pacer ''"),
         (["run", "--beside", "nowhere"], "no shipped scenario"),
         (["run", "--beside", "base", "--engine", "plain"], "--engine full"),
         (["run", "--engine", "full", "--set", "line.ring_limit_s=10"], "rings for 15"),
         (["run", "--engine", "full", "--set", "law.wait_limit_s=5"], "longer than 2 s"),
-        (["sweep", "--set", "agents=0,5"], "1 or more"),
+        (["sweep", "--set", "agents=0,5"], "from 1 to 100000"),
     ],
 )
 def test_bad_input_is_one_clear_line(args: list[str], words: str) -> None:
@@ -247,6 +273,17 @@ def test_a_number_out_of_range_is_refused_by_its_option(args: list[str], words: 
     assert code == 2
     assert words in err
     assert "Traceback" not in out + err
+
+
+def test_what_is_named_twice_is_run_once(tiny: str) -> None:
+    words = ["--days", "2", "-j", "1", "--json"]
+    _, once, _ = told("run", "-s", tiny, "-p", "wombat", *words)
+    doubled = ("compare", "--scenarios", f"{tiny},{tiny},", "--pacers", "wombat,wombat")
+    code, twice, _ = told(*doubled, *words, "--report", str(Path(tiny).with_suffix(".html")))
+    assert code == 0
+    first, second = json.loads(once)["results"], json.loads(twice)["results"]
+    assert [row["days"] for row in second] == [2]
+    assert second[0]["utilisation"] == first[0]["utilisation"]
 
 
 def test_finished_days_are_kept_and_not_run_again(tiny: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -203,7 +204,7 @@ def test_one_thing_changes(path: str, text: str, get: object) -> None:
 @pytest.mark.parametrize(
     ("path", "text", "words"),
     [
-        ("agents", "0", "1 or more"),
+        ("agents", "0", "from 1 to 100000"),
         ("agents", "many", "whole number"),
         ("list.rates.person", "2", "share from 0 to 1"),
         ("list.rates.persons", "0.2", "no field 'persons'"),
@@ -272,6 +273,28 @@ def test_tuning_says_so_when_nothing_is_safe_or_days_are_too_few() -> None:
     assert found.best is None
     with pytest.raises(BadChange, match=r"--days 16 or more"):
         tune(SHORT, PacerSpec("fixed_ratio"), axes, range(5), here, "plain", chance=0.1)
+
+
+def test_tuning_for_blocks_drops_nothing_for_its_single_days() -> None:
+    """Every other day over and no block is what to find; the bolder one is over in every block."""
+    lost = {1: (0, 0), 2: (0, 5), 3: (4, 4)}  # of a hundred, by ratio: on even days and on odd ones
+
+    def played(jobs: Sequence[Job]) -> list[list[DayResult]]:
+        ratios = [int(dict(job.pacer.options)["ratio"]) for job in jobs]
+        return [
+            [day(seed, 100, lost[ratio][seed % 2], 0.2 * ratio) for seed in job.seeds]
+            for job, ratio in zip(jobs, ratios, strict=True)
+        ]
+
+    axes = [Axis("ratio", ("1", "2", "3"), of_pacer=True)]
+    spec = PacerSpec("fixed_ratio")
+    asked = {"chance": 0.2, "confidence": 0.5}
+    found = tune(SHORT, spec, axes, range(120), played, window="block", **asked)
+    assert found.best is not None
+    assert found.best.values == ("2",)
+    of_days = tune(SHORT, spec, axes, range(120), played, window="day", **asked)
+    assert of_days.best is not None
+    assert of_days.best.values == ("1",)
 
 
 def test_scenarios_can_be_told_apart_in_a_sweep() -> None:

@@ -15,6 +15,7 @@ from simulator.experiments.commands.options import (
     ScenarioOption,
     SetOption,
     deliver,
+    names_in,
     simulate,
     summaries_of,
     takes,
@@ -53,7 +54,7 @@ def run(
 
         if calls is not None:
             raise BadChange("--calls writes one campaign's day: leave --beside out")
-        others = [world_of(name.strip(), 0) for name in beside.split(",")]
+        others = [world_of(name.strip(), 0) for name in beside.split(",") if name.strip()]
         summaries = share([world, *others], spec, how.seeds, how.engine)
     else:
         summaries = summaries_of([world], [spec], how)
@@ -87,14 +88,14 @@ def compare(
     from simulator.experiments.vary import pacer_of
     from simulator.scenario_file import shipped_names
 
-    names = shipped_names() if scenarios == "all" else scenarios.split(",")
-    worlds = [world_of(name.strip(), how.agents) for name in names]
+    names = shipped_names() if scenarios == "all" else names_in(scenarios, "--scenarios")
+    worlds = [world_of(name, how.agents) for name in names]
     if pacers == "all":
         kinds = [p for p in known_pacers() if p not in ("fixed_ratio", "ratio")]
         kinds.sort(key=lambda p: p != "forward")
         specs = [pacer_of(p) for p in [*kinds, BEST_RATIO]]
     else:
-        specs = [pacer_of(p) for p in pacers.split(",")]
+        specs = [pacer_of(p) for p in names_in(pacers, "--pacers")]
     summaries = summaries_of(worlds, specs, how)
     if not how.as_json:
         print_table(summary_table(summaries, specs[0].label))
@@ -159,7 +160,7 @@ def frontier(
     from simulator.experiments.vary import BadChange
 
     world = world_of(scenario, how.agents)
-    names = [name.strip() for name in pacers.split(",")] if pacers else list(DEFAULT)
+    names = names_in(pacers, "--pacers") if pacers else list(DEFAULT)
     for name in names:
         if name not in PACERS:
             raise BadChange(f"--pacers: no setting of {name!r} to turn; known: {', '.join(PACERS)}")

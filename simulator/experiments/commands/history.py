@@ -14,6 +14,7 @@ from simulator.experiments.commands.options import (
     SeedOption,
     complaints,
     deliver,
+    names_in,
     takes,
 )
 
@@ -39,7 +40,7 @@ def _history(path: Path, campaign: str) -> list[CallRecord]:
 def fit(
     history: HistoryArgument,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Scenario file to write.")] = None,
-    name: Annotated[str, typer.Option(help="The world's name.")] = "fitted",
+    name: Annotated[str, typer.Option(help="The world's name; else the history's.")] = "",
     agents: AgentsOption = 0,
     campaign: CampaignOption = "",
 ) -> None:
@@ -48,7 +49,8 @@ def fit(
         from simulator.experiments.fit import fit as fit_world
         from simulator.scenario_dump import scenario_text
 
-        found = fit_world(_history(history, campaign), name, agents or None)
+        called = name or f"like {history.stem}"
+        found = fit_world(_history(history, campaign), called, agents or None)
         text = scenario_text(found.scenario)
         typer.echo(f"{found.lines} calls of {found.days} days", err=True)
         for note in found.notes:
@@ -82,7 +84,7 @@ def replay(
 
     records = day_of(_history(history, campaign))
     world = fit_world(records, f"replay of {history.name}", agents or None).scenario
-    specs = [pacer_of(p) for p in pacers.split(",")]
+    specs = [pacer_of(p) for p in names_in(pacers, "--pacers")]
     for spec in specs:
         check(spec, world, "plain")
     summaries = [

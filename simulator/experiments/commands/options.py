@@ -28,7 +28,9 @@ PACER_HELP = "Pacer, with options as forward or ratio:ratio=2.5."
 ScenarioOption = Annotated[str, typer.Option("--scenario", "-s", help=SCENARIO_HELP)]
 PacerOption = Annotated[str, typer.Option("--pacer", "-p", help=PACER_HELP)]
 PacersOption = Annotated[str, typer.Option(help="Pacers with commas between.")]
-AgentsOption = Annotated[int, typer.Option(min=0, help="Number of agents instead of its own.")]
+AgentsOption = Annotated[
+    int, typer.Option(min=0, max=100_000, help="Number of agents instead of its own.")
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the first day; the next adds 1.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Results as JSON on standard output.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Also write the JSON here.")]
@@ -93,6 +95,7 @@ def takes(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callab
         def run(**given: Any) -> None:
             together = {one.name: given.pop(one.name) for one in shared}
             with complaints():
+                _room_for({**together, **given})
                 command(kind(**together), **given)
 
         run.__signature__ = inspect.Signature([*mine, *shared])  # type: ignore[attr-defined]
@@ -100,6 +103,21 @@ def takes(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callab
         return run
 
     return decorate
+
+
+_WRITTEN = ("out", "report", "keep", "picture", "calls")
+
+
+def _room_for(given: dict[str, Any]) -> None:
+    """Whether files can be where they are wanted, before hours are spent. Raises FileError."""
+    from yamlmarks import FileError
+
+    for name in _WRITTEN:
+        path = given.get(name)
+        if path is not None and path.is_dir():
+            raise FileError(f"{path}: is a directory; give --{name} a file")
+        if path is not None and not path.absolute().parent.is_dir():
+            raise FileError(f"{path}: there is no directory {path.absolute().parent}; make it")
 
 
 @contextmanager
@@ -153,12 +171,33 @@ def summaries_of(
     """A summary for each pair, worlds first."""
     from simulator.experiments.jobs import check, plan_jobs, summarise
 
+    _told_apart([scenario.name for scenario in scenarios], "scenarios")
+    _told_apart([pacer.label for pacer in pacers], "pacers")
     for scenario in scenarios:
         for pacer in pacers:
             check(pacer, scenario, how.engine)
     planned = plan_jobs(scenarios, pacers, how.seeds, how.engine)
     found = {(s.scenario, s.pacer): s for s in summarise(planned, simulate(planned, how))}
     return [found[w.name, p.label] for w in scenarios for p in pacers]
+
+
+def _told_apart(names: Sequence[str], what: str) -> None:
+    """Results are by name: of two with one name the days would be put together."""
+    from simulator.experiments.vary import BadChange
+
+    for name in names:
+        if names.count(name) > 1:
+            raise BadChange(f"two {what} have the name {name!r}; give each its own, and each once")
+
+
+def names_in(text: str, option: str) -> list[str]:
+    """Names with commas between; one given twice counts once. Raises BadChange for none."""
+    from simulator.experiments.vary import BadChange
+
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise BadChange(f"{option}: give at least one name")
+    return names
 
 
 def deliver(what: dict[str, Any], to: Output) -> None:
