@@ -161,6 +161,14 @@ class MonitorNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidView:
+    """The agent's last word on a call, which is over by now or not."""
+
+    attempt: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentView:
     """One agent's screen."""
 
@@ -181,6 +189,7 @@ class AgentView:
     messages: tuple[MessageView, ...] = ()  # of the last half hour
     help: HelpView | None = None
     monitors: tuple[MonitorNotice, ...] = ()  # where the site lets agents know
+    said: SaidView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from dialer.server.face import (
     OfferView,
     PacingView,
     Refused,
+    SaidView,
     WallboardView,
     WebhooksView,
 )
@@ -348,6 +349,7 @@ class Reception:
         if one is None:
             return None
         settings = self._agents.get(agent)
+        word = self._chosen.get(agent)
         return AgentView(
             agent=agent,
             name=settings.title if settings is not None and settings.title else agent,
@@ -366,6 +368,7 @@ class Reception:
             messages=self._watched.messages(agent),
             help=self._watched.help(agent),
             monitors=self._watched.monitors(agent),
+            said=None if word is None else SaidView(word.attempt, word.code),
         )
 
     def _offer_view(self, agent: Agent) -> OfferView | None:

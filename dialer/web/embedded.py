@@ -66,10 +66,11 @@ async def file(site: Site, call: Call) -> web.Response:
 
 def _script(crm: str, panel: Panel) -> str:
     """The vendor's script. Dynamics reads from its own tag which organisation it is in."""
-    more = ""
+    first, more = "", ""
     if crm == "dynamics":
+        first = '<script src="/panel/files/early.js"></script>\n'
         more = f' data-crmurl="{html.escape(panel.origin)}" data-cifid="CIFMainLibrary"'
-    return f'<script src="{html.escape(panel.script)}"{more}></script>'
+    return f'{first}<script src="{html.escape(panel.script)}"{more}></script>'
 
 
 PANEL: tuple[Route, ...] = (

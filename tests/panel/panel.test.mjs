@@ -29,10 +29,10 @@ function live(follower, more) {
   follower.picture({ call: call(more) });
   follower.picture({ call: call(more) });
   follower.picture({ call: call({ ...more, connected_at: 100 }) });
-  follower.picture({ call: call({ ...more, connected_at: 100, ended_at: 161.4 }) });
-  follower.picture({ call: call({ ...more, connected_at: 100, ended_at: 161.4, disposition: "done" }) });
-  follower.picture({ call: null });
-  follower.picture({ call: null });
+  // In wrap-up nobody is connected any more, and the word that ends it stands beside the call.
+  follower.picture({ call: call({ ...more, ended_at: 161.4 }), said: { attempt: "od-1-c6", code: "x" } });
+  follower.picture({ call: null, said: { attempt: "od-1-c7", code: "done" } });
+  follower.picture({ call: null, said: { attempt: "od-1-c7", code: "done" } });
 }
 
 function stage(adapter, host, log = true) {

@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from crm_bridge.catalogue import schema
 from crm_bridge.events import Type
 from dialer.core.states import AgentState
-from dialer.server.face import CampaignAction
+from dialer.server.face import CampaignAction, SaidView
 from dialer.server.intake import Stop, StopKind
 from tests.ami.virtual import virtual
 from tests.server.stage import Stage, stage
@@ -43,6 +43,9 @@ async def call(it: Stage, account: str, code: str, **more: Any) -> str:
     await face.dial("anna", "spring", external_id=account)
     attempt = await talk(it)
     await face.dispose("anna", attempt, code, more.pop("callback_at", ""), "", **more)
+    view = face.agent_view("anna")  # in wrap-up the call goes with the word: this is what tells it
+    assert view is not None
+    assert view.said == SaidView(attempt, code)
     return attempt
 
 

@@ -32,6 +32,7 @@ from dialer.server.face import (
     MetricsView,
     PacingView,
     Refused,
+    SaidView,
     WallboardView,
     WebhooksView,
 )
@@ -105,7 +106,7 @@ class FakeFace:
     def customer_leaves(self, agent: str) -> None:
         call = self.views[agent].call
         assert call is not None
-        done = replace(call, ended_at=self.now)
+        done = replace(call, connected_at=None, ended_at=self.now)
         self.seat(agent, state=AgentState.WRAP_UP, since=self.now, call=done)
 
     def session_ends(self, agent: str) -> None:
@@ -206,7 +207,7 @@ class FakeFace:
         else:
             status = self.views[agent].status
             state = AgentState.READY if status is Status.READY else AgentState.BREAK
-            self.seat(agent, call=None, state=state, since=self.now)
+            self.seat(agent, call=None, state=state, since=self.now, said=SaidView(attempt, code))
 
     async def accept(self, agent: str, lead_id: int) -> None:
         self._offered(agent, lead_id)

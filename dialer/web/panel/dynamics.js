@@ -1,14 +1,14 @@
 // Dynamics 365 Channel Integration Framework: `Microsoft.CIFramework`, from the script that the
 // site names. https://learn.microsoft.com/dynamics365/channel-integration-framework/
 //
-// Nothing may be called before the window's event CIFInitDone.
+// Nothing may be called before the window's event CIFInitDone; early.js notes one that came early.
 
 const GUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const SHOWN = 1; // the panel's mode; 0 is minimised
 
 export function create(host, { onDial, onTrouble, log }) {
   const ready = new Promise((resolve) => {
-    if (host.Microsoft?.CIFramework?.isReady) resolve();
+    if (host.cifInitDone) resolve();
     else host.addEventListener("CIFInitDone", () => resolve(), { once: true });
   });
   const ask = (what, call) =>

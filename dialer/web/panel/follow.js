@@ -4,8 +4,8 @@
 // when it is over. An adapter has pop, started, connected, ended and log; none of them may throw.
 
 export class Follower {
-  // `told` is what this page told the CRM in a former life (a reload): attempt -> names. It is
-  // handed to `keep` whenever it changes.
+  // `told` is what this page told the CRM in a former life (a reload), and since when the customer
+  // was there: attempt -> {names, connectedAt}. It is handed to `keep` whenever it changes.
   constructor(adapter, told = {}, keep = () => {}) {
     this.adapter = adapter;
     this.told = told;
@@ -14,8 +14,8 @@ export class Follower {
   }
 
   picture(agent) {
-    const call = agent?.call ?? null;
-    if (this.last && this.last.attempt !== call?.attempt) this.over(this.last);
+    const call = agent?.call ? this.whole(agent.call) : null;
+    if (this.last && this.last.attempt !== call?.attempt) this.over(this.last, agent?.said);
     this.last = call;
     if (!call) return;
     this.once(call, "started", () => {
@@ -26,18 +26,34 @@ export class Follower {
     if (call.ended_at !== null) this.once(call, "ended", () => this.adapter.ended(about(call)));
   }
 
-  // The call is no longer on the screen: what is known of it is final.
-  over(call) {
-    this.once(call, "ended", () => this.adapter.ended(about(call)));
-    this.once(call, "log", () => this.adapter.log(about(call)));
+  // When the customer is gone, the picture no longer says since when he was there.
+  whole(call) {
+    const known = this.known(call.attempt);
+    if (known.connectedAt === null && call.connected_at !== null) {
+      known.connectedAt = call.connected_at;
+      this.keep(this.told);
+    }
+    return { ...call, connected_at: known.connectedAt };
+  }
+
+  // The call is no longer on the screen: what is known of it is final. The word that ended it, on
+  // this page or another, is in no picture of the call.
+  over(call, said) {
+    const final = said?.attempt === call.attempt ? { ...call, disposition: said.code } : call;
+    this.once(final, "ended", () => this.adapter.ended(about(final)));
+    this.once(final, "log", () => this.adapter.log(about(final)));
     delete this.told[call.attempt];
     this.keep(this.told);
   }
 
+  known(attempt) {
+    return (this.told[attempt] ??= { names: [], connectedAt: null });
+  }
+
   once(call, what, tell) {
-    const done = (this.told[call.attempt] ??= []);
-    if (done.includes(what)) return;
-    done.push(what);
+    const { names } = this.known(call.attempt);
+    if (names.includes(what)) return;
+    names.push(what);
     this.keep(this.told);
     tell();
   }

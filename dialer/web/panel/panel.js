@@ -10,7 +10,24 @@ const ADAPTERS = { dynamics, hubspot, salesforce };
 const KEPT = "overdial-panel"; // the token, for this tab; a frame of another site has no cookie
 const TOLD = "overdial-panel-told"; // what the CRM knows of the call under way
 
+// A browser may deny a frame of another site all storage (it does when third-party cookies are
+// blocked): then what is kept lasts as long as the page.
+function storage() {
+  try {
+    sessionStorage.getItem(KEPT);
+    return sessionStorage;
+  } catch {
+    const held = new Map();
+    return {
+      getItem: (name) => held.get(name) ?? null,
+      setItem: (name, text) => held.set(name, text),
+      removeItem: (name) => held.delete(name),
+    };
+  }
+}
+
 const at = (id) => document.getElementById(id);
+const kept = storage();
 const crm = document.body.dataset.crm;
 const settings = { log: document.body.dataset.log === "yes", onDial: dial, onTrouble: notice };
 let link = null;
@@ -35,7 +52,7 @@ async function signIn(event) {
     return;
   }
   at("sign-in").reset();
-  sessionStorage.setItem(KEPT, told.token);
+  kept.setItem(KEPT, told.token);
   begin(told.token);
 }
 
@@ -52,7 +69,7 @@ function begin(token) {
 function end() {
   link?.close();
   link = null;
-  sessionStorage.removeItem(KEPT);
+  kept.removeItem(KEPT);
   at("phone").hidden = true;
   at("sign-in").hidden = false;
 }
@@ -84,7 +101,15 @@ function dial({ phone, externalId }) {
 
 function draw(picture) {
   agent = picture;
-  follower?.picture(picture);
+  show(picture);
+  try {
+    follower?.picture(picture);
+  } catch (error) {
+    notice(error.message); // the CRM's trouble; the phone goes on
+  }
+}
+
+function show(picture) {
   at("state").textContent = picture.reason ? `${picture.state}: ${picture.reason}` : picture.state;
   if (picture.notice) notice(picture.notice);
   at("ready").disabled = picture.status === "ready";
@@ -116,12 +141,12 @@ at("leave").onclick = () => send({ type: "status", status: "logged out" });
 at("hang-up").onclick = () => send({ type: "hangup" });
 
 try {
-  const told = JSON.parse(sessionStorage.getItem(TOLD) ?? "{}");
-  const keep = (now) => sessionStorage.setItem(TOLD, JSON.stringify(now));
+  const told = JSON.parse(kept.getItem(TOLD) ?? "{}");
+  const keep = (now) => kept.setItem(TOLD, JSON.stringify(now));
   follower = new Follower(ADAPTERS[crm].create(window, settings), told, keep);
 } catch (error) {
   notice(error.message);
 }
-const token = sessionStorage.getItem(KEPT);
+const token = kept.getItem(KEPT);
 if (token) begin(token);
 else at("sign-in").hidden = false;

@@ -54,6 +54,7 @@ export interface AgentView {
   messages: MessageView[];
   help: HelpView | null;
   monitors: MonitorNotice[];
+  said: SaidView | null;
 }
 
 /** One attempt of this process; `answer` is there for those that failed. */
@@ -690,6 +691,12 @@ export interface RequestView {
 }
 
 export type Role = "viewer" | "agent" | "supervisor" | "manager" | "engineer" | "administrator";
+
+/** The agent's last word on a call, which is over by now or not. */
+export interface SaidView {
+  attempt: string;
+  code: string;
+}
 
 export interface ScriptAnswer {
   steps: StepView[];
