@@ -7,6 +7,7 @@ module knows nobody. All times are seconds; an *age* is how long a thing has bee
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -32,6 +33,7 @@ class FloorSnapshot:
     lines_free: int = 0  # lines the trunks can carry beyond those in use
     leads_ready: int = 0  # leads that could be dialled now
     share: float = 1.0
+    ring_least_s: float = math.inf  # lines that ring so long may be given up; inf: none may
 
 
 class Bound(StrEnum):
@@ -48,14 +50,16 @@ class Bound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How many lines to launch now, and why.
+    """How many lines to launch now, or how many that ring to give up, and why.
 
-    `inputs` are the numbers the pacer reckoned with (plain floats, for trace and plot).
+    Given up are those that have rung longest, none below the snapshot's `ring_least_s`. `inputs`
+    are the numbers the pacer reckoned with (plain floats, for trace and plot).
     """
 
     lines: int
     bound: Bound = Bound.POLICY
     inputs: dict[str, float] = field(default_factory=dict)
+    give_up: int = 0
 
 
 class LineEnd(StrEnum):
@@ -64,6 +68,7 @@ class LineEnd(StrEnum):
     LIVE = "live"  # a person answered (or AMD let the call through)
     MACHINE = "machine"  # AMD took it for a machine
     NO_ANSWER = "no answer"  # rang out
+    GIVEN_UP = "given up"  # hung up by us as it rang: who would have answered is not known
     FAILED = "failed"  # busy, invalid, rejected, congestion: ended by the network
 
 
