@@ -85,6 +85,7 @@ class _Curve:
 @dataclass(slots=True)
 class _Tally:
     lines: int = 0
+    given_up: int = 0
     people: int = 0
     live: int = 0
     served: int = 0
@@ -146,6 +147,7 @@ class FloorDay:
         self._carrier_free_at = 0.0
         self._blind = self.world.tables.blind.tolist()
         self._lines_max = scenario.lines_max
+        self._ring_least_s = scenario.line.ring_least_s
         self._leads = scenario.list.leads
         self._launch_gap_s = 1.0 / scenario.carrier.launches_per_s_max
         self._tally = _Tally()
@@ -214,6 +216,7 @@ class FloorDay:
             tuple([now - c.since for c in waiting]) if waiting else (),
             max(0, self._lines_max - used),
             self._leads,
+            ring_least_s=self._ring_least_s,
         )
 
     def counted(self) -> FloorSnapshot:
@@ -248,6 +251,8 @@ class FloorDay:
         if decision.lines > 0:
             for _ in range(min(decision.lines, snapshot.lines_free)):
                 self._launch()
+        for _ in range(decision.give_up):
+            self._give_up()
 
     def _launch(self) -> None:
         plan = self.world.plan_call(self._index, self.now)
@@ -278,8 +283,19 @@ class FloorDay:
         self._tell(LineRang(call.setup_s))
         self._at(self.now + (call.plan.ring_s or 0.0), self._ring_over, call)
 
-    def _ring_over(self, call: _Call) -> None:
+    def _give_up(self) -> None:
+        """Hang up the line that has rung longest, before anybody answers."""
+        call, since = next(iter(self._ringing.items()))
         del self._ringing[call]
+        rang_s = self.now - since
+        self._tally.given_up += 1
+        self._note(call, outcome=Kind.NO_ANSWER, ring_s=rang_s, open="")
+        self._tell(LineEnded(LineEnd.GIVEN_UP, call.setup_s, rang_s))
+        self._changed = True
+
+    def _ring_over(self, call: _Call) -> None:
+        if self._ringing.pop(call, None) is None:
+            return  # given up before that
         if not call.plan.answered:
             rang_out = call.plan.kind is Kind.NO_ANSWER
             self._line_ended(LineEnd.NO_ANSWER if rang_out else LineEnd.FAILED, call)
@@ -496,6 +512,7 @@ class FloorDay:
             agents=self.scenario.agents.count,
             seed=self.seed,
             lines=t.lines,
+            given_up=t.given_up,
             people=t.people,
             live=t.live,
             served=t.served,

@@ -58,6 +58,7 @@ class DayResult:
     decisions: int = 0
     wall_s: float = 0.0  # what it cost to compute
     bounds: Mapping[str, int] = field(default_factory=dict)  # decisions by binding constraint
+    given_up: int = 0  # lines hung up as they rang, because the floor had filled
 
     @property
     def utilisation(self) -> float:

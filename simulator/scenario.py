@@ -183,6 +183,7 @@ class Line:
     )
     ring_out: Distribution = field(default_factory=lambda: Constant(25.0))  # nobody answers
     ring_limit_s: float = 25.0  # the dialer gives up: also on people who would answer later
+    ring_least_s: float = 15.0  # it may do so as soon as that, if the pacer asks for it
     fail: Distribution = field(default_factory=lambda: Constant(0.0))  # busy, invalid: after set-up
 
     def __post_init__(self) -> None:
@@ -401,6 +402,7 @@ def exponential_floor(
             ring_machine=Exponential(line_life_s),
             ring_out=Exponential(line_life_s),
             ring_limit_s=math.inf,
+            ring_least_s=math.inf,
         ),
         amd=Amd(on=False),
         patience=Constant(1e9),

@@ -97,6 +97,7 @@ def scenario_text(scenario: s.Scenario) -> str:
         "line": {
             **_times(line, "setup", "ring_person", "ring_machine", "ring_out", "fail"),
             "ring_limit_s": line.ring_limit_s,
+            "ring_least_s": line.ring_least_s,
         },
         "amd": {
             "enabled": amd.on,

@@ -203,6 +203,7 @@ _FILE = _dict_of(
         ring_machine=_DIST,
         ring_out=_DIST,
         ring_limit_s=Number(0.0, infinite=True),
+        ring_least_s=Number(0.0, infinite=True),
         fail=_DIST,
     ),
     amd=_record(

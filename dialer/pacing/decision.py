@@ -5,6 +5,10 @@ nobody: the mean, over the moments it would be answered at, of the chance that t
 before it take every agent free by then. The line is launched while that risk is at most theta
 (`dialer.pacing.price`). On floors whose exact optimum is known this rule, with the best constant
 theta, comes within 0.1 % of it; what is left is to know the floor (`hazards`) and to find theta.
+
+A line that has rung for as long as the law asks may be given up (`FloorSnapshot.ring_least_s`): it
+is when the floor has filled since it was launched and its own risk is far above theta. Those that
+have rung longest go first.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from dialer.pacing.hazards import (
     S_DEAD,
     S_FACTS,
     S_FREE,
+    S_GIVE_UP,
     S_K,
     S_LAST,
     S_LAUNCHED,
@@ -54,10 +59,12 @@ from dialer.pacing.lookahead import (
     fast_memory,
     likely_top,
     normal_risk,
+    own_weight,
     rebuild,
 )
 from dialer.pacing.price import (
     P_PATIENCE,
+    P_RING_LEAST,
     P_STARTED,
     calibration,
     limit_of,
@@ -72,6 +79,10 @@ UNWATCHED_S = 10.0  # s without a decision after which the fast corrections begi
 PENDING_S = 12.0  # a forecast abandon is pending for about so long
 REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
 REBUILD_AGE = 0.05  # of the time since the first decision
+# A line that has rung for long is given up when its risk is so many times what a new line may have.
+# At 1 as many go as come, three fifths of all lines, and talk is lost again; at 3 a quarter of the
+# lines brings nine tenths of what there is to gain.
+GIVE_UP_TIMES = 3.0
 # The normal law is asked first, because it costs next to nothing: a risk of so much by it is
 # above theta by any reckoning. It is least exact on the smallest floors.
 SURE_TIMES, SURE_TIMES_SMALL, SURE_ABOVE = 2.0, 60.0, 0.02
@@ -119,6 +130,14 @@ def add_moments(mean: Array, var: Array, table: Array, bins: Bins, share: float)
             p = row[j] * share
             mean[j] += p
             var[j] += p * (1.0 - p)
+
+
+@borrowing
+def add_line(mean: Array, var: Array, row: Array, sign: float) -> None:
+    """Add one line's chances, or with `sign` -1 take them out again."""
+    for j in range(INSTANTS):
+        mean[j] += sign * row[j]
+        var[j] += sign * row[j] * (1.0 - row[j])
 
 
 @borrowing
@@ -172,6 +191,108 @@ def many_lines(
 
 
 @compiled
+def many_kept(
+    state: State,
+    elders: Bins,
+    mean_a: Array,
+    var_a: Array,
+    mean_f: Array,
+    var_f: Array,
+    dear: float,
+    needed: int,
+) -> tuple[int, float]:
+    """(of the elders, how many go on ringing, risk of the last one asked about) by the normal law.
+
+    `mean_a` and `var_a` hold them all, and hold those that are kept afterwards.
+    """
+    own = state.weight.copy()
+    kept = 0
+    risk = 0.0
+    for i in range(elders.size):
+        add_line(mean_a, var_a, state.ring_asks[elders[i]], -1.0)
+    while kept < elders.size:
+        row = state.ring_asks[elders[kept]]
+        own_weight(row, own)
+        risk = normal_risk(mean_a, var_a, mean_f, var_f, row, 0.0, own, 0.0)
+        if risk > dear and kept >= needed:
+            break
+        add_line(mean_a, var_a, row, 1.0)
+        kept += 1
+    return kept, risk
+
+
+@compiled
+def few_lines(
+    state: State,
+    idle: int,
+    share: float,
+    talks: Bins,
+    wraps: Bins,
+    setups: Bins,
+    rings: Bins,
+    elders: Bins,
+    detects: Bins,
+    waiting: int,
+    theta: float,
+    dear: float,
+    needed: int,
+    sure: int,
+    most: int,
+) -> tuple[int, float, float, int]:
+    """(lines to launch, sum of their risks, risk of the last one asked about, elders that go on
+    ringing) by exact sums. Nothing is launched while something is given up."""
+    agents = idle + talks.size + wraps.size
+    free = np.zeros((agents + 1, INSTANTS))
+    f_top = 0
+    if share >= 1.0:
+        free[idle] = 1.0
+        f_top = idle
+    else:
+        free[0] = 1.0
+        certain = np.ones(INSTANTS)
+        for _ in range(idle):
+            f_top = convolve(free, f_top, certain, share)
+    f_top = add_exactly(free, f_top, state.talk_frees, talks, share)
+    f_top = add_exactly(free, f_top, state.wrap_frees, wraps, share)
+    f_top = likely_top(free, f_top)
+    # more callers than agents that may be free are as bad as just as many: the last row
+    callers = np.zeros((f_top + 2, INSTANTS))
+    callers[0] = 1.0
+    a_top = add_exactly(callers, 0, state.setup_asks, setups, 1.0)
+    a_top = add_exactly(callers, a_top, state.ring_asks, rings, 1.0)
+    a_top = add_exactly(callers, a_top, state.detect_asks, detects, 1.0)
+    own = state.weight.copy()
+    lines = kept = 0
+    risks = risk = 0.0
+    while kept < elders.size:
+        row = state.ring_asks[elders[kept]]
+        own_weight(row, own)
+        risk = exact_risk(callers, a_top, free, f_top, waiting, own)
+        if risk > dear and kept >= needed:
+            return 0, 0.0, risk, kept
+        a_top = convolve(callers, a_top, row, 1.0)
+        kept += 1
+    while lines < most:
+        risk = exact_risk(callers, a_top, free, f_top, waiting, state.weight)
+        if risk > theta and lines >= sure:
+            break
+        risks += risk
+        lines += 1
+        a_top = convolve(callers, a_top, state.setup_asks[0], 1.0)
+    return lines, risks, risk, kept
+
+
+@compiled
+def bins_of_elders(ringing: Array, least: float) -> Bins:
+    """Those who have rung for `least` seconds, in the tables' bins, the youngest first."""
+    elders = np.sort(ringing[ringing >= least])
+    bins = np.empty(elders.size, np.int64)
+    for i in range(elders.size):
+        bins[i] = line_bin(elders[i])
+    return bins
+
+
+@compiled
 def decide_lines(
     state: State,
     now: float,
@@ -215,14 +336,18 @@ def decide_lines(
 
     coming = setting_up.size + ringing.size + detecting.size + waiting
     sure = max(0, min(most, int(idle * share) - coming))
+    elders = bins_of_elders(ringing, setting[P_RING_LEAST])
+    scalar[S_GIVE_UP] = 0.0
     if scalar[S_DEAD] > OUTAGE:
         # Nothing gets through. Whoever believes in that fills every trunk, and when the way is open
         # again all answer at once: one line for each free agent feels for its end.
         most = sure
+        elders = elders[:0]
         scalar[S_MODE] = MODE_OUTAGE
-    if most <= 0:
+    if most <= 0 and elders.size == 0:
         scalar[S_LAUNCHED] = 0.0
         return 0
+    needed = max(0, int(idle * share) - (coming - elders.size))  # of the elders, whatever the risk
 
     # --- agents who will be free, callers who will hold one
     wraps = np.empty(wrapping.size, np.int64)
@@ -246,9 +371,9 @@ def decide_lines(
     scalar[S_FREE] = mean_f[INSTANTS // 2]
     scalar[S_CALLERS] = mean_a[INSTANTS // 2]
 
-    new = state.setup_asks[0]
     lines = 0
     risks = 0.0
+    dear = GIVE_UP_TIMES * theta
     if agents > EXACT_MAX:
         # What is learned is itself uncertain, and errs for all lines and all agents alike: on a
         # large floor that outweighs chance, above all when many lines leave at once.
@@ -257,40 +382,23 @@ def decide_lines(
         for j in range(INSTANTS):
             var_a[j] += unsure_answers * mean_a[j] ** 2
             var_f[j] += unsure_ends * (mean_f[j] - idle * share) ** 2
-        lines, risks, risk = many_lines(
-            state, mean_a, var_a, mean_f, var_f, unsure_answers, theta, sure, most
-        )
+        kept, risk = many_kept(state, elders, mean_a, var_a, mean_f, var_f, dear, needed)
+        if kept == elders.size:
+            lines, risks, risk = many_lines(
+                state, mean_a, var_a, mean_f, var_f, unsure_answers, theta, sure, most
+            )
     else:
+        kept = elders.size
+        new = state.setup_asks[0]
         risk = normal_risk(mean_a, var_a, mean_f, var_f, new, 0.0, state.weight, 0.0)
         times = SURE_TIMES + SURE_TIMES_SMALL / max(1, agents)
-        if sure > 0 or risk <= times * theta + SURE_ABOVE:
-            fpmf = np.zeros((agents + 1, INSTANTS))
-            f_top = 0
-            if share >= 1.0:
-                fpmf[idle] = 1.0
-                f_top = idle
-            else:
-                fpmf[0] = 1.0
-                certain = np.ones(INSTANTS)
-                for _ in range(idle):
-                    f_top = convolve(fpmf, f_top, certain, share)
-            f_top = add_exactly(fpmf, f_top, state.talk_frees, talks, share)
-            f_top = add_exactly(fpmf, f_top, state.wrap_frees, wraps, share)
-            f_top = likely_top(fpmf, f_top)
-            # more callers than agents that may be free are as bad as just as many: the last row
-            apmf = np.zeros((f_top + 2, INSTANTS))
-            apmf[0] = 1.0
-            a_top = add_exactly(apmf, 0, state.setup_asks, setups, 1.0)
-            a_top = add_exactly(apmf, a_top, state.ring_asks, rings, 1.0)
-            a_top = add_exactly(apmf, a_top, state.detect_asks, detects, 1.0)
-            while lines < most:
-                risk = exact_risk(apmf, a_top, fpmf, f_top, waiting, state.weight)
-                if risk > theta and lines >= sure:
-                    break
-                risks += risk
-                lines += 1
-                a_top = convolve(apmf, a_top, new, 1.0)
-
+        if sure > 0 or risk <= times * theta + SURE_ABOVE or kept > needed:
+            young = rings[ringing < setting[P_RING_LEAST]]
+            lines, risks, risk, kept = few_lines(
+                state, idle, share, talks, wraps, setups, young, elders, detects,
+                waiting, theta, dear, needed, sure, most,
+            )  # fmt: skip
+    scalar[S_GIVE_UP] = elders.size - kept
     if lines > 0:
         steer(state, agents, spend, scalar[S_K], lines, risks, limit)
     scalar[S_RISK] = risk

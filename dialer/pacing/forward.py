@@ -24,6 +24,7 @@ from dialer.pacing.hazards import (
     S_CALLERS,
     S_DEAD,
     S_FREE,
+    S_GIVE_UP,
     S_K,
     S_LAST,
     S_MODE,
@@ -33,6 +34,7 @@ from dialer.pacing.hazards import (
     S_RISK,
     S_SLACK,
     State,
+    learn_given_up,
     learn_line,
     learn_machine,
     learn_ringing,
@@ -40,7 +42,7 @@ from dialer.pacing.hazards import (
     learn_wrap,
     new_state,
 )
-from dialer.pacing.price import count_abandon, limit_of, prepare
+from dialer.pacing.price import P_RING_LEAST, count_abandon, limit_of, prepare
 from dialer.pacing.windows import Account
 from dialer.snapshot import (
     Bound,
@@ -94,9 +96,11 @@ class Forward:
 
     def decide(self, snapshot: FloorSnapshot) -> Decision:
         if agents_on_floor(snapshot) == 0:
-            return Decision(0, Bound.NO_AGENTS)
+            old = sum(age >= snapshot.ring_least_s for age in snapshot.ringing)
+            return Decision(0, Bound.NO_AGENTS, give_up=old)
         self._read_account()
         most = min(snapshot.lines_free, snapshot.leads_ready)
+        self.learned.setting[P_RING_LEAST] = snapshot.ring_least_s
         lines = int(
             decide_lines(
                 self.learned,
@@ -122,7 +126,7 @@ class Forward:
         elif lines >= most:
             few = snapshot.leads_ready <= snapshot.lines_free
             bound = Bound.NO_LEADS if few else Bound.TRUNK
-        return Decision(lines, bound, self._inputs())
+        return Decision(lines, bound, self._inputs(), int(scalar[S_GIVE_UP]))
 
     def _inputs(self) -> dict[str, float]:
         scalar = self.learned.scalar.tolist()
@@ -143,6 +147,8 @@ class Forward:
         match fact:
             case LineRang(setup_s=setup_s):
                 learn_ringing(state, float(setup_s))
+            case LineEnded(end=LineEnd.GIVEN_UP, ring_s=ring_s):
+                learn_given_up(state, float(ring_s or 0.0))
             case LineEnded(end=end, setup_s=setup_s, ring_s=ring_s, detect_s=detect_s):
                 learn_line(
                     state,
@@ -214,6 +220,7 @@ def warm_up() -> None:
     facts: tuple[Observation, ...] = (
         LineRang(1.0),
         LineEnded(LineEnd.LIVE, 1.0, 5.0, 1.0),
+        LineEnded(LineEnd.GIVEN_UP, 1.0, 15.0),
         TalkEnded(60.0),
         WrapUpEnded(10.0),
         MachineServed(),

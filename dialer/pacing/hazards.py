@@ -69,7 +69,8 @@ ONWARD, ANSWERED, ENDED = 0, 1, 2  # causes; ANSWERED only leaves set-up: no rin
     S_MACHINES,  # calls, of those wrapped up, in which the agent found a machine
     S_SLACK,  # abandons left in the tightest window, and the calibration, at the last decision
     S_K,
-) = range(31)
+    S_GIVE_UP,  # ringing lines to be hung up, by the last decision
+) = range(32)
 SCALARS = 32
 
 MODE_POLICY, MODE_SPENT, MODE_OUTAGE = 0.0, 1.0, 2.0
@@ -102,7 +103,7 @@ class State(NamedTuple):
     ring_hazard: Array  # (BINS,) of being answered, uncorrected
     talk_hazard: Array  # (TALK_BINS,), uncorrected
     account: Array  # (4, 5) live, abandoned, limit (0: no window), answers ahead, per s
-    setting: Array  # see forward.py
+    setting: Array  # see price.py
 
 
 def new_state() -> State:
@@ -213,6 +214,13 @@ def learn_line(
                 for cause in range(3):
                     state.line_exits[stage, b, cause] /= scalar[S_LINE_W]
         scalar[S_LINE_W] = 1.0
+
+
+@borrowing
+def learn_given_up(state: State, ring_s: float) -> None:
+    """A ringing line was hung up by us: it would have rung longer than that."""
+    _expose_line(state.line_exposure[RING], max(0.0, ring_s), state.scalar[S_LINE_W])
+    state.scalar[S_FACTS] += 1.0
 
 
 @borrowing

@@ -358,6 +358,19 @@ def with_later(risk: Array, weight: Array, later: float) -> float:
     return total
 
 
+@borrowing
+def own_weight(row: Array, weight: Array) -> None:
+    """How a line under way spreads its asking for an agent over the instants, by its row of the
+    tables: put into `weight`. A line that will hardly ever ask leaves it as it is."""
+    total = row[0]
+    for j in range(1, INSTANTS):
+        total += max(0.0, row[j] - row[j - 1])
+    if total > UNLIKELY:
+        weight[0] = row[0] / total
+        for j in range(1, INSTANTS):
+            weight[j] = max(0.0, row[j] - row[j - 1]) / total
+
+
 @compiled
 def exact_risk(
     callers: Array, callers_top: int, agents: Array, agents_top: int, ahead: int, weight: Array

@@ -28,8 +28,9 @@ from dialer.pacing.hazards import (
 )
 from dialer.pacing.windows import LENT_LEAST, LENT_S
 
-# places in State.setting
-P_PATIENCE, P_STARTED = 0, 1  # s a caller may wait; time of the first decision
+# places in State.setting: s a caller may wait; time of the first decision; s for which a line must
+# ring before it may be given up
+P_PATIENCE, P_STARTED, P_RING_LEAST = 0, 1, 2
 
 GAIN = 0.02  # of the price, per expected answer, on a large floor: some two minutes
 GAIN_SMALL = 1.5  # higher by so many over the agents: they have fewer answers
@@ -56,11 +57,12 @@ RESERVE_PACE, RESERVE_MOST = 8.0, 1.0
 # must slow down in time, small ones have no answers to wait for.
 SPREAD_ANSWERS, SPREAD_PACE, SPREAD_MOST_S = 5.0, 3000.0, 300.0
 # The law counts people, and whether an abandoned call was a machine's nobody knows: of the calls
-# served, agents say so. If as many of the abandoned are machines, a window is right on average; so
-# many standard errors more are kept in hand: few on small floors, where an abandon is dear and one
-# day in twenty may be over; many on large ones, where people come in bursts and machines do not, so
-# that more of the abandoned are people than of the served.
-PEOPLE_LEAST, PEOPLE_PACE, PEOPLE_MOST = 0.5, 8.0, 3.0
+# served, agents say so. Fewer of the abandoned are machines, because people come in bursts, and
+# machines late, when a line that rings so long is kept only if the floor has room for its call: so
+# great a share as of the served is taken to be half of it, and standard errors more are kept in
+# hand: few on small floors, where an abandon is dear and one day in twenty may be over.
+PEOPLE_SHARE = 0.5
+PEOPLE_LEAST, PEOPLE_PACE, PEOPLE_MOST = 0.5, 5.0, 1.0
 PEOPLE_WRAPS = 10.0  # calls without a machine that the share begins with
 HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.4  # braking begins above it
@@ -71,6 +73,7 @@ def prepare(state: State, patience: float) -> None:
     """Settings every floor shares; there is nothing to tune per site."""
     state.setting[P_PATIENCE] = patience
     state.setting[P_STARTED] = -1e18
+    state.setting[P_RING_LEAST] = math.inf
     state.scalar[S_LOG_THETA] = math.log(PRICE_START)
 
 
@@ -112,14 +115,15 @@ def reserve(limit: float, pace: float) -> float:
 
 @borrowing
 def unknown_people(state: State, abandoned: float, pace: float) -> float:
-    """What `abandoned` calls may weigh more than they count, because fewer than the usual share of
-    them were machines. With m that share, a (1 - m) of a are people, give or take the root of
-    a m (1 - m); against people's calls, which are 1 - m of all, it is the root of a m / (1 - m).
+    """What `abandoned` calls may weigh more than they count, because fewer of them than of the
+    served were machines. With m the share of these, (1 - m) of all calls are people's; of a
+    abandoned a (1 - m / 2) are, give or take the root of a m (1 - m), and count against those.
     """
     machines = state.scalar[S_MACHINES] / (state.scalar[S_WRAPS] + PEOPLE_WRAPS)
     machines = min(0.9, machines)
     errors = min(PEOPLE_MOST, PEOPLE_LEAST + PEOPLE_PACE * pace)
-    return float(errors * math.sqrt(max(0.0, abandoned) * machines / (1.0 - machines)))
+    more = max(0.0, abandoned) * machines / (1.0 - machines)
+    return float(PEOPLE_SHARE * more + errors * math.sqrt(more))
 
 
 @borrowing

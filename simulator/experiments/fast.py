@@ -77,6 +77,7 @@ def _converted(
         curve=_curve(samples, scenario.day_s),
         decisions=day.decisions,
         wall_s=wall_s,
+        given_up=day.given_up,
     )
 
 

@@ -17,6 +17,9 @@ from simulator.results import DayResult, PacerSpec
 from simulator.scenario import Scenario
 from simulator.world import SIP_STATUS, Amd, CallPlan, Kind, World
 
+TRIES = 50
+ELSEWHERE = 100_003  # lines away: people of the same fitted world
+
 
 class HistoryWorld(World):
     """The people of `records`, in order of launch, and then those of the fitted `scenario`."""
@@ -29,7 +32,20 @@ class HistoryWorld(World):
         drawn = super().plan_call(index, t_s, attempt)
         if index >= len(self._records):
             return drawn
-        return _as_recorded(self._records[index], drawn, self.scenario)
+        record = self._records[index]
+        if not _given_up(record, self.scenario):
+            return _as_recorded(record, drawn, self.scenario)
+        for again in range(1, TRIES):  # somebody who would have rung for longer than that
+            if (drawn.ring_s or 0.0) > (record.ring_s or 0.0):
+                break
+            drawn = super().plan_call(index + again * ELSEWHERE, t_s, attempt)
+        return drawn._replace(index=index, setup_s=record.setup_s or drawn.setup_s)
+
+
+def _given_up(r: CallRecord, scenario: Scenario) -> bool:
+    """Whether the dialer hung up before its limit: how the line would have ended is not known."""
+    rang = r.ring_s if r.outcome is Kind.NO_ANSWER and not r.open else None
+    return rang is not None and rang < scenario.line.ring_limit_s - 1.0
 
 
 def _as_recorded(r: CallRecord, drawn: CallPlan, scenario: Scenario) -> CallPlan:

@@ -112,6 +112,11 @@ class Summary:
         return ratio_of([d.lines for d in self.days], [d.served for d in self.days])
 
     @property
+    def given_up(self) -> Estimate:
+        """Of the lines launched, those hung up as they rang."""
+        return ratio_of([d.given_up for d in self.days], [d.lines for d in self.days])
+
+    @property
     def days_over(self) -> int:
         return sum(d.abandon_rate > self.limit for d in self.days)
 
@@ -148,6 +153,7 @@ class Summary:
             "uk_rate": self.uk_rate.as_dict(),
             "connects_per_agent_hour": self.connects_per_hour.as_dict(),
             "lines_per_connect": self.lines_per_connect.as_dict(),
+            "given_up": self.given_up.as_dict(),
             "days_over_limit": self.days_over,
             "share_of_days_over": {"low": low, "high": high},
             "block_days": self.block_days,

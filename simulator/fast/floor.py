@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from dialer.pacing.compiled import borrowing, compiled
 from dialer.pacing.decision import decide_lines
 from dialer.pacing.hazards import (
+    S_GIVE_UP,
     State,
+    learn_given_up,
     learn_line,
     learn_machine,
     learn_ringing,
     learn_talk,
     learn_wrap,
 )
-from dialer.pacing.price import count_abandon, lent
+from dialer.pacing.price import P_RING_LEAST, count_abandon, lent
 from dialer.pacing.windows import LAST_S, PACE_S
 
 Array = NDArray[np.float64]
@@ -80,7 +82,8 @@ BY_PYTHON, BY_FORWARD, BY_PROGRESSIVE, BY_RATIO = 0, 1, 2, 3
     N_TICK_DUE,
     N_UP_MAX,
     N_DECIDE_PENDING,
-) = range(38)
+    N_GIVEN_UP,
+) = range(39)
 NUMBERS = 48
 
 # settings
@@ -102,7 +105,7 @@ NUMBERS = 48
 
 # facts for pacers in Python: kind, a, b, c
 F_RANG, F_ENDED, F_SERVED, F_ABANDONED, F_LEFT, F_TALK, F_WRAP = 0, 1, 2, 3, 4, 5, 6
-L_LIVE, L_MACHINE, L_NO_ANSWER, L_FAILED = 0, 1, 2, 3
+L_LIVE, L_MACHINE, L_NO_ANSWER, L_GIVEN_UP, L_FAILED = 0, 1, 2, 3, 4  # as in `LineEnd`
 
 
 class People(NamedTuple):
@@ -277,7 +280,10 @@ def _ended(f: Floor, p: State, slot: int, end: int) -> None:
     ring = f.ring_took[slot]
     detect = f.detect_took[slot]
     if f.setting[G_DECIDER] == BY_FORWARD:
-        learn_line(p, setup, ring, detect, end == L_LIVE, end == L_MACHINE)
+        if end == L_GIVEN_UP:
+            learn_given_up(p, ring)
+        else:
+            learn_line(p, setup, ring, detect, end == L_LIVE, end == L_MACHINE)
     else:
         _tell(f, F_ENDED, end, setup, ring, detect)
 
@@ -568,6 +574,24 @@ def launch(f: Floor, people: People, t: Tables, lines: int) -> int:
     return done
 
 
+@borrowing
+def give_up(f: Floor, p: State, lines: int) -> None:
+    """Hang up the `lines` that have rung longest, before anybody answers."""
+    n = f.number
+    for _ in range(lines):
+        longest = -1
+        for i in range(int(n[N_ACTIVE])):
+            slot = f.active[i]
+            if f.stage[slot] == RING and (longest < 0 or f.since[slot] < f.since[longest]):
+                longest = slot
+        if longest < 0:
+            return
+        f.ring_took[longest] = n[N_TIME] - f.since[longest]
+        n[N_GIVEN_UP] += 1
+        _ended(f, p, longest, L_GIVEN_UP)
+        _release(f, longest)
+
+
 @compiled
 def ages(f: Floor) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Ages now of (talking, wrapping, setting up, ringing, detecting, waiting)."""
@@ -640,6 +664,17 @@ def spent(p: State) -> bool:
     return False
 
 
+@borrowing
+def _old(f: Floor, p: State) -> float:
+    """Lines that have rung for so long that they may be given up."""
+    old = 0.0
+    for i in range(int(f.number[N_ACTIVE])):
+        slot = f.active[i]
+        if f.stage[slot] == RING and f.number[N_TIME] - f.since[slot] >= p.setting[P_RING_LEAST]:
+            old += 1.0
+    return old
+
+
 @compiled
 def _decide_inside(f: Floor, p: State) -> int:
     n = f.number
@@ -647,6 +682,7 @@ def _decide_inside(f: Floor, p: State) -> int:
     idle = int(n[N_IDLE])
     under_way = int(n[N_ACTIVE] - n[N_TALKING])
     if n[N_LOGGED] <= 0.0:
+        p.scalar[S_GIVE_UP] = _old(f, p)
         return 0
     _look_ahead(f, p)
     decider = f.setting[G_DECIDER]
@@ -713,6 +749,8 @@ def advance(f: Floor, people: People, t: Tables, p: State) -> int:
                 if f.setting[G_DECIDER] == BY_PYTHON:
                     return DECIDE
                 launch(f, people, t, _decide_inside(f, p))
+                if f.setting[G_DECIDER] == BY_FORWARD:
+                    give_up(f, p, int(p.scalar[S_GIVE_UP]))
         if n[N_HEAP] < 1 or f.heap_at[0] >= day:
             passed = day - n[N_TIME]
             n[N_TALK_S] += passed * n[N_TALKING]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dialer.pacing.gate import gate
 from dialer.pacing.hazards import State, new_state
 from dialer.pacing.pacer import Pacer
-from dialer.pacing.price import prepare
+from dialer.pacing.price import P_RING_LEAST, prepare
 from dialer.pacing.windows import Account, Span, Window
 from dialer.snapshot import (
     CallAbandoned,
@@ -60,6 +60,7 @@ class DayResult:
     rejected_people: int  # whom AMD hung up on
     decisions: int
     lines_max: int
+    given_up: int  # lines hung up as they rang
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -198,6 +199,7 @@ def run_day(
         floor.setting[place] = value
     learned = forward_state(scenario) if state is None else state
     learned.account[0, :2] = 0.0
+    learned.setting[P_RING_LEAST] = scenario.line.ring_least_s
     if state is not None:
         learned.scalar[:2] = -1e18  # a new day's clock: nothing was decided or built yet
     fl.open_day(floor, tables)
@@ -210,7 +212,7 @@ def run_day(
         if stopped == fl.NEED_PEOPLE:
             people = _people(scenario, seed, int(floor.number[fl.N_NEXT_CALL]), block)
         elif stopped == fl.DECIDE and not isinstance(pacer, str):
-            _decide_in_python(floor, people, tables, pacer, account if gated else None)
+            _decide_in_python(floor, people, tables, learned, pacer, account if gated else None)
         else:
             break
     if on_samples is not None:
@@ -219,7 +221,7 @@ def run_day(
 
 
 def _facts(floor: fl.Floor) -> Iterator[Observation]:
-    ends = (LineEnd.LIVE, LineEnd.MACHINE, LineEnd.NO_ANSWER, LineEnd.FAILED)
+    ends = tuple(LineEnd)
     for kind, a, b, c, d in floor.facts[: int(floor.number[fl.N_FACTS])].tolist():
         match int(kind):
             case fl.F_RANG:
@@ -242,7 +244,12 @@ def _facts(floor: fl.Floor) -> Iterator[Observation]:
 
 
 def _decide_in_python(
-    floor: fl.Floor, people: fl.People, tables: fl.Tables, pacer: Pacer, account: Account | None
+    floor: fl.Floor,
+    people: fl.People,
+    tables: fl.Tables,
+    learned: State,
+    pacer: Pacer,
+    account: Account | None,
 ) -> None:
     now = float(floor.number[fl.N_TIME])
     for fact in _facts(floor):
@@ -266,9 +273,11 @@ def _decide_in_python(
         waiting=tuple(wait.tolist()),
         lines_free=fl.lines_free(floor),
         leads_ready=10**9,
+        ring_least_s=float(learned.setting[P_RING_LEAST]),
     )
     decision = gate(pacer.decide(snapshot), snapshot, account)
     fl.launch(floor, people, tables, decision.lines)
+    fl.give_up(floor, learned, decision.give_up)
 
 
 def _result(floor: fl.Floor, seed: int) -> DayResult:
@@ -297,6 +306,7 @@ def _result(floor: fl.Floor, seed: int) -> DayResult:
         rejected_people=int(n[fl.N_REJECTED]),
         decisions=int(n[fl.N_DECISIONS]),
         lines_max=int(n[fl.N_UP_MAX]),
+        given_up=int(n[fl.N_GIVEN_UP]),
     )
 
 
