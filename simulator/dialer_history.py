@@ -1,12 +1,13 @@
 """Call history out of the dialer's own database (SQLite), read only, nobody's number touched.
 
 What the tables do not say is left empty: a call of a machine that reached an agent is known by the
-agent's disposition (`MACHINE_CODES`), wrap-up by the agents' session history where it has it, else
-by when the agent first disposed of the call.
+agent's disposition (one whose campaign says `machine: true`, or `MACHINE_CODES`), wrap-up by the
+agents' session history where it has it, else by when the agent first disposed of the call.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from bisect import bisect_left
 from collections import defaultdict
@@ -24,7 +25,7 @@ _MAGIC = b"SQLite format 3\x00"
 _ATTEMPTS = """
 SELECT a.outcome, a.attempt_no, a.agent, a.amd, a.unserved, a.stage_ms, a.opened_ms,
        a.originated_ms, a.ringing_ms, a.answered_ms, a.live_ms, a.connected_ms, a.harbour_ms,
-       a.ended_ms,
+       a.ended_ms, a.campaign_id,
        (SELECT d.code FROM dispositions d WHERE d.attempt_id = a.id ORDER BY d.id DESC LIMIT 1)
            AS disposition,
        (SELECT min(d.set_ms) FROM dispositions d WHERE d.attempt_id = a.id) AS disposed_ms
@@ -59,9 +60,13 @@ def read_database(path: Path, campaign: str = "") -> list[CallRecord]:
             db.row_factory = sqlite3.Row
             rows = db.execute(_ATTEMPTS, {"campaign": campaign}).fetchall()
             wraps = _wrap_ups(db.execute(_WRAPS).fetchall())
-            names = [row[0] for row in db.execute("SELECT name FROM campaigns ORDER BY id")]
+            campaigns = db.execute("SELECT id, name, definition FROM campaigns ORDER BY id")
+            known = {
+                row["id"]: (row["name"], _machine_codes(row["definition"])) for row in campaigns
+            }
     except sqlite3.Error as error:
         raise FileError(f"{path}: not a database of this dialer ({error})") from None
+    names = [name for name, _ in known.values()]
     if campaign and campaign not in names:
         raise FileError(
             f"{path}: no campaign {campaign!r}; there are: {', '.join(names) or 'none'}"
@@ -70,8 +75,17 @@ def read_database(path: Path, campaign: str = "") -> list[CallRecord]:
         raise FileError(f"{path}: the history is empty; dial first, or name another campaign")
     taken_ms = max(row["ended_ms"] or row["stage_ms"] for row in rows)
     midnight_ms = int(rows[0]["opened_ms"] / 1_000 // DAY_S) * int(DAY_S) * 1_000
-    records = (_record(row, midnight_ms, taken_ms, wraps) for row in rows)
+    records = (
+        _record(row, midnight_ms, taken_ms, wraps, known[row["campaign_id"]][1]) for row in rows
+    )
     return [record for record in records if record is not None]
+
+
+def _machine_codes(definition: str) -> frozenset[str]:
+    """Codes, in small letters, by which this campaign's agents say that it was a machine."""
+    offers = json.loads(definition).get("dispositions") or ()
+    own = {offer["code"].lower() for offer in offers if offer.get("machine")}
+    return frozenset({*MACHINE_CODES, *own})
 
 
 def _wrap_ups(rows: list[sqlite3.Row]) -> dict[str, list[tuple[int, float]]]:
@@ -98,9 +112,10 @@ def _record(
     midnight_ms: int,
     taken_ms: int,
     wraps: dict[str, list[tuple[int, float]]],
+    machine_codes: frozenset[str],
 ) -> CallRecord | None:
     """One attempt as a line of history; None where it says nothing about the world."""
-    kind = _kind(row)
+    kind = _kind(row, machine_codes)
     launched = row["originated_ms"]
     if kind is None or launched is None:
         return None
@@ -161,7 +176,7 @@ def _wrap_after(wraps: list[tuple[int, float]], ended_ms: int | None) -> float |
     return None
 
 
-def _kind(row: sqlite3.Row) -> Kind | None:
+def _kind(row: sqlite3.Row, machine_codes: frozenset[str]) -> Kind | None:
     outcome, rang = row["outcome"], row["ringing_ms"] is not None
     if outcome is None:
         if row["live_ms"] is not None:
@@ -169,7 +184,7 @@ def _kind(row: sqlite3.Row) -> Kind | None:
         return Kind.NO_ANSWER if row["answered_ms"] is None else None
     if outcome in _PEOPLE:
         code = (row["disposition"] or "").lower()
-        return Kind.MACHINE if code in MACHINE_CODES else Kind.PERSON
+        return Kind.MACHINE if code in machine_codes else Kind.PERSON
     if outcome == "machine":
         return Kind.MACHINE
     if outcome == "no answer":

@@ -19,9 +19,10 @@ Numbers and names of people do not belong here and are not read.
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -64,6 +65,18 @@ class CallRecord:
 _COLUMNS = ("launched_at", *(f.name for f in fields(CallRecord) if f.name != "launched_s"))
 _TIMES = ("setup_s", "ring_s", "detect_s", "waited_s", "talk_s", "wrap_s")
 _OUTCOMES = {kind.name.lower(): kind for kind in Kind}
+
+
+def in_days(records: Sequence[CallRecord]) -> list[CallRecord]:
+    """The records with their days beginning in the middle of the longest time of day without a
+    launch: a floor that calls over midnight (of UTC, say) has one day and not two halves."""
+    times = sorted({r.launched_s % DAY_S for r in records})
+    if not times:
+        return []
+    gaps = [(later - at, at) for at, later in itertools.pairwise([*times, times[0] + DAY_S])]
+    length, begins = max(gaps)
+    night = (begins + 0.5 * length) % DAY_S
+    return [replace(r, launched_s=r.launched_s - night) for r in records]
 
 
 def write_calls(path: Path, records: Iterable[CallRecord]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from simulator.experiments.survival import (
     quantiles,
     whole_times,
 )
-from simulator.history import DAY_S, CallRecord, Fate
+from simulator.history import DAY_S, CallRecord, Fate, in_days
 from simulator.scenario import (
     Agents,
     Amd,
@@ -65,6 +65,7 @@ def fit(records: Sequence[CallRecord], name: str, agents: int | None = None) -> 
         raise CannotFit(
             f"{len(records)} calls are too few to learn from; give at least {LEAST_LINES}"
         )
+    records = in_days(records)
     notes: list[str] = []
     by_day: dict[int, list[CallRecord]] = defaultdict(list)
     for record in records:
@@ -90,12 +91,10 @@ def fit(records: Sequence[CallRecord], name: str, agents: int | None = None) -> 
 
 
 def _opening(by_day: dict[int, list[CallRecord]]) -> tuple[float, float]:
-    """When the days began and ended, in seconds of the day: medians over the days."""
+    """When dialling began and ended, in seconds of the day: medians over the days. The last talk
+    may go on for long after; a day of the world is over with its dialling."""
     firsts = [min(r.launched_s for r in day) % DAY_S for day in by_day.values()]
-    lasts = []
-    for number, day in by_day.items():
-        last = max(r.launched_s + _life(r) for r in day)
-        lasts.append(last - number * DAY_S)
+    lasts = [max(r.launched_s for r in day) % DAY_S for day in by_day.values()]
     return float(np.median(firsts)), float(np.median(lasts))
 
 
@@ -308,9 +307,3 @@ def _agents(
         if end > begin
     )
     return Agents(shifts=merged or (Shift(len(typical), 0.0, day_s),), break_share=0.0)
-
-
-def with_trunks(scenario: Scenario, lines_max: int) -> Scenario:
-    """The world with that many lines at most."""
-    carrier = replace(scenario.carrier, trunks_per_agent=0.0, trunks_extra=lines_max)
-    return replace(scenario, carrier=carrier)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from simulator.experiments.plain import FIRST_DAY_S, OPENING_S, make_driver
 from simulator.floor import FloorDay
-from simulator.history import DAY_S, CallRecord, Fate
+from simulator.history import DAY_S, CallRecord, Fate, in_days
 from simulator.results import DayResult, PacerSpec
 from simulator.scenario import Scenario
 from simulator.world import SIP_STATUS, Amd, CallPlan, Kind, World
@@ -93,6 +93,7 @@ def _as_recorded(r: CallRecord, drawn: CallPlan, scenario: Scenario) -> CallPlan
 
 def day_of(records: Sequence[CallRecord]) -> list[CallRecord]:
     """The calls of the busiest day: a replay is of one day."""
+    records = in_days(records)
     days = Counter(int(r.launched_s // DAY_S) for r in records)
     busiest = max(days, key=lambda day: (days[day], -day))
     return [r for r in records if int(r.launched_s // DAY_S) == busiest]

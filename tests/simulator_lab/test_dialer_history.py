@@ -154,6 +154,16 @@ def test_an_agents_word_makes_it_a_machine(book: Book) -> None:
     assert record.wrap_s == 12.0  # no session history for it: until the agent's word
 
 
+def test_a_campaigns_own_word_for_a_machine_is_known_by_its_definition(book: Book) -> None:
+    with book.engine.begin() as db:
+        as_loaded = {"dispositions": [{"code": "AB", "machine": True}, {"code": "done"}]}
+        mine = schema.campaigns.c.name == "spring"
+        db.execute(schema.campaigns.update().where(mine).values(definition=as_loaded))
+    book.attempt(Outcome.CONNECTED, **SERVED)
+    book.disposition("AB")
+    assert only(book).outcome is Kind.MACHINE
+
+
 def test_who_found_nobody_and_who_left(book: Book) -> None:
     early = {"originated_ms": 0, "ringing_ms": 1_000, "answered_ms": 5_000, "live_ms": 5_000}
     book.attempt(Outcome.ABANDONED, **early, harbour_ms=7_000, ended_ms=15_000, unserved=True)

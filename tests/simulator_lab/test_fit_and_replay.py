@@ -194,6 +194,25 @@ def test_hours_that_answer_differently_are_found_and_others_not() -> None:
     assert steady.drift == ()
 
 
+def test_a_floor_that_calls_over_midnight_has_one_day() -> None:
+    """As a database in UTC has the afternoon of the American west."""
+    records = history(12)
+    shifted = [replace(r, launched_s=r.launched_s + 20 * 3_600.0) for r in records]
+    there, here = fit(shifted, "w"), fit(records, "w")
+    assert (there.days, there.scenario.agents.count) == (1, 12)
+    assert there.scenario.day_s == pytest.approx(here.scenario.day_s)
+    assert len(day_of(shifted)) == len(records)
+
+
+def test_a_day_is_over_when_dialling_is_and_not_when_the_last_talk_is() -> None:
+    records = history(12, day_s=3_600.0)
+    last = next(r for r in reversed(records) if r.talk_s is not None)
+    last.talk_s, last.open = 4_000.0, ""
+    world = fit(records, "w").scenario
+    assert world.day_s == pytest.approx(3_600.0, abs=30.0)
+    assert max(shift.end_s for shift in world.agents.shifts) <= world.day_s
+
+
 def test_an_extract_taken_in_mid_day_is_no_shorter_than_it_was() -> None:
     """Every call still talking at noon is cut there; the talk mean must not suffer."""
     records = history(40)
