@@ -39,7 +39,7 @@ class HistoryWorld(World):
             if (drawn.ring_s or 0.0) > (record.ring_s or 0.0):
                 break
             drawn = super().plan_call(index + again * ELSEWHERE, t_s, attempt)
-        return drawn._replace(index=index, setup_s=record.setup_s or drawn.setup_s)
+        return drawn._replace(setup_s=record.setup_s or drawn.setup_s)
 
 
 def _given_up(r: CallRecord, scenario: Scenario) -> bool:

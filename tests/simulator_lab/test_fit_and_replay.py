@@ -308,6 +308,30 @@ def test_what_history_did_not_see_is_drawn() -> None:
     assert (busy.ring_s, busy.setup_s, busy.sip_status) == (None, 1.2, 486)
 
 
+def test_a_line_that_was_given_up_would_have_rung_on() -> None:
+    world = base_world(10)
+    cut = [CallRecord(float(i), Kind.NO_ANSWER, setup_s=1.5, ring_s=16.0) for i in range(400)]
+    full = [CallRecord(float(i), Kind.NO_ANSWER, setup_s=1.5, ring_s=25.0) for i in range(400)]
+    plans = [HistoryWorld(world, 1, cut).plan_call(i, 100.0) for i in range(400)]
+    assert all(plan.ring_s is not None and plan.ring_s > 16.0 for plan in plans)
+    late = sum(plan.kind is Kind.PERSON for plan in plans)
+    assert 3 < late < 40  # 7 % of the people ring so long: 1.4 of 100 lines, of 69 that do
+    assert sum(plan.kind is Kind.MACHINE for plan in plans) > 60
+    rung_out = [HistoryWorld(world, 1, full).plan_call(i, 100.0) for i in range(400)]
+    assert all(plan.kind is Kind.NO_ANSWER for plan in rung_out)
+
+
+def test_the_world_is_learned_back_from_a_day_with_lines_given_up() -> None:
+    world, journal = base_world(20), list[CallRecord]()
+    driver = make_driver(PacerSpec.of("forward"), world)
+    day = FloorDay(world, 1, driver, start_s=32_400.0, journal=journal).run()
+    assert day.given_up > 0.1 * day.lines
+    found = fit(journal, "given-up").scenario
+    assert found.list.rates.person == pytest.approx(0.20, abs=0.012)
+    assert found.list.rates.machine == pytest.approx(0.25, abs=0.02)
+    assert found.line.ring_limit_s == pytest.approx(25.0, abs=0.01)
+
+
 def test_a_replay_takes_the_busiest_day() -> None:
     records = [CallRecord(10.0, Kind.BUSY)] + [
         CallRecord(90_000.0 + i, Kind.BUSY) for i in range(3)
