@@ -101,6 +101,20 @@ async def test_the_same_fact_told_twice_is_one_event(world: World) -> None:
     assert await world.queue() == 1
 
 
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # SQLite has one writer at a time
+async def test_what_was_committed_late_is_not_overlooked(world: World) -> None:
+    async with world.engine.connect() as slow:
+        await outbox.append(slow, [happening(1, "a")])
+        await world.happens("b", first=2)
+        async with world.engine.begin() as connection:
+            assert [one.seq for one in await connection.run_sync(fresh.read, 0, 9)] == [2]
+        await slow.commit()
+    async with world.engine.begin() as connection:
+        assert await connection.run_sync(fresh.read, 2, 9) == []
+        late = await connection.run_sync(fresh.overlooked, 2, {2}, 9)
+    assert [(one.seq, one.key) for one in late] == [(1, "a")]
+
+
 async def test_a_failed_head_holds_up_its_own_key_only(world: World) -> None:
     await world.happens("a", "a", "b", "b")
     await world.queue()
