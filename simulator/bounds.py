@@ -27,7 +27,7 @@ from scipy.optimize import minimize_scalar
 
 from simulator.distributions import Array
 from simulator.scenario import Scenario
-from simulator.world import Kind, World, plan_agents
+from simulator.world import ROW_S, Kind, World, plan_agents
 
 AGENTS_MAX = 200  # beyond, the optimum is within 1 % of 1 and the table of states grows square
 PRICE_MAX_S = 5_000.0
@@ -209,7 +209,8 @@ def zero_gap(scenario: Scenario) -> Bound:
 def clairvoyant(scenario: Scenario, seed: int) -> Bound:
     """The clairvoyant schedule of one day: each call of the list, in order, just in time.
 
-    A line may be launched from the first log-in on. Trunks bind the mean number of lines in use,
+    A line may be launched from the first log-in on, and not while the carrier is out or the link is
+    down; who rings by then is still to be had. Trunks bind the mean number of lines in use,
     checked afterwards, so the figure is an upper bound also where they would bind in between.
     """
     world = World(scenario, seed)
@@ -221,18 +222,28 @@ def clairvoyant(scenario: Scenario, seed: int) -> Bound:
     served = index = 0
     ends = {i: float(until) for i, (_, _, until) in enumerate(agents.stints)}
     day_s = scenario.day_s
+    shut = _shut(world)
     calls_max = 2_000 + int(200 * len(free) * day_s / 60.0)  # a list nobody answers ends too
     while free and index < calls_max:
         ready, stint = heapq.heappop(free)
         if ready >= min(ends[stint], day_s):
             continue
-        plan = world.plan_call(index, ready)
+        during = next(((a, b) for a, b in shut if a <= ready < b), None)
+        if during is not None and during[0] <= first:  # nothing could be launched before it
+            heapq.heappush(free, (during[1], stint))
+            continue
+        at = ready if during is None else during[0] - 1e-6
+        plan = world.plan_call(index, at)
         while not plan.live and index < calls_max:
             line_s += plan.setup_s + (plan.ring_s or plan.fail_s)
             index += 1
-            plan = world.plan_call(index, ready)
+            plan = world.plan_call(index, at)
         lead_s = plan.setup_s + (plan.ring_s or 0.0) + plan.detect_s
-        begin = max(ready, first + lead_s)
+        if during is not None and at + lead_s < ready:  # what was launched before it is all over
+            heapq.heappush(free, (during[1], stint))
+            continue
+        opened = max([first, *(b for _, b in shut if b <= ready)])
+        begin = max(ready, opened + lead_s)
         speed = float(agents.speed[int(agents.stints[stint, 0])])
         handle_s = (plan.talk_s + plan.wrap_s) * speed
         line_s += lead_s + plan.talk_s * speed
@@ -246,6 +257,13 @@ def clairvoyant(scenario: Scenario, seed: int) -> Bound:
     trunk_share = min(1.0, scenario.lines_max * day_s / line_s) if line_s > 0 else 1.0
     use = min(1.0, busy_s / staffed_s) if staffed_s > 0 else 0.0
     return Bound(use * trunk_share, 3600.0 * served * trunk_share / staffed_s if staffed_s else 0.0)
+
+
+def _shut(world: World) -> list[tuple[float, float]]:
+    """The times of the day in which no line can be launched that gets through."""
+    rows = world.tables.blind | (world.tables.congestion >= 1.0)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], rows, [False])).astype(int)))
+    return [(float(a) * ROW_S, float(b) * ROW_S) for a, b in edges.reshape(-1, 2)]
 
 
 def _staffed(stints: Array, day_s: float) -> float:

@@ -154,7 +154,9 @@ def results_table(what: dict[str, Any]) -> Table:
             percent(use),
             f"[red]{percent(lost, 2)}[/red]" if lost.value > row["limit"] else percent(lost, 2),
             f"{row['days_over_limit']}/{row['days']}",
-            f"{row['blocks_over_limit']}/{row['blocks']}",
+            f"{row['blocks_over_limit']}/{row['blocks']}"
+            if row["days"] >= row["block_days"]
+            else "",
         )
     return table
 

@@ -23,7 +23,11 @@ p.dim,td.dim,.dim{color:var(--dim)}svg{max-width:100%;height:auto;display:block;
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.87rem}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}td.bad{color:var(--bad)}tr.first td{font-weight:600}
-.wide{overflow-x:auto}details{margin:1rem 0;border-top:1px solid var(--line);padding-top:.5rem}
+caption{text-align:left}.wide{overflow-x:auto}
+.matrix th,.matrix td{padding:.25rem .36rem}.matrix th:not(:first-child){writing-mode:vertical-rl;
+transform:rotate(180deg);text-align:left;vertical-align:bottom}
+@media (min-width:75rem){.wide.grown{width:70rem;margin-left:-6rem}}
+details{margin:1rem 0;border-top:1px solid var(--line);padding-top:.5rem}
 summary{cursor:pointer;font-size:1.1rem;font-weight:600}
 @media print{details:not([open])>*{display:block}}
 """
@@ -115,14 +119,22 @@ def _table(results: Sequence[plots.Result], with_scenario: bool = False) -> str:
             _cell(plots.interval(r["utilisation"])),
             _cell(plots.interval(r["abandon_rate"], 2), over),
             _cell(f"{r['days_over_limit']} of {r['days']}", r["days_over_limit"] > 0),
-            _cell(f"{r['blocks_over_limit']} of {r['blocks']}", r["blocks_over_limit"] > 0),
+            _blocks(r),
             _cell(_plain(connects)),
             _cell(_plain(lines, 2)),
             _cell(plots.interval(r["uk_rate"], 2)),
         ]
         rows.append(f"<tr{' class=first' if i == 0 else ''}>{''.join(cells)}</tr>")
     head = "".join(f"<th>{escape(h)}</th>" for h in heads)
-    return f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+    return f'<div class="wide grown"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def _blocks(result: plots.Result) -> str:
+    """Blocks over the limit, where there is a whole one: a few days are none of the law's."""
+    if result["days"] < result["block_days"]:
+        return '<td class="dim">—</td>'
+    over = result["blocks_over_limit"]
+    return _cell(f"{over} of {result['blocks']}", over > 0)
 
 
 def _plain(estimate: Mapping[str, Any], digits: int = 1) -> str:
@@ -145,8 +157,8 @@ def _matrix(results: Sequence[plots.Result], worlds: Sequence[str]) -> str:
         rows.append(f"<tr>{''.join(cells)}</tr>")
     head = "".join(f"<th>{escape(w)}</th>" for w in ("pacer", *worlds))
     return (
-        '<div class="wide"><table><caption class="dim">utilisation, %; red: abandons over the limit'
-        f"</caption><tr>{head}</tr>{''.join(rows)}</table></div>"
+        '<div class="wide"><table class="matrix"><caption class="dim">utilisation, %; red: abandons'
+        f" over the limit</caption><tr>{head}</tr>{''.join(rows)}</table></div>"
     )
 
 

@@ -10,6 +10,7 @@ from simulator.report.svg import Canvas, Scale, apart, ticks
 
 Result = Mapping[str, Any]
 
+_NAMED = ("forward", "progressive", "best_ratio")  # in the overview, each by its own name
 _OWN = {"forward": 0, "erlang_c": 6, "ratio": 6, "progressive": 1}
 _FAMILIES = (("vicidial", 2), ("issabel", 4), ("omnidialer", 3), ("best_ratio", 7))
 ABANDON_AXIS_MAX = 0.4  # beyond, a point sits on the edge and its tip says more
@@ -22,6 +23,14 @@ def colour(pacer: str) -> str:
     if name in _OWN:
         return f"c{_OWN[name]}"
     return next((f"c{c}" for start, c in _FAMILIES if name.startswith(start)), "c5")
+
+
+def _family(pacer: str) -> str:
+    """The name under which a legend has this pacer: its own, its product's, or that of the rest."""
+    name = pacer.split("(")[0]
+    if name in _OWN:
+        return name
+    return next((start for start, _ in _FAMILIES if name.startswith(start)), "others")
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -133,7 +142,7 @@ def _frontier_axes(canvas: Canvas, x: Scale, y: Scale, limit: float, ceiling: fl
 def overview(results: Sequence[Result], ceilings: Mapping[str, float], alone: bool = False) -> str:
     """One row for each world: every pacer's utilisation, hollow where it breaks the law."""
     worlds = list(dict.fromkeys(r["scenario"] for r in results))
-    row, left, right, top = 24.0, 170.0, 860.0, 46.0
+    row, left, right, top = 24.0, 170.0, 860.0, 60.0
     bottom = top + row * len(worlds)
     canvas = Canvas(900.0, bottom + 48, "Utilisation of every pacer in every world")
     lowest = min(r["utilisation"]["value"] for r in results)
@@ -142,18 +151,18 @@ def overview(results: Sequence[Result], ceilings: Mapping[str, float], alone: bo
     marks = [(v, f"{100 * v:g}") for v in ticks(low, 1.0, 8)]
     canvas.x_axis(x, bottom, marks, "utilisation, % (talk and wrap-up of staffed time)", top)
     pacers = list(dict.fromkeys(r["pacer"] for r in results))
-    shown = [p for p in pacers if p in ("forward", "progressive", "best_ratio")]
-    place = left
-    for name in shown:
-        canvas.dot(place, 20, f"{colour(name)} dot", r=5)
+    shown = [p for p in pacers if p in _NAMED]
+    families = {_family(p): colour(p) for p in pacers if p not in shown}
+    place = 20.0
+    for name, kind, size in (
+        *((name, colour(name), 5.0) for name in shown),
+        *((name, families[name], 3.5) for name in sorted(families, key=lambda n: n == "others")),
+    ):
+        canvas.dot(place, 20, f"{kind} dot", r=size)
         canvas.text(place + 9, 24, name)
-        place += 40 + 7 * len(name)
-    if len(shown) < len(pacers):
-        canvas.dot(place, 20, "c2 dot", r=3.5)
-        canvas.text(place + 9, 24, "other dialers' pacers")
-        place += 170
-    canvas.dot(place, 20, "c2 hollow", r=3.5)
-    canvas.text(place + 9, 24, "hollow: abandons over the limit")
+        place += 34 + 7 * len(name)
+    canvas.dot(20, 40, "c7 hollow", r=3.5)
+    canvas.text(29, 44, "hollow: abandons over the limit; a dash: what the clairvoyant reaches")
     for i, world in enumerate(worlds):
         y = top + row * (i + 0.5)
         mine = [r for r in results if r["scenario"] == world]

@@ -12,8 +12,10 @@ from dialer.pacing.erlang import erlang_b
 from dialer.snapshot import Decision, FloorSnapshot, Observation
 from simulator.bounds import ExponentialFloor, Optimum, clairvoyant, exact_optimum, zero_gap
 from simulator.distributions import Exponential
+from simulator.experiments.fast import FastRunner
 from simulator.floor import FloorDay
-from simulator.scenario import Law, base_world, exponential_floor
+from simulator.results import PacerSpec
+from simulator.scenario import Fault, FaultKind, Law, base_world, exponential_floor
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,18 @@ def test_the_clairvoyant_lies_between_any_pacer_and_no_gap_at_all(agents: int) -
     seen, none = clairvoyant(scenario, 1), zero_gap(scenario)
     assert 0.97 < seen.utilisation <= none.utilisation == 1.0
     assert seen.connects_per_hour == pytest.approx(none.connects_per_hour, rel=0.1)
+
+
+def test_the_clairvoyant_outlasts_a_time_without_a_line() -> None:
+    """Ten minutes of the hour nothing gets through, or nothing may be launched: what rings by then
+    is still answered, and after it all goes on."""
+    for kind in (FaultKind.CARRIER_OUTAGE, FaultKind.LINK_LOST):
+        scenario = replace(base_world(10, day_s=3_600.0), faults=(Fault(kind, 1_800.0, 600.0),))
+        seen = clairvoyant(scenario, 1).utilisation
+        # by exponential chance a tenth talks on; nobody begins to between 1,825 s and 2,400 s
+        assert 0.84 < seen < 0.93
+        paced = FastRunner().run_days(scenario, PacerSpec("progressive"), [1])[0]
+        assert paced.utilisation < seen
 
 
 @pytest.mark.parametrize("bad", [{"agents": 0}, {"agents": 500}, {"agents": 3, "answer_rate": 0}])
