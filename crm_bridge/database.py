@@ -36,7 +36,7 @@ def open_engine(url: str, *, must_exist: bool = False) -> AsyncEngine:
     """
     try:
         parsed = make_url(url if "://" in url else f"sqlite:///{url}")
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         raise DatabaseError(
             "the database URL is not understood: write sqlite:///dialer.db or "
             "postgresql://user:password@host/name"

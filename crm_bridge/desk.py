@@ -219,6 +219,9 @@ class Desk:
 
 async def try_endpoint(endpoint: Endpoint, instance: str, clock: Clock) -> Tried:
     """Send one signed `bridge.test` event, past the outbox."""
+    connector = endpoint.connector
+    if connector is not None and events.Type.BRIDGE_TEST not in connector.connector.events:
+        return Tried(True, "not tried: its connector has nothing harmless to ask", 0.0)
     event = events.bridge_test(instance, clock.utc())
     sender = open_sender(
         endpoint,

@@ -32,6 +32,10 @@ _MARGIN_S = 60.0  # before a token expires; longer than any one request may take
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_S = 180  # Salesforce takes none that lives longer than three minutes
 _LIFE_S = 1800.0  # of a token whose answer says nothing; most CRMs give half an hour or more
+_REASONS = frozenset({  # of RFC 6749, and Zoho's and Salesforce's own
+    "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope",
+    "unsupported_grant_type", "access_denied", "invalid_code", "invalid_client_id", "inactive_user",
+})  # fmt: skip
 _LIFE_MIN_S = 5.0  # so that a server that says 0 is not asked for a token at every request
 
 
@@ -69,6 +73,9 @@ class Credentials:
             self._texts = {name: text.render(context) for name, text in auth.texts.items()}
         except TemplateError as error:
             raise AuthError(f"the credentials cannot be made: {error}") from None
+        for name, text in self._texts.items():
+            if name != "private_key" and not text.isprintable():
+                raise AuthError(f"{name} has a line break in it, or another sign that is none")
         self._turn = asyncio.Lock()
         self._token = ""
         self._expires_at = 0.0
@@ -141,13 +148,15 @@ class Credentials:
             reply = await exchange(self._token_request())
             if reply.status != 200:
                 what = reply.why if reply.status is None else f"HTTP {reply.status}"
+                what += _reason(reply.body)
                 raise AuthError(f"no token: the authorization server: {what}", reply.retry_after_s)
             try:
                 answer = json.loads(reply.body)
                 token = answer["access_token"]
                 life_s = float(answer.get("expires_in", _LIFE_S))
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise AuthError("no token: the authorization server's answer has none") from None
+                why = f"the authorization server's answer has none{_reason(reply.body)}"
+                raise AuthError(f"no token: {why}") from None
             if not isinstance(token, str) or not token.isascii() or not token.isprintable():
                 raise AuthError("no token: the authorization server's answer has none")
             if isinstance(answer.get("refresh_token"), str) and "refresh_token" in self._texts:
@@ -191,6 +200,15 @@ class Credentials:
         elif "client_secret" in texts:
             form |= {"client_id": texts["client_id"], "client_secret": texts["client_secret"]}
         return Prepared("POST", texts["token_url"], headers, urlencode(form).encode())
+
+
+def _reason(body: bytes) -> str:
+    """The server's own code, in brackets, when it is a known one; nothing else it says is told."""
+    try:
+        code = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return ""
+    return f" ({code})" if isinstance(code, str) and code in _REASONS else ""
 
 
 def _with(request: Prepared, name: str, value: str) -> Prepared:

@@ -55,6 +55,7 @@ def test_a_wrong_configuration_is_complained_of_and_nothing_else(tmp_path: Path)
         ("sqlite:///{}/empty.db", "start the dialer on it once"),
         ("mysql://host/db", "use sqlite:/// or postgresql://"),
         ("://", "is not understood"),
+        ("postgresql://u:pw@h:port/x", "is not understood"),
     ],
 )
 def test_a_database_it_cannot_use_is_told_with_the_mend(

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from crm_bridge.cli import main
 from crm_bridge.config import Endpoint
+from crm_bridge.desk import try_endpoint
 from crm_bridge.mapping import refs
 from crm_bridge.mapping.auth import AuthError, Credentials, Reply
 from crm_bridge.mapping.context import MASK
@@ -269,16 +270,18 @@ async def test_a_key_that_is_none_is_said_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "why"),
     [
-        Reply(400, body=b'{"error":"invalid_client"}'),
-        Reply(200, body=b"<html>"),
-        Reply(200, body=b"[]"),
-        Reply(200, body=b'{"access_token": "a\\r\\nX: y"}'),
-        Reply(None, "timeout"),
+        (Reply(400, body=b'{"error":"invalid_client"}'), "HTTP 400 (invalid_client)"),
+        (Reply(200, body=b'{"error":"invalid_code"}'), "answer has none (invalid_code)"),
+        (Reply(400, body=b'{"error":"+12025550100"}'), "HTTP 400"),
+        (Reply(200, body=b"<html>"), "answer has none"),
+        (Reply(200, body=b"[]"), "answer has none"),
+        (Reply(200, body=b'{"access_token": "a\\r\\nX: y"}'), "answer has none"),
+        (Reply(None, "timeout"), "timeout"),
     ],
 )
-async def test_no_token_is_said_without_secrets(reply: Reply) -> None:
+async def test_no_token_is_said_without_secrets(reply: Reply, why: str) -> None:
     async def server(request: Prepared) -> Reply:
         return reply
 
@@ -286,7 +289,20 @@ async def test_no_token_is_said_without_secrets(reply: Reply) -> None:
     with pytest.raises(AuthError, match="no token") as caught:
         await credentials.apply(BARE, server)
     assert "pw" not in str(caught.value).replace("pwd", "")
-    assert "invalid_client" not in str(caught.value)
+    assert str(caught.value).endswith(why)
+
+
+async def test_a_secret_with_a_line_break_is_said_and_not_shown() -> None:
+    """As `$(cat file)` in another shell brings it: signatures would be wrong, headers broken."""
+    auth = Auth("bearer", {"token": Template("s3cret\n")})
+    with pytest.raises(AuthError, match="token has a line break") as caught:
+        Credentials(auth, {}, LoopClock())
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_connector_without_a_test_does_not_say_it_is_right() -> None:
+    endpoint = Endpoint("v", "", (), connector=example(load_connector("vicidial")))
+    assert "not tried" in (await try_endpoint(endpoint, "i", LoopClock())).answer
 
 
 # --- addresses, redirects, sizes ----------------------------------------------------------------
