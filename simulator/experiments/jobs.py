@@ -6,11 +6,12 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dialer.pacing.pacer import PacerError
 from simulator.experiments.kept import Kept
 from simulator.experiments.stats import Summary
+from simulator.history import CallRecord
 from simulator.results import DayResult, PacerSpec, Runner
 from simulator.scenario import Scenario
 
@@ -23,12 +24,14 @@ _RATIO_STEPS = 6
 
 @dataclass(frozen=True)
 class Job:
-    """Successive days of one campaign: the pacer lives through them all."""
+    """Successive days of one campaign: the pacer lives through them all. With a history it is the
+    people of that who are met, once more for each seed, by a pacer that begins anew."""
 
     scenario: Scenario
     pacer: PacerSpec
     seeds: tuple[int, ...]
     engine: str = "auto"
+    history: tuple[CallRecord, ...] = field(default=(), repr=False)
 
 
 def engine_for(pacer: PacerSpec, engine: str) -> Runner:
@@ -82,6 +85,10 @@ def check(pacer: PacerSpec, scenario: Scenario, engine: str) -> None:
 
 def run_job(job: Job) -> list[DayResult]:
     """One result for each seed of the job, in order."""
+    if job.history:
+        from simulator.experiments.replay import replay
+
+        return replay(job.scenario, job.history, job.pacer, job.seeds)
     if job.pacer.name == BEST_RATIO:
         return _best_ratio(job)
     return engine_for(job.pacer, job.engine).run_days(job.scenario, job.pacer, job.seeds)

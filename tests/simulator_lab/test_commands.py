@@ -171,9 +171,12 @@ def test_history_goes_round(tiny: str, tmp_path: Path) -> None:
     assert code == 0
     assert "note:" in err
     assert told("run", "-s", str(world), "-p", "progressive", "--days", "1", "-j", "1")[0] == 0
-    code, out, _ = told("replay", str(calls), "--pacers", "progressive,wombat", "--days", "2")
+    words = ("replay", str(calls), "--pacers", "progressive,wombat", "--days", "2", "-j", "1")
+    code, out, _ = told(*words, "--json")
     assert code == 0
-    assert "wombat" in out
+    found = json.loads(out)["results"]
+    assert [row["pacer"] for row in found] == ["progressive", "wombat"]
+    assert [d["seed"] for d in found[1]["by_day"]] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import typer
 
 from simulator.experiments.commands.options import (
     AgentsOption,
+    JobsOption,
     Output,
     PacersOption,
     SeedOption,
@@ -72,14 +73,13 @@ def replay(
     campaign: CampaignOption = "",
     days: Annotated[int, typer.Option(min=1, max=1_000, help="Times to replay.")] = 3,
     seed: SeedOption = 1,
+    jobs: JobsOption = 0,
 ) -> None:
     """The people of a history once more, under other pacers."""
     from simulator.experiments.fit import fit as fit_world
-    from simulator.experiments.jobs import check
-    from simulator.experiments.output import print_table, results_json, summary_table
+    from simulator.experiments.jobs import Job, check, run_jobs, summarise
+    from simulator.experiments.output import print_table, progress, results_json, summary_table
     from simulator.experiments.replay import day_of
-    from simulator.experiments.replay import replay as replay_people
-    from simulator.experiments.stats import Summary
     from simulator.experiments.vary import pacer_of
 
     records = day_of(_history(history, campaign))
@@ -87,17 +87,10 @@ def replay(
     specs = [pacer_of(p) for p in names_in(pacers, "--pacers")]
     for spec in specs:
         check(spec, world, "plain")
-    summaries = [
-        Summary(
-            scenario=world.name,
-            pacer=spec.label,
-            agents=world.agents.count,
-            limit=world.law.abandon_rate_max,
-            days=tuple(replay_people(world, records, spec, range(seed, seed + days))),
-            block_days=days,
-        )
-        for spec in specs
-    ]
+    seeds = range(seed, seed + days)
+    planned = [Job(world, spec, (n,), "plain", tuple(records)) for spec in specs for n in seeds]
+    with progress(planned, to.as_json) as done:
+        summaries = summarise(planned, run_jobs(planned, jobs, done), block_days=days)
     if not to.as_json:
         print_table(summary_table(summaries, specs[0].label))
     deliver(results_json("replay", summaries, seed=seed), to)

@@ -33,6 +33,7 @@ AgentsOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the first day; the next adds 1.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Results as JSON on standard output.")]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes; 0: every core.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Also write the JSON here.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Also write an HTML report here.")]
 PictureOption = Annotated[Path | None, typer.Option(help="Also write the overview as SVG.")]
@@ -58,7 +59,7 @@ class Running(Output):
     days: Annotated[int, typer.Option(min=1, max=100_000, help="Days to simulate.")] = 10
     seed: SeedOption = 1
     engine: Annotated[str, typer.Option(help="auto, fast, plain, full or full-sql.")] = "auto"
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes; 0: every core.")] = 0
+    jobs: JobsOption = 0
     keep: Annotated[
         Path | None,
         typer.Option(help="Keep finished days here; those found here are not run again."),
