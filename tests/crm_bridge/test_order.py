@@ -369,23 +369,42 @@ def test_nothing_follows_a_failure_that_is_not_written_down() -> None:
         world.heal(crash=False)
 
 
-def test_what_is_in_hand_for_long_is_nobody_elses() -> None:
-    with played(room=3) as world:
+@pytest.mark.parametrize("claimed", [True, False])
+def test_what_is_in_hand_for_long_is_nobody_elses(claimed: bool) -> None:
+    with played(room=1) as world:
         one, other = world.live.values()
         world.append("x")
         one.work()
         world.told("bi", "x", "well")
-        world.told("crm", "x", "badly")
-        for where in ENDPOINTS:
-            one.begin(where)
-        world.pass_time(RETRY_S * 2)
-        one.begin("crm")  # claimed, and under way from now on
+        if claimed:
+            world.told("crm", "x", "badly")
+            one.begin("crm")
+            world.pass_time(RETRY_S * 2)
+            one.work()
+        else:
+            world.append("x")
+            one.work()  # no room at "crm" for the second: both stand in the queue
+            world.told("bi", "x", "well")
+            one.begin("bi")
         for _ in range(8):
             world.pass_time(LEASE_S / 4)
             other.lanes["crm"].wake()
             other.work()
             world.check()
         world.told("crm", "x", "well")
+        world.heal(crash=False)
+
+
+def test_a_turn_lasts_while_something_is_in_hand() -> None:
+    with played(room=3) as world:
+        one, other = world.live.values()
+        world.append("x")
+        one.work()
+        for _ in range(3):
+            world.pass_time(2.0)
+            one.work()
+            other.work()
+            world.check()
         world.heal(crash=False)
 
 
