@@ -40,7 +40,8 @@ def page(what: Results) -> str:
     ceilings = what.get("clairvoyant") or {}
     notes = what.get("notes") or {}
     parts = [_head(what, results, worlds)]
-    if what["experiment"] == "sweep":
+    if what["experiment"] in ("sweep", "tune"):
+        parts.append(_chosen(what))
         parts.append(plots.sweep_lines(results, what["axes"], what["values"]))
         parts.append(_table(results, with_scenario=True))
     elif what["experiment"] == "frontier":
@@ -90,6 +91,22 @@ def _head(what: Results, results: Sequence[plots.Result], worlds: Sequence[str])
         f'<p class="dim">{escape(subject)}, {_many(days, "day")} each from seed'
         f" {what.get('seed', '?')}; the same people for every pacer. Limit"
         f" {100 * limit:g} % of live answers.</p>"
+    )
+
+
+def _chosen(what: Results) -> str:
+    """What `tune` chose, and what it is worth on days it was not chosen by."""
+    proof = what.get("proof")
+    if what["experiment"] != "tune":
+        return ""
+    if proof is None:
+        return "<p>Nothing tried is safe enough.</p>"
+    settings = " ".join(f"{path}={value}" for path, value in what["best"].items())
+    return (
+        f"<p>Chosen: <strong>{escape(settings)}</strong>. On {_many(proof['days'], 'day')} that had"
+        f" no part in choosing it: utilisation {plots.interval(proof['utilisation'])}, abandoned"
+        f" {plots.interval(proof['abandon_rate'], 2)}, {_many(proof['days_over_limit'], 'day')}"
+        " over the limit.</p>"
     )
 
 

@@ -262,7 +262,10 @@ def test_tuning_finds_the_most_talk_that_is_safe_enough() -> None:
     )
     assert found.best is not None
     assert found.rounds > 1
-    assert len(found.rows) < 5  # the hopeless left early
+    assert len(found.rows) == 5
+    assert sum(len(row.summary.days) == 12 for row in found.rows) < 5  # the hopeless left early
+    assert found.proof is not None
+    assert [d.seed for d in found.proof.days] == list(range(12, 24))
     assert found.best.summary.days_over <= 1
     assert found.best.values[0] in ("1", "1.5")  # 2 breaks it on half of the days
 
@@ -295,6 +298,23 @@ def test_tuning_for_blocks_drops_nothing_for_its_single_days() -> None:
     of_days = tune(SHORT, spec, axes, range(120), played, window="day", **asked)
     assert of_days.best is not None
     assert of_days.best.values == ("1",)
+
+
+def test_who_was_only_lucky_is_not_chosen() -> None:
+    """The bolder setting breaks nothing in the days it is chosen by, and half of the days after."""
+
+    def played(jobs: Sequence[Job]) -> list[list[DayResult]]:
+        bold = [dict(job.pacer.options)["ratio"] == 2 for job in jobs]
+        return [
+            [day(n, 100, 5 if it and n >= 40 and n % 2 else 0, 0.9 if it else 0.5) for n in j.seeds]
+            for j, it in zip(jobs, bold, strict=True)
+        ]
+
+    axes = [Axis("ratio", ("1", "2"), of_pacer=True)]
+    spec = PacerSpec("fixed_ratio")
+    found = tune(SHORT, spec, axes, range(40), played, chance=0.1)
+    assert found.best is not None
+    assert found.best.values == ("1",)
 
 
 def test_scenarios_can_be_told_apart_in_a_sweep() -> None:

@@ -17,6 +17,11 @@ from simulator.experiments.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from simulator.experiments.sweep import Axis, Row
     from simulator.results import PacerSpec
     from simulator.scenario import Scenario
 
@@ -95,7 +100,7 @@ def tune(
     ] = 0.8,
 ) -> None:
     """The settings with most talk whose chance of breaking the law is small enough."""
-    from simulator.experiments.output import percent, results_json
+    from simulator.experiments.output import percent, print_table, results_json
     from simulator.experiments.sweep import chance_of_breaking
     from simulator.experiments.sweep import tune as tune_over
     from simulator.experiments.vary import BadChange, pacer_of
@@ -115,16 +120,18 @@ def tune(
         window=window,
         confidence=confidence,
     )
-    best = found.best
+    best, proof = found.best, found.proof
     chosen = None if best is None else dict(zip([a.path for a in axes], best.values, strict=True))
-    if best is not None and chosen is not None and not how.as_json:
+    if not how.as_json:
+        print_table(_tried(found.rows, axes, chosen, window, confidence))
+    if proof is not None and chosen is not None and not how.as_json:
         settings = " ".join(f"{path}={value}" for path, value in chosen.items())
-        at_most = chance_of_breaking(best.summary, window, confidence)
+        at_most = chance_of_breaking(proof, window, confidence)
         typer.echo(
-            f"{settings}: utilisation {percent(best.summary.utilisation)}, abandoned"
-            f" {percent(best.summary.abandon_rate, 2)}, chance of a {window} over the limit at"
-            f" most {100 * at_most:.1f} % ({confidence:.0%} sure,"
-            f" {len(best.summary.days)} days)"
+            f"{settings}: utilisation {percent(proof.utilisation)}, abandoned"
+            f" {percent(proof.abandon_rate, 2)}, chance of a {window} over the limit at"
+            f" most {100 * at_most:.1f} % ({confidence:.0%} sure, by {len(proof.days)} days"
+            " that had no part in choosing it)"
         )
     what = results_json(
         "tune",
@@ -133,6 +140,7 @@ def tune(
         axes=[axis.path for axis in axes],
         values=[list(row.values) for row in found.rows],
         best=chosen,
+        proof=None if proof is None else proof.as_dict(),
         rounds=found.rounds,
     )
     deliver(what, how)
@@ -144,6 +152,38 @@ def tune(
                 err=True,
             )
         raise typer.Exit(1)
+
+
+def _tried(
+    rows: Sequence[Row],
+    axes: Sequence[Axis],
+    chosen: dict[str, str] | None,
+    window: str,
+    confidence: float,
+) -> Table:
+    """All settings tried, each by the days it was run for: who leaves early has few."""
+    from rich.table import Table
+
+    from simulator.experiments.output import percent
+    from simulator.experiments.sweep import chance_of_breaking
+
+    table = Table(pad_edge=False)
+    for name in (*(a.path for a in axes), "days", "utilisation", "abandoned", "days over"):
+        table.add_column(name, justify="right")
+    table.add_column(f"chance of a {window} over, at most", justify="right")
+    for row in rows:
+        s = row.summary
+        at_most = chance_of_breaking(s, window, confidence)
+        table.add_row(
+            *row.values,
+            str(len(s.days)),
+            percent(s.utilisation),
+            percent(s.abandon_rate, 2),
+            str(s.days_over),
+            f"{100 * at_most:.1f} %",
+            style="bold" if chosen is not None and list(row.values) == [*chosen.values()] else "",
+        )
+    return table
 
 
 def _axes(changes: list[str] | None, options: list[str] | None) -> list[Any]:
