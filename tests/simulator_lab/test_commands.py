@@ -121,7 +121,7 @@ def test_sweep_tune_and_what_if(tiny: str, tmp_path: Path) -> None:
         *("--days", "8", "-j", "1", "--chance", "0.2", "--report", str(page)),
     )
     assert code == 0
-    assert re.search(r"│ +1 +│ +8 +│.*│ +9 +│ +8 +│", out, re.DOTALL)  # what was tried, and how long
+    assert re.search(r"│ +1 +│ +8 +│.*│ +9 +│ +8 +│", out, re.DOTALL)  # all tried
     assert "\nratio=1: utilisation" in out
     assert "Chosen: <strong>ratio=1</strong>. On 8 days" in page.read_text(encoding="utf-8")
     code, _, err = told(
