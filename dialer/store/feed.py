@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,7 +50,7 @@ def read_feed(
         if before is not None and row.seq != before + 1 and young:
             return told, False
         before = row.seq
-        at = from_ms(round(row.at * 1000))
+        at = datetime.fromtimestamp(row.at, UTC)  # to the very millisecond that a webhook tells
         told.append(FedEvent(row.seq, row.id, row.type, utc_text(at), json.loads(row.data)))
     return told, len(rows) > limit
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -114,16 +115,25 @@ async def _stream(inbound: Inbound, request: web.Request) -> web.Response:
     return _json(_counted(results))
 
 
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A line, counted from 1, that is not JSON."""
+
+    line: int
+
+
 async def _lines(request: web.Request) -> AsyncIterator[Any]:
+    number = 0
     try:
         async for line in request.content:
+            number += 1
             if len(line) > LINE_MAX:
                 raise ValueError
             if line.strip():
                 try:
                     yield from_json(line)
                 except ValueError:
-                    yield None
+                    yield _Broken(number)
     except (ValueError, BadHttpMessage):  # from the reader as well, whose own bound is near
         raise ProblemError(
             413, f"A line is longer than {LINE_MAX} bytes.", "Send one lead a line."
@@ -135,6 +145,10 @@ async def _rows(inbound: Inbound, given: list[Any]) -> LeadsAnswer:
     results: list[RowAnswer | None] = []
     words: list[LeadWords] = []
     for one in given:
+        if isinstance(one, _Broken):
+            reason = f"line {one.line} is not JSON"
+            results.append(RowAnswer("", "", Result.REJECTED, reason))
+            continue
         try:
             words.append(_lead(one))
             results.append(None)

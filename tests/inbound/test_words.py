@@ -84,6 +84,7 @@ async def test_a_stream_of_lines(crm: Crm) -> None:
     assert status == 200
     assert len(body["results"]) == 450
     assert body["results"][7]["result"] == "rejected"
+    assert body["results"][7]["reason"] == "line 8 is not JSON"
     assert body["counts"]["created"] >= 445  # two ids may have one number
     long = b'{"name": "' + b"x" * 300_000 + b'"}\n'
     status, _ = await crm.post("/v1/leads", long, Content_Type="application/x-ndjson")

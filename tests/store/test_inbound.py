@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from crm_bridge.events import utc_text
 from dialer.store.erasure import erase
 from dialer.store.feed import KeyUse, keep_answer, known_answer, read_feed
 from dialer.store.schema import StopKind
@@ -103,6 +104,11 @@ async def test_the_feed_waits_at_a_young_gap(world: World) -> None:
     told, more = await world.store.database.read(read)
     assert len(told) == 4
     assert not more
+    for at in await world.store.database.read(
+        lambda c: c.execute(sa.text("SELECT at FROM crm_event ORDER BY seq")).scalars().all()
+    ):  # as a webhook says it, to the millisecond
+        assert utc_text(datetime.fromtimestamp(at, UTC)) == told.pop(0).timestamp
+    told, more = await world.store.database.read(read)
     gap = told[1].seq
     await world.store.database.write(
         lambda c: c.execute(sa.text("DELETE FROM crm_event WHERE seq = :seq"), {"seq": gap})

@@ -378,7 +378,7 @@ def test_a_corrected_mapping_is_replayed(tmp_path: Path) -> None:
     virtually(scenario)
 
 
-@pytest.mark.parametrize("name", ["salesforce", "dynamics", "hubspot"])
+@pytest.mark.parametrize("name", ["salesforce", "dynamics", "hubspot", "zendesk"])
 def test_a_late_replay_takes_the_agents_word_not_back(name: str, tmp_path: Path) -> None:
     """The call became a dead letter, its disposition (and a correction) arrived, the letter is
     replayed: one record, with the corrected disposition and the call's length."""
@@ -414,6 +414,10 @@ def test_a_late_replay_takes_the_agents_word_not_back(name: str, tmp_path: Path)
             assert mock.wrong == []
             assert len(mock.created) == 1
             (record,) = mock.records.values()
+            if isinstance(mock, mocks.Zendesk):
+                assert record["comments"][1:] == ["SALE: Wants blue & grün", "LATER: thought again"]
+                assert [one["ticket_id"] for one in mock.calls.values()] == [record["id"]]
+                return
             word = {"salesforce": "CallDisposition", "dynamics": "subcategory"}
             if name in word:
                 assert record[word[name]] == "LATER"
