@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from simulator.scenario import Scenario
 ENGINES = ("auto", "fast", "plain", "full", "full-sql")
 BLOCK_DAYS = 30  # the law's block, 16 CFR 310.4(b)(4)(i)
 BEST_RATIO = "best_ratio"  # not a pacer: the fixed ratio one would choose knowing the outcome
+END_LIMIT_S = 5.0  # a process that is told to end has so long
 _RATIO_MAX = 40.0
 _RATIO_STEPS = 6
 
@@ -169,7 +171,7 @@ def _run_apart(
     """The jobs at these places, each in one of `workers` processes."""
     # spawn: threads of a progress bar and compiled code do not survive a fork reliably
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf) as pool:
         waiting: dict[Future[list[DayResult]], int] = {
             pool.submit(run_job, jobs[place]): place for place in left
         }
@@ -178,7 +180,17 @@ def _run_apart(
                 finish(waiting[future], future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            ours = multiprocessing.active_children()
+            for child in ours:
+                child.terminate()  # what is under way may take hours, and nobody wants it any more
+            for child in ours:
+                child.join(END_LIMIT_S)
             raise
+
+
+def _deaf() -> None:
+    """Ctrl-C is heard by who began it all, and he ends his processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def plan_jobs(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import random
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -137,6 +139,21 @@ def test_processes_give_what_one_process_gives() -> None:
         [d.lines for d in days] for days in together
     ]
     assert sorted(j.pacer.name for j in told) == ["impact", "progressive"]
+
+
+def test_who_stops_a_long_run_waits_for_nothing() -> None:
+    """Ctrl-C after the first short job: the one under way, of many minutes, is not waited for."""
+    short, long = base_world(2, day_s=600.0), base_world(400, day_s=172_800.0)
+    jobs = plan_jobs([long, short], [PacerSpec("wombat")], range(2), "plain", block_days=2)
+
+    def stop(job: Job) -> None:
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, workers=2, on_done=stop)
+    assert time.monotonic() - began < 45.0
+    assert multiprocessing.active_children() == []
 
 
 def test_the_same_people_meet_every_pacer() -> None:

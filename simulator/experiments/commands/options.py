@@ -162,8 +162,15 @@ def simulate(planned: Sequence[Job], how: Running) -> list[list[DayResult]]:
     from simulator.experiments.output import progress
 
     kept = None if how.keep is None else Kept(how.keep)
-    with progress(planned, how.as_json) as done:
-        return run_jobs(planned, how.jobs, done, kept)
+    try:
+        with progress(planned, how.as_json) as done:
+            return run_jobs(planned, how.jobs, done, kept)
+    except KeyboardInterrupt:
+        told = "stopped; --keep FILE would have kept what was finished"
+        if how.keep is not None:
+            told = f"stopped; the same command goes on from what is kept in {how.keep}"
+        typer.echo(told, err=True)
+        raise typer.Exit(130) from None
 
 
 def summaries_of(
