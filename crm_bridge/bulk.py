@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 _POSTGRESQL: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
+@cache  # making the expression costs more than the database's work; statements may share it
 def among(dialect: str, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     """`column` is one of the values bound to `name` by `bound`."""
     if dialect == "postgresql":

@@ -37,7 +37,9 @@ LEASE_S = 60.0  # longer than any timeout; drawn out at half time while in hand
 HOLD_S = 1.0  # how long a message stands back behind somebody else's lease
 CLAIM_MAX = 500  # messages claimed in one transaction
 HELD_MAX = 4 * CLAIM_MAX  # messages in hand, in memory, per lane
-SETTLE_S = 0.05  # to gather what was delivered: nobody waits for its being written down
+# To gather what was delivered: nobody waits for its being written down, and a crash has no more
+# than so much sent a second time. A batch that is full waits no longer than one look.
+SETTLE_LOOKS, SETTLE_S = 3, 0.05
 TROUBLE_S = 1.0  # between attempts to reach a database that fails
 
 
@@ -344,8 +346,10 @@ class Lane:
         except TimeoutError:
             self._fetch = True
             return
-        results = self.hand.results
-        if not self._fetch and len(results) == len(results.delivered) < CLAIM_MAX // 2:
+        for _ in range(SETTLE_LOOKS):
+            results = self.hand.results
+            if self._fetch or not len(results) == len(results.delivered) < CLAIM_MAX // 2:
+                return
             await asyncio.sleep(SETTLE_S)
 
     # --- workers --------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ ROUTE_MAX = 1000  # events at a time
 ROOM_MIN = HELD_MAX // 4  # below it we wait for more room: small batches cost as much as big ones
 TURN_S = 15.0  # how long others wait for a process that died with another name
 LOOK_S = 0.25  # between looks: for a turn to end, and for others' events while it is ours
-GATHER_S = 0.02  # between batches while the lanes have something to do: many small ones cost more
+GATHER_S = 0.05  # between batches while the lanes have something to do: many small ones cost more
 LINGER_S = 1.0  # a turn is kept that long with nothing in hand; what comes meanwhile is quick
 
 

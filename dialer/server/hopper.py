@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from dialer.store.writer import StoreFull
 from dialer.tasks import Tasks
 
 FETCH_AGAIN_S = 5.0  # after the database did not answer
+ASKED_MAX = 50  # agents served in one transaction
 SWEEP_EVERY_S = 30.0
 NO_DATABASE = (sa.exc.OperationalError, sa.exc.InterfaceError, OSError)  # it may come back
 
@@ -35,13 +37,19 @@ class Hopper:
         self._clock = clock
         self._tasks = tasks
         self._order = order
+        self._asked: list[cmd.FetchLeadFor] = []
+        self._serving = False
         self._astray: frozenset[int] = frozenset()  # claimed, and nobody's, at the last look
 
     def fetch(self, command: cmd.FetchLeads) -> None:
         self._tasks.start("fetch leads", self._fetch(command))
 
     def fetch_for(self, command: cmd.FetchLeadFor) -> None:
-        self._tasks.start("fetch a lead for an agent", self._fetch_for(command))
+        """Agents who ask while others' leads are looked for are served together, next."""
+        self._asked.append(command)
+        if not self._serving:
+            self._serving = True
+            self._tasks.start("fetch leads for agents", self._serve_agents())
 
     async def _fetch(self, command: cmd.FetchLeads) -> None:
         try:
@@ -61,13 +69,23 @@ class Hopper:
                 ev.LeadsOffered(command.campaign, (), exhausted=True, next_ready_s=FETCH_AGAIN_S)
             )
 
-    async def _fetch_for(self, command: cmd.FetchLeadFor) -> None:
+    async def _serve_agents(self) -> None:
         try:
-            async with self._order:
-                self._engine.post(await self._store.claim_lead_for(command, self._clock.utc()))
+            while self._asked:
+                async with self._order:
+                    asked, self._asked = self._asked[:ASKED_MAX], self._asked[ASKED_MAX:]
+                    await self._fetch_for(asked)
+        finally:
+            self._serving = False
+
+    async def _fetch_for(self, asked: Sequence[cmd.FetchLeadFor]) -> None:
+        try:
+            for found in await self._store.claim_leads_for(asked, self._clock.utc()):
+                self._engine.post(found)
         except NO_DATABASE as error:
             log.warning("a lead cannot be fetched just now", error=type(error).__name__)
-            self._engine.post(ev.LeadForAgent(command.agent, None, FETCH_AGAIN_S))
+            for one in asked:
+                self._engine.post(ev.LeadForAgent(one.agent, None, FETCH_AGAIN_S))
 
     # --- what was left behind -------------------------------------------------------------------
 

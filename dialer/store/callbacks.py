@@ -16,12 +16,14 @@ from sqlalchemy.engine import Connection
 
 from crm_bridge import events as crm
 from dialer.store.attempts import Told
+from dialer.store.bulk import rows_in
 from dialer.store.context import Context, from_ms, to_ms
 from dialer.store.lanes import lane_id, lane_of
 from dialer.store.schema import CallbackState, callbacks, campaigns, leads
 
 _SWEEP_MAX = 500  # callbacks in one look
 _DAY_MS = 86_400_000
+_OPEN = "SELECT lead_id FROM callbacks WHERE state = 'open' AND lead_id IN {ids}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ def agree(connection: Connection, context: Context, agreed: Agreed) -> None:
         .where(leads.c.id == agreed.lead_id)
         .values(lane_id=lane_id(connection, context, wanted))
     )
+
+
+def open_among(connection: Connection, lead_ids: Sequence[int]) -> set[int]:
+    """Those of the leads that have an open callback."""
+    return {row[0] for row in rows_in(connection, _OPEN, ids=lead_ids)}
 
 
 def forget(connection: Connection, lead_ids: Collection[int], now: datetime) -> None:

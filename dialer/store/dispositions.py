@@ -14,7 +14,7 @@ from crm_bridge import events as crm
 from dialer.campaigns.strategy.steps import Disposed
 from dialer.core.commands import RecordDisposition
 from dialer.store.attempts import Refusals, Told, call_part
-from dialer.store.callbacks import Agreed, agree, forget
+from dialer.store.callbacks import Agreed, agree, forget, open_among
 from dialer.store.context import Context, from_ms, to_ms
 from dialer.store.lanes import hand_over
 from dialer.store.outcomes import UNKNOWN, move
@@ -65,6 +65,7 @@ def record_dispositions(
     moves: list[dict[str, Any]] = []
     happened: list[crm.Event] = []
     words: list[tuple[int, Disposed, int]] = []
+    awaited = open_among(connection, [one.command.lead.lead_id for one in told])
     for i, one in enumerate(told):
         command: RecordDisposition = one.command
         if command.attempt not in known:
@@ -99,7 +100,7 @@ def record_dispositions(
         if verdict.step is not None:
             moves.append(move(command.lead.lead_id, verdict.step))
         words.append((command.lead.lead_id, _word(command, verdict), one.at_ms))
-        happened += _carry_out(connection, context, command, verdict, callback, now)
+        happened += _carry_out(connection, context, command, verdict, callback, now, awaited)
     if rows:
         connection.execute(sa.insert(dispositions), rows)
     planned, told_by_plans = after_words(connection, context, words)
@@ -131,8 +132,11 @@ def _carry_out(
     verdict: Verdict,
     callback: datetime | None,
     now: datetime,
+    awaited: set[int],
 ) -> list[crm.Event]:
-    """Everything a word means besides the lead's next step; what the CRM must hear of it."""
+    """Everything a word means besides the lead's next step; what the CRM must hear of it.
+
+    `awaited` are the leads of this batch with an open callback, kept true to what is done."""
     lead = command.lead
     part = call_part(command.attempt, command.campaign, lead, command.agent)
     happened = [
@@ -154,7 +158,8 @@ def _carry_out(
                 now,
             ),
         )
-    elif verdict.step is not None:
+        awaited.add(lead.lead_id)
+    elif verdict.step is not None and lead.lead_id in awaited:
         forget(connection, [lead.lead_id], now)
     if callback is not None:
         only = command.agent if command.mine else ""

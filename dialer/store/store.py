@@ -288,11 +288,16 @@ class Store:
             )
         )
 
-    async def claim_lead_for(self, command: FetchLeadFor, now: datetime) -> LeadForAgent:
-        """Claim the best lead for one agent that is not the pacer's."""
-        return await self.database.write(
-            partial(claims.claim_for, context=self.context, asked=command, now=now)
-        )
+    async def claim_leads_for(
+        self, commands: Sequence[FetchLeadFor], now: datetime
+    ) -> list[LeadForAgent]:
+        """Claim for each of these agents the best lead that is not the pacer's, in one
+        transaction."""
+
+        def work(connection: Connection) -> list[LeadForAgent]:
+            return [claims.claim_for(connection, self.context, one, now) for one in commands]
+
+        return await self.database.write(work)
 
     async def claimed(self) -> set[int]:
         """The leads this boot has claimed and not recorded an attempt for."""

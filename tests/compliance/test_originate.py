@@ -109,7 +109,7 @@ class Play:
             command = self.fetching.pop()
             store, now = self.world.store, self.world.store.clock.utc()
             if isinstance(command, cmd.FetchLeadFor):
-                self.post(await store.claim_lead_for(command, now))
+                self.post((await store.claim_leads_for([command], now))[0])
             else:
                 self.post(await store.claim_leads(command.campaign, command.count, now))
 

@@ -203,8 +203,8 @@ async def test_an_agent_hands_a_lead_over_after_the_call(tmp_path: Path) -> None
 async def test_claims_that_nobody_holds_are_given_back(tmp_path: Path) -> None:
     """The answer to a claim was lost: the leads are claimed, and in no hopper."""
     async with stage(tmp_path, PEOPLE, agents=("anna",), more=PREVIEW) as it:
-        taken = await it.server.store.claim_lead_for(
-            cmd.FetchLeadFor("anna", ("spring",), (), frozenset(), ((None, frozenset()),)),
+        (taken,) = await it.server.store.claim_leads_for(
+            [cmd.FetchLeadFor("anna", ("spring",), (), frozenset(), ((None, frozenset()),))],
             it.server.clock.utc(),
         )
         assert taken.lead is not None
@@ -229,3 +229,19 @@ async def test_an_attempt_the_database_refuses_leaves_no_claim(tmp_path: Path) -
         assert state(it) is not AgentState.DIALLING
         await it.server.store.flush()
         assert it.rows("SELECT id FROM leads WHERE state = 'claimed'") == []
+
+
+@virtual
+async def test_agents_who_become_free_together_are_each_shown_a_lead_of_their_own(
+    tmp_path: Path,
+) -> None:
+    names = ("anna", "berta", "carla")
+    async with stage(tmp_path, PEOPLE[:2], agents=names, more=PREVIEW) as it:
+        await it.everybody_ready()
+        await it.until(
+            "two are looking",
+            lambda: [state(it, name) for name in names].count(AgentState.PREVIEW) == 2,
+        )
+        views = [it.server.reception.agent_view(name) for name in names]
+        leads = [view.offer.lead.lead_id for view in views if view and view.offer]
+        assert len(set(leads)) == 2

@@ -40,7 +40,7 @@ async def for_agent(
     command = FetchLeadFor(
         agent, ("spring",), queues, frozenset(skills), ((None, frozenset()),), own
     )
-    found = await world.store.claim_lead_for(command, world.store.clock.utc() + later)
+    (found,) = await world.store.claim_leads_for([command], world.store.clock.utc() + later)
     return found.lead
 
 
