@@ -36,8 +36,8 @@ class Answer:
     """What came of one attempt. `status` None: no HTTP answer, and `error` says why.
 
     `accepted` is a connector's own judgement of the answer; None leaves it to the status.
-    `excerpt` is the beginning of an answer that was no success. `unmade`: no request could be made
-    of the message, and nobody was asked.
+    `excerpt` is the beginning of an answer that was no success. `unmade`: no request was made of
+    the message, and nobody was asked. `final`: only a person may have it tried again.
     """
 
     status: int | None
@@ -46,6 +46,7 @@ class Answer:
     accepted: bool | None = None
     excerpt: bytes = b""
     unmade: bool = False
+    final: bool = False
 
     @property
     def ok(self) -> bool:
@@ -86,7 +87,7 @@ def judge(answer: Answer, attempts: int, schedule: Sequence[float], chance: floa
         return Judgement(Verdict.GONE)
     asked = min(answer.retry_after_s or 0.0, RETRY_AFTER_MAX_S)
     pause = asked if answer.status in _THROTTLING else 0.0
-    if attempts > len(schedule):
+    if attempts > len(schedule) or answer.final:
         return Judgement(Verdict.EXHAUSTED, pause_s=pause)
     wait = schedule[attempts - 1] * (1.0 + JITTER * chance)
     return Judgement(Verdict.RETRY, max(wait, asked), pause)

@@ -26,7 +26,7 @@ class Once(StrEnum):
     UPSERT = "upsert"  # the request names the record by our own id, or repeats harmlessly
     HEADER = "header"  # the CRM knows a repetition by a key in a header
     FIND = "find"  # after a lost answer we look whether the record is there
-    ONCE = "once"  # after a lost answer it is not tried again: rather missing than double
+    ONCE = "once"  # after a lost answer it is not tried again by itself: a dead letter
 
 
 class Keep(StrEnum):

@@ -33,6 +33,7 @@ from crm_bridge.schedule import Answer, retry_after
 from crm_bridge.sender import EXCERPT_BYTES, Sender, describe
 
 ANSWER_BYTES_MAX = 1_000_000  # a search's answer may be long; what is longer counts as none
+_LOST = " lost"  # in place of an id: a person knows of it, and whoever sends it again means it
 NOTHING_TO_DO = Answer(None, "nothing to send", accepted=True)
 
 
@@ -193,7 +194,8 @@ class ConnectorSender:
         if self._database is not None:
             name, scopes = self._endpoint.name, scopes_of(told)
             run.known = await self._database.read(lambda c: store.load(c, name, scopes))
-        run.refs = {name: ref.value for (_, name), ref in run.known.items() if ref.value}
+        known = ((name, ref.value) for (_, name), ref in run.known.items())
+        run.refs = {name: value for name, value in known if value and value != _LOST}
         return run
 
     async def _step(self, step: Step, run: _Run) -> Answer | None:
@@ -207,9 +209,11 @@ class ConnectorSender:
         scope = run.scope(step.keep if names else Keep.EVENT)
         mark = names[0] if names else f"step:{step.name}"
         begun = run.known.get((scope, mark))
-        if step.guarded and begun is not None:
-            if begun.value is not None or step.once is Once.ONCE:
+        if step.guarded and begun is not None and begun.value != _LOST:
+            if begun.value is not None:
                 return None
+            if step.once is Once.ONCE:
+                return await self._given_up(step, scope, mark)
             found = await self._find(step, run, scope, begun, context)
             if found is not None:
                 return found if not found.ok else None
@@ -236,6 +240,13 @@ class ConnectorSender:
             await self._note(scope, {mark: ""}, run)
         return result.answer
 
+    async def _given_up(self, step: Step, scope: str, mark: str) -> Answer:
+        """Whether the CRM has it nobody knows, and it cannot be looked for: a dead letter, for a
+        person to judge; a replay sends it."""
+        await self._write(scope, {mark: _LOST})
+        why = f"step {step.name}: its answer was lost; replay it if the CRM has it not"
+        return Answer(None, why, unmade=True, final=True)
+
     async def _find(
         self, step: Step, run: _Run, scope: str, begun: store.Ref, context: Mapping[str, Any]
     ) -> Answer | None:
@@ -260,6 +271,9 @@ class ConnectorSender:
 
     async def _note(self, scope: str, values: Mapping[str, str | None], run: _Run) -> None:
         run.refs.update({name: value for name, value in values.items() if value})
+        await self._write(scope, values)
+
+    async def _write(self, scope: str, values: Mapping[str, str | None]) -> None:
         if self._database is not None:
             name, now = self._endpoint.name, self._utc()
             await self._database.write(lambda c: store.save(c, name, scope, values, now))
