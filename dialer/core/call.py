@@ -17,6 +17,7 @@ ORIGINATE_GRACE_S = 5.0
 # Longest stay in a state before the PBX is asked where the leg is. None needs it in ordinary life:
 # each covers an event that was lost.
 CHECK_AFTER_S = {
+    CallState.GIVING_UP: 2.0,
     CallState.ANSWERED: 10.0,  # AMD's total_analysis_time is 5 s at most
     CallState.CONNECTING: 1.0,
     CallState.TALKING: 600.0,
@@ -107,6 +108,8 @@ class Call:
     booking: Booking | None = None  # made for one agent, and answered by nobody else
     originated: float | None = None
     rang: float | None = None
+    ring_told: float | None = None  # by the PBX; a listing does not tell since when it rings
+    given_up: float | None = None  # hung up by us then, as it rang
     answered: float | None = None
     live: float | None = None
     connected: float | None = None
@@ -154,6 +157,7 @@ def outcome_of(
 ) -> Outcome:
     """The one outcome of a call that has ended.
 
+    Whom our own hangup met in the moment of his answer is abandoned, unless it was a machine.
     `seen`: the PBX told us of the end. Without it (the link was away) what we last knew decides,
     and what nobody can know is `LOST`; a person who had been announced and was not bridged counts
     as abandoned, the reading that is harder on us. So does one who left after the limit.
@@ -164,7 +168,8 @@ def outcome_of(
         return Outcome.CONNECTED
     if call.machine:
         return Outcome.MACHINE
-    if call.harbour is not None:
+    met = call.given_up is not None and call.answered is not None
+    if call.harbour is not None or met:
         return Outcome.ABANDONED
     if call.live is not None:
         in_time = seen and ended - call.live <= patience_s
@@ -175,15 +180,19 @@ def outcome_of(
         return Outcome.CALLER_LEFT
     if call.refused:
         return Outcome.FAILED_LOCAL
+    if call.given_up is not None and cause is None and tech_cause is None:
+        return (
+            Outcome.NO_ANSWER
+        )  # gone, as we wanted it; only the Hangup that says so was not heard
     return unanswered_outcome(cause, tech_cause, rang=call.rang is not None)
 
 
-def line_end_of(outcome: Outcome) -> LineEnd | None:
+def line_end_of(call: Call, outcome: Outcome) -> LineEnd | None:
     """What the pacer learns of a line that never became live; None: nothing about the list."""
     if outcome is Outcome.MACHINE:
         return LineEnd.MACHINE
     if outcome is Outcome.NO_ANSWER:
-        return LineEnd.NO_ANSWER
+        return LineEnd.NO_ANSWER if call.given_up is None else LineEnd.GIVEN_UP
     if outcome in (Outcome.CANCELLED, Outcome.LOST):
         return None
     return LineEnd.FAILED

@@ -175,6 +175,7 @@ def originate_failed(floor: Floor, call: Call, event: ev.OriginateFailed, now: f
 
 
 def rang(floor: Floor, call: Call, now: float) -> None:
+    call.ring_told = now if call.ring_told is None else call.ring_told
     if call.rang is None and call.answered is None:
         call.rang = now
         if call.originated is not None:
@@ -186,6 +187,8 @@ def rang(floor: Floor, call: Call, now: float) -> None:
 def answered(floor: Floor, call: Call, event: ev.LegAnswered, now: float) -> None:
     call.channel = event.channel or call.channel
     _note_answer(floor, call, now if event.at is None else min(event.at, now))
+    if call.state is CallState.GIVING_UP and not _listens(floor, call):
+        _note_live(floor, call, now)  # the dialplan will hardly come to announce him
     signal(floor, call, CallSignal.ANSWERED, now)
 
 
@@ -381,7 +384,9 @@ def _end(
         call.hung_up_by = "customer"
     patience_s = floor.campaigns[call.campaign].rules.patience_s
     outcome = outcome_of(call, ended, patience_s, cause, tech, seen)
-    line_end = line_end_of(outcome)
+    if outcome is Outcome.ABANDONED:
+        _note_live(floor, call, ended)  # it is noted, unless our own hangup met his answer
+    line_end = line_end_of(call, outcome)
     if line_end is not None:
         _line_over(floor, call, line_end, ended)
     if outcome is Outcome.ABANDONED:
@@ -456,10 +461,10 @@ def found(
     if before is CallState.MOVING and transfer.not_yet(floor, call, where):
         floor.set_deadline(call, now + CHECK_AFTER_S[CallState.MOVING])
         return
-    if before is CallState.TALKING and where.place in _NO_TALK and now - call.since < OLD_ANSWER_S:
-        floor.set_deadline(
-            call, now + OLD_ANSWER_S
-        )  # from before the Bridge, it may be: look again
+    doubted = before is CallState.TALKING and where.place in _NO_TALK
+    if (doubted or before is CallState.GIVING_UP) and now - call.since < OLD_ANSWER_S:
+        # from before the Bridge or the HangUp, it may be: look again
+        floor.set_deadline(call, now + OLD_ANSWER_S)
         return
     _believe(floor, call, where, now)
     if call.attempt not in floor.calls:
@@ -482,6 +487,7 @@ def _believe(floor: Floor, call: Call, where: ev.ChannelFound, now: float) -> No
         what = CallSignal.FOUND_HELD
     if what is CallSignal.FOUND_RINGING:
         call.rang = now if call.rang is None else call.rang
+        call.given_up = None
     else:
         _note_answer(floor, call, now)
     if where.place in (ev.ChannelPlace.PARKED, ev.ChannelPlace.HARBOUR):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +12,6 @@ from dialer.core.events import CampaignRules, Lead
 from dialer.core.states import CampaignState
 from dialer.snapshot import Bound
 
-RING_MIN_S = 15.0  # the laws' least ring before a call may be cut (16 CFR 310.4(b)(4)(ii), Ofcom)
 HOPPER_LOW = 50  # fetch more leads below this ...
 HOPPER_FILL = 200  # ... up to this many
 REFETCH_MIN_S = 2.0  # an exhausted list is asked again no sooner than this ...
@@ -41,3 +41,9 @@ class Campaign:
     members: set[str] = field(default_factory=set)  # agents logged in for this campaign
     last_bound: Bound | None = None  # why the pacer's last decision was no larger
     shown: str = ""  # the last ShowCampaign, so that only changes are told
+
+    @property
+    def ring_least_s(self) -> float:
+        """Lines that have rung so long may be given up; inf: none may."""
+        least_s = self.rules.ring_least_s
+        return least_s if least_s < self.rules.ring_limit_s else math.inf

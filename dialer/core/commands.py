@@ -136,7 +136,8 @@ class PlayHarbour:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End a leg's channel. Never sent for a customer's leg that rings."""
+    """End a leg's channel. Sent for a customer's leg that rings only when it has rung for as long
+    as the law wants."""
 
     pbx: str
     leg: str

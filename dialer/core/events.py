@@ -14,6 +14,8 @@ from enum import StrEnum
 from dialer.core.modes import Mode, MonitorMode
 from dialer.snapshot import Decision
 
+RING_MIN_S = 15.0  # the laws' least ring before a call may be cut (16 CFR 310.4(b)(4)(ii), Ofcom)
+
 
 @dataclass(frozen=True, slots=True)
 class Lead:
@@ -396,6 +398,9 @@ class CampaignRules:
     trunk: str  # endpoint name of the trunk; the dial string is made by the shell
     caller_id: str
     ring_limit_s: float = 25.0  # never under RING_MIN_S
+    # A line may be given up when it has rung so long; never under RING_MIN_S. As long as the ring
+    # limit, or longer: none may.
+    ring_least_s: float = RING_MIN_S
     patience_s: float = 2.0  # a live person waits at most so long
     wrap_up_limit_s: float = 120.0
     amd: bool = False

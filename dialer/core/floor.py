@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from dialer.core import agentflow, callflow, consult, monitor, outside, preview, transfer
+from dialer.core import agentflow, callflow, consult, giveup, monitor, outside, preview, transfer
 from dialer.core import events as ev
 from dialer.core.agent import Agent
 from dialer.core.call import Call
@@ -20,7 +20,6 @@ from dialer.core.campaign import (
     HOPPER_LOW,
     REFETCH_MAX_S,
     REFETCH_MIN_S,
-    RING_MIN_S,
     Campaign,
     Fetching,
 )
@@ -382,8 +381,14 @@ class Floor:
         return trunk
 
     def _campaign_started(self, event: ev.CampaignStarted, now: float) -> None:
-        if event.rules.ring_limit_s < RING_MIN_S:
-            self.warn(f"campaign refused: a ring limit under {RING_MIN_S:.0f} s is unlawful")
+        if event.rules.ring_limit_s < ev.RING_MIN_S:
+            self.warn(f"campaign refused: a ring limit under {ev.RING_MIN_S:.0f} s is unlawful")
+            return
+        if not event.rules.ring_least_s >= ev.RING_MIN_S:
+            self.warn(
+                "campaign refused: giving up lines that have rung for less than "
+                f"{ev.RING_MIN_S:.0f} s is unlawful"
+            )
             return
         campaign = self.campaigns.get(event.rules.name)
         if campaign is None:
@@ -499,6 +504,7 @@ class Floor:
             return
         campaign.last_bound = event.decision.bound
         if campaign.state is CampaignState.RUNNING and self.connected(campaign.rules.pbx):
+            giveup.give_up(self, campaign, event.decision.give_up, now)
             trunk = self.trunk(campaign.rules.pbx, campaign.rules.trunk)
             for _ in range(min(event.decision.lines, trunk.free)):
                 lead = self._next_lead(campaign)

@@ -75,4 +75,5 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
         lines_free=floor.trunk(campaign.rules.pbx, campaign.rules.trunk).room(now),
         leads_ready=len(campaign.hopper),
         share=sharing / working if working else 1.0,
+        ring_least_s=campaign.ring_least_s,
     )

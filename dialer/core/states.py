@@ -23,6 +23,7 @@ class CallState(StrEnum):
     CLEARED = "cleared"  # written; waits for its slot on the trunk
     PLACING = "placing"  # Originate sent
     RINGING = "ringing"
+    GIVING_UP = "giving up"  # has rung as long as the law wants, and is being hung up
     ANSWERED = "answered"  # up, on its way through the dialplan (AMD, ...)
     WAITING = "waiting"  # a live person, parked, without an agent
     CONNECTING = "connecting"  # an agent is reserved and the Bridge sent
@@ -48,6 +49,7 @@ class CallSignal(StrEnum):
     WITHDRAWN = "withdrawn"  # refused by the store, or taken back before it was dialled
     REVOKED = "revoked"  # the lead or the number was suppressed while the attempt was being written
     LAUNCHED = "launched"
+    GIVEN_UP = "given up"
     TAKEN = "taken"  # an agent is reserved
     PASSED = "passed to another agent"
     SENT_OUT = "sent to a number outside"
@@ -114,12 +116,24 @@ CALL: dict[CallState, dict[CallSignal, CallState]] = {
     },
     _S.RINGING: {
         **_ALWAYS,
+        _G.GIVEN_UP: _S.GIVING_UP,
         _G.ANSWERED: _S.ANSWERED,
         _G.LIVE: _S.ANSWERED,
         _G.MACHINE: _S.MACHINE,
         _G.PARKED: _S.WAITING,
         _G.HARBOUR: _S.HARBOUR,
         _G.ORIGINATE_FAILED: _S.CLOSING,
+        _G.FOUND_DIALPLAN: _S.ANSWERED,
+        _G.FOUND_PARKED: _S.WAITING,
+        _G.FOUND_HARBOUR: _S.HARBOUR,
+    },
+    # Who answers in this very moment is being hung up all the same: no agent is taken for him.
+    _S.GIVING_UP: {
+        **_ALWAYS,
+        _G.MACHINE: _S.MACHINE,
+        _G.HARBOUR: _S.HARBOUR,
+        _G.ORIGINATE_FAILED: _S.CLOSING,
+        _G.FOUND_RINGING: _S.RINGING,  # the HangUp did nothing
         _G.FOUND_DIALPLAN: _S.ANSWERED,
         _G.FOUND_PARKED: _S.WAITING,
         _G.FOUND_HARBOUR: _S.HARBOUR,
@@ -260,6 +274,7 @@ OWN_CALL_SIGNALS = frozenset(
     {
         _G.RECORDED,
         _G.LAUNCHED,
+        _G.GIVEN_UP,
         _G.TAKEN,
         _G.PASSED,
         _G.SENT_OUT,

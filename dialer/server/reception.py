@@ -67,6 +67,7 @@ _STAGES = {
     CallState.CLEARED: "planned",
     CallState.PLACING: "setting_up",
     CallState.RINGING: "ringing",
+    CallState.GIVING_UP: "ringing",
     CallState.ANSWERED: "answered",
     CallState.WAITING: "waiting",
     CallState.CONNECTING: "waiting",
