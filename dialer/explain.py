@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from dialer.pacing.trace import TraceRecord, why_abandoned
+from dialer.pacing.trace import TraceRecord, why_abandoned, why_given_up
 from dialer.server.pacing import civil_seconds
 from dialer.store.inquire import CallOnRecord
 
@@ -111,6 +111,8 @@ def in_words(record: TraceRecord) -> list[str]:
         f"Account ({record.window}): {record.window_abandoned} abandoned of {record.window_live} "
         f"live answers, {rate:.2%}.",
     ]
+    if record.give_up:
+        lines.append(why_given_up(record))
     if record.inputs:
         reckoned = ", ".join(f"{key} {value:g}" for key, value in record.inputs.items())
         lines.append(f"Reckoned with: {reckoned}.")
@@ -154,7 +156,7 @@ def plot(records: Iterable[TraceRecord], title: str) -> str:
     canvas = Canvas(760.0, 300.0, title)
     first, last = shown[0].civil_s, shown[-1].civil_s
     x = Scale(first, max(last, first + 1.0), 64.0, 560.0)
-    most = max(1, *(max(_coming(r), r.idle, r.talking, r.lines) for r in shown))
+    most = max(1, *(max(_coming(r), r.idle, r.talking, r.lines, r.give_up) for r in shown))
     y = Scale(0.0, float(most), 240.0, 14.0)
     marks = [(first + n * (last - first) / 4, "") for n in range(5)]
     labelled = [(at, clock_of(at)[11:]) for at, _ in marks]
@@ -171,7 +173,12 @@ def plot(records: Iterable[TraceRecord], title: str) -> str:
     for record in shown:
         if record.lines:
             canvas.dot(x(record.civil_s), y(record.lines), "c3", f"{record.lines} lines launched")
+        if record.give_up:
+            told = f"{record.give_up} lines given up"
+            canvas.dot(x(record.civil_s), y(record.give_up), "c4", told)
     canvas.text(570.0, 84.0, "dots: lines launched", "c3 name")
+    if any(record.give_up for record in shown):
+        canvas.text(570.0, 102.0, "dots: lines given up", "c4 name")
     return canvas.svg(alone=True)
 
 

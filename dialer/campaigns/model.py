@@ -119,6 +119,8 @@ class CampaignFile(Part):
     pacer_options: dict[str, float | int | bool | str] = Field(default_factory=dict)
     abandon_limit: Annotated[float, Field(ge=0, lt=1)] = 0.03
     ring_limit_s: Annotated[float, Field(ge=RING_LEAST_S, le=120)] = 25.0
+    # So long every line rings before the pacer may give it up; as long as the limit: it never does.
+    ring_least_s: Annotated[float, Field(ge=RING_LEAST_S, le=120)] = RING_LEAST_S
     patience_s: Annotated[float, Field(gt=0, le=2.0)] = 2.0
     wrap_up_limit_s: Annotated[float, Field(ge=0, le=3600)] = 120.0
     amd: bool = False
@@ -206,6 +208,7 @@ class CampaignFile(Part):
             trunk=self.trunk,
             caller_id=self.caller_id,
             ring_limit_s=self.ring_limit_s,
+            ring_least_s=max([self.ring_least_s, *self._packs_rings]),
             patience_s=self.patience_s,
             wrap_up_limit_s=self.wrap_up_limit_s,
             amd=self.amd,
@@ -216,6 +219,11 @@ class CampaignFile(Part):
             preview_dials=self.preview.on_timeout == "dial",
             machine_words=frozenset(one.code for one in self.dispositions if one.machine),
         )
+
+    @property
+    def _packs_rings(self) -> list[float]:
+        """What the packs of this campaign's purpose want a line to ring at least."""
+        return [one.ring_min for one in self.gate.packs if self.purpose.value in one.purposes]
 
     @cached_property
     def gate(self) -> CampaignFacts:
@@ -360,7 +368,7 @@ def _fault(file: YamlFile, error: Any) -> str:
             *outer, name = where
             known = list(CampaignFile.model_fields) if not outer else _fields_near(outer)
             return file.fault(where, f"is not a field of a campaign{close(str(name), known)}")
-        case "greater_than_equal" if where == ("ring_limit_s",):
+        case "greater_than_equal" if where in (("ring_limit_s",), ("ring_least_s",)):
             return file.fault(where, f"must be {RING_LEAST_S:g} or more: the law's least ring")
         case "string_pattern_mismatch" if where in _SPELLING:
             return file.fault(where, _SPELLING[where])

@@ -1,4 +1,5 @@
-"""The gate between a pacer's wish and the lines: it can only lower the number.
+"""The gate between a pacer's wish and the lines: it can only lower the number of new ones. Lines to
+be given up pass as they are.
 
 Whatever a pacer asks for, no more lines leave than leads, trunks and the law allow, and the
 decision names what held it.

@@ -15,6 +15,7 @@ from dialer.pacing.windows import Standing
 from dialer.snapshot import Decision, FloorSnapshot
 
 RECORDS_MAX = 20_000  # two to three hours of decisions at two a second
+CROSSING_S = 1.0  # a hangup and an answer no further apart may have met
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class TraceRecord:
     window_live: int
     window_abandoned: int
     inputs: dict[str, float] = field(default_factory=dict)
+    give_up: int = 0  # lines that rang, to be hung up
 
     def as_json(self) -> dict[str, Any]:
         """The JSONL shape: field names as they stand, numbers rounded to six digits."""
@@ -90,6 +92,7 @@ class DecisionTrace:
             window_live=standing.live,
             window_abandoned=standing.abandoned,
             inputs=decision.inputs,
+            give_up=decision.give_up,
         )
         self._records.append(made)
         self._unread.append(made)
@@ -113,6 +116,8 @@ def why_lines(record: TraceRecord) -> str:
         f"{record.wrapping} in wrap-up; {coming} lines on their way, {record.waiting} callers "
         f"waiting."
     ]
+    if record.give_up:
+        parts.append(why_given_up(record))
     inputs = record.inputs
     if "agents_free_ahead" in inputs:
         parts.append(
@@ -135,6 +140,17 @@ def why_lines(record: TraceRecord) -> str:
     return " ".join(parts)
 
 
+def why_given_up(record: TraceRecord) -> str:
+    """How many lines a decision hung up as they rang, and why, for people; empty for none."""
+    if not record.give_up:
+        return ""
+    lines = "1 line was" if record.give_up == 1 else f"{record.give_up} lines were"
+    return (
+        f"{lines} given up, of those that had rung longest: whoever answered there would too "
+        "likely have found nobody free."
+    )
+
+
 def why_abandoned(
     records: Iterable[TraceRecord], live_civil_s: float, patience_s: float, reach_s: float = 45.0
 ) -> str:
@@ -145,11 +161,17 @@ def why_abandoned(
     before = [r for r in near if r.civil_s <= live_civil_s] or near[:1]
     launched = [r for r in before if r.lines > 0]
     last = before[-1]
+    given_up = sum(r.give_up for r in near if abs(r.civil_s - live_civil_s) <= CROSSING_S)
     text = (
         f"When it became live, {last.idle} agents were free, {last.talking} talking, "
         f"{last.wrapping} in wrap-up and {last.waiting} callers were waiting already; nobody came "
         f"free within {patience_s:g} s."
     )
+    if given_up:
+        text += (
+            f" {given_up} lines that rang were given up in that very moment; where the hangup met "
+            "an answer, the call counts as abandoned."
+        )
     if not launched:
         return text + f" No line was launched in the {reach_s:.0f} s before."
     risky = max(launched, key=lambda r: r.inputs.get("risk", 0.0))

@@ -143,7 +143,7 @@ class Engine:
             cmd.ShowMonitor: self._show_monitor,
             cmd.ShowRecording: self._show_recording,
             cmd.ShowTransfer: self._show_transfer,
-            cmd.Observe: lambda c: self.pacing.observe(c.campaign, c.fact),
+            cmd.Observe: self._observe,
             cmd.Warn: lambda c: log.warning("the core warns", text=c.text, leg=c.leg),
         }
 
@@ -217,6 +217,10 @@ class Engine:
 
     def _to_pbx(self, command: PbxCommand) -> None:
         self.pbxes[command.pbx].send(command)
+
+    def _observe(self, command: cmd.Observe) -> None:
+        self.stats.observed(command.campaign, command.fact)
+        self.pacing.observe(command.campaign, command.fact)
 
     def _outcome(self, command: cmd.RecordOutcome) -> None:
         self.stats.outcome(command)

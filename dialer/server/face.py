@@ -389,6 +389,7 @@ class MetricsView:
     """Everything counted since this start of the server, for /metrics."""
 
     calls: Mapping[tuple[str, str], int]  # (campaign, outcome) -> ended attempts
+    lines_given_up: Mapping[str, int]  # campaign -> lines hung up as they rang, unanswered
     lines: Mapping[tuple[str, str], int]  # (campaign, stage) -> lines now
     agents: Mapping[str, int]  # state -> agents now
     abandon_rate: Mapping[str, float]  # campaign -> fraction

@@ -143,7 +143,7 @@ class Pacing:
         began = self._work_clock()
         desk.last = desk.governor.decide(snapshot(self._floor, name, now), civil_s)
         self.decide_s.observe(self._work_clock() - began)
-        if desk.last.lines or desk.last.bound is not Bound.POLICY:
+        if desk.last.lines or desk.last.give_up or desk.last.bound is not Bound.POLICY:
             self._post(LinesDecided(name, desk.last))
 
 

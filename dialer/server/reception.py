@@ -489,6 +489,8 @@ class Reception:
         reason = f"{decision.lines} more now"
         if bound is not Bound.POLICY:
             reason += f": {bound.value}"
+        elif decision.give_up:
+            reason = f"{decision.give_up} that rang for long given up: too few agents will be free"
         elif not decision.lines:
             reason = "enough lines are out"
         return PacingView(at, decision.lines, bound.value, reason, floats)
@@ -548,6 +550,7 @@ class Reception:
                 for name, one in stats.campaigns.items()
                 for outcome, n in one.outcomes.items()
             },
+            lines_given_up={name: one.given_up for name, one in stats.campaigns.items()},
             lines={
                 (view.name, stage): getattr(view.lines, stage)
                 for view in views

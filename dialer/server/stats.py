@@ -10,6 +10,7 @@ from dialer.core.agent import Agent
 from dialer.core.commands import RecordOutcome, ShowAgent
 from dialer.core.outcomes import Outcome
 from dialer.core.states import AgentState
+from dialer.snapshot import LineEnd, LineEnded, Observation
 
 _BUSY = (AgentState.TALK, AgentState.WRAP_UP)
 _STAFFED = (*_BUSY, AgentState.READY, AgentState.RESERVED)
@@ -38,6 +39,7 @@ class CampaignStats:
     live: int = 0
     connects: int = 0
     abandoned: int = 0  # as the law counts: not served within the limit
+    given_up: int = 0  # hung up by us as they rang, unanswered
     caller_wait: _Mean = field(default_factory=_Mean)  # s, live until bridged
     agent_wait: _Mean = field(default_factory=_Mean)  # s, ready until the next call
 
@@ -71,6 +73,10 @@ class Stats:
 
     def campaign(self, name: str) -> CampaignStats:
         return self.campaigns.setdefault(name, CampaignStats())
+
+    def observed(self, campaign: str, fact: Observation) -> None:
+        if isinstance(fact, LineEnded) and fact.end is LineEnd.GIVEN_UP:
+            self.campaign(campaign).given_up += 1
 
     def outcome(self, record: RecordOutcome) -> None:
         self.campaign(record.campaign).add(record)

@@ -32,6 +32,7 @@ class Decided:
     lines_free: int
     leads_ready: int
     lines: int
+    give_up: int  # lines that rang, hung up
     bound: str
     window: str
     live: int
@@ -170,6 +171,7 @@ def _decided(r: TraceRecord) -> Decided:
         r.lines_free,
         r.leads_ready,
         r.lines,
+        r.give_up,
         r.bound,
         r.window,
         r.window_live,

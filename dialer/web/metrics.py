@@ -36,6 +36,12 @@ class FaceCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         m = self._face.metrics()
         yield _counter("calls", "Ended attempts.", ("campaign", "outcome"), m.calls)
+        yield _counter(
+            "lines_given_up",
+            "Lines hung up by the dialer as they rang, unanswered.",
+            ("campaign",),
+            m.lines_given_up,
+        )
         yield _gauge("lines", "Lines under way.", ("campaign", "stage"), m.lines)
         yield _gauge("agents", "Agents with a session.", ("state",), m.agents)
         yield _gauge(

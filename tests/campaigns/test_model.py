@@ -38,6 +38,7 @@ def faults(tmp_path: Path, text: str) -> list[str]:
 def test_the_example_is_right() -> None:
     campaign = load_campaign(EXAMPLE)
     assert campaign.rules().ring_limit_s == 25
+    assert campaign.rules().ring_least_s == 15
     assert campaign.retry_rules[Outcome.REJECTED].ends_max == 0
     assert campaign.pacer == "forward"
 
@@ -69,6 +70,7 @@ def test_a_defined_campaign_survives_its_definition() -> None:
     [
         ("trnk: x", "c.yaml:6: trnk: is not a field of a campaign: did you mean trunk?"),
         ("ring_limit_s: 10", "c.yaml:6: ring_limit_s: must be 15 or more: the law's least ring"),
+        ("ring_least_s: 14", "c.yaml:6: ring_least_s: must be 15 or more: the law's least ring"),
         ("name: x", "c.yaml:6: name: is given twice: remove one"),
         (
             "retry: {busy: {after: 15, max: 2}}",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dialer.explain import TraceError, civil_of, find, in_words, plot, read_trace
-from dialer.pacing.trace import DecisionTrace
+from dialer.pacing.trace import DecisionTrace, TraceRecord, why_abandoned, why_lines
 from dialer.pacing.windows import Account, us_windows
 from dialer.snapshot import Decision, FloorSnapshot
 
@@ -24,7 +24,8 @@ def trace(tmp_path: Path) -> Path:
     account.add(MORNING, 100, 2)
     for n in range(60):
         floor = FloorSnapshot(float(n), "spring", 3, (1.0,) * 14, (2.0,), ringing=(4.0,) * n)
-        kept.record(floor, Decision(n % 3, inputs={"theta": 0.4}), account.binding(), MORNING + n)
+        decision = Decision(n % 3, inputs={"theta": 0.4}, give_up=2 * (n == 33))
+        kept.record(floor, decision, account.binding(), MORNING + n)
     path = tmp_path / "pacing.jsonl"
     path.write_text("".join(json.dumps(r.as_json()) + "\n" for r in kept))
     return path
@@ -39,6 +40,24 @@ def test_says_what_was_seen_and_chosen(trace: Path) -> None:
     assert "31 ringing" in text
     assert "2 abandoned of 100 live answers, 2.00%" in text
     assert "theta 0.4" in text
+
+
+def test_says_which_lines_were_given_up_and_why(trace: Path) -> None:
+    records = read_trace(trace)
+    words = {
+        at: "\n".join(in_words(find(records, civil_of(f"14:00:{at}", records)).record))
+        for at in (32, 33)
+    }
+    assert "2 lines were given up" in words[33]
+    assert "found nobody free" in words[33]
+    assert "given up" not in words[32]
+    assert "2 lines were given up" in why_lines(records[33])
+    near = why_abandoned(records, MORNING + 33.4, 2.0)
+    assert "2 lines that rang were given up in that very moment" in near
+    assert "given up" not in why_abandoned(records, MORNING + 50.0, 2.0)
+    assert "lines given up" in plot(records[30:40], "x")
+    older = {key: value for key, value in records[33].as_json().items() if key != "give_up"}
+    assert TraceRecord.from_json(older).give_up == 0, "a trace from before"
 
 
 def test_draws_what_happened_around_it(trace: Path) -> None:

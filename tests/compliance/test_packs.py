@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from dialer.campaigns.model import load_campaign
+from dialer.campaigns.model import CampaignFile, load_campaign
 from dialer.campaigns.packs import SHIPPED, load_pack, load_packs, pack_schema, version_of
 from dialer.cli import app
 from tests.compliance.people import NEW_YORKER, at, campaign, denied, lead
@@ -118,6 +118,17 @@ def test_the_ringing_a_pack_wants() -> None:
     deny = denied(lead(), NEW_YORKER, facts, at("2026-11-23 17:00"))
     assert deny is not None
     assert deny.rule == "us-ftc-tsr/ring"
+
+
+@pytest.mark.parametrize(("purpose", "least_s"), [("collections", 20.0), ("service", 15.0)])
+def test_a_line_rings_as_long_as_every_pack_wants_before_it_is_given_up(
+    tmp_path: Path, purpose: str, least_s: float
+) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{PACK}ring_min: 20s\n")
+    file = {"name": "c", "purpose": purpose, "trunk": "t", "caller_id": "+12025550100"}
+    own = {"default_region": "US", "compliance": {"packs": str(tmp_path)}}
+    found = CampaignFile.model_validate({**file, **own})
+    assert found.rules().ring_least_s == least_s
 
 
 def test_commands(tmp_path: Path) -> None:

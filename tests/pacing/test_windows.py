@@ -118,7 +118,8 @@ def test_the_gate_only_ever_lowers(
         lines_free=free,
         leads_ready=leads,
     )
-    decision = gate(Decision(wished), snapshot, account)
+    decision = gate(Decision(wished, give_up=busy), snapshot, account)
+    assert decision.give_up == busy
     assert 0 <= decision.lines <= min(wished, free, leads)
     if over or idle + busy == 0:
         assert decision.lines <= idle

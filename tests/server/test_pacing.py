@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from zoneinfo import ZoneInfo
 
 from dialer.campaigns.window import CallingWindow, Hours
@@ -10,7 +11,21 @@ from dialer.core.floor import Floor
 from dialer.pacing.governor import Governor
 from dialer.pacing.windows import Account, us_windows
 from dialer.server.pacing import Pacing, civil_seconds
+from dialer.snapshot import Decision, FloorSnapshot, Observation
 from tests.ami.virtual import virtual
+
+
+class GivesUp:
+    """A pacer that wants what the test says."""
+
+    def __init__(self, *wishes: int) -> None:
+        self.wishes = list(wishes)
+
+    def observe(self, fact: Observation) -> None:
+        pass
+
+    def decide(self, snapshot: FloorSnapshot) -> Decision:
+        return Decision(0, give_up=self.wishes.pop(0))
 
 
 def test_a_day_ends_with_its_last_window() -> None:
@@ -37,3 +52,24 @@ async def test_the_account_knows_when_calling_ends() -> None:
         pacing.tick(busy=False)
     assert accounts[0].answers_ahead() > 0 or civil_s % 86_400 > 86_000
     assert accounts[1].answers_ahead() == 0
+
+
+@virtual
+async def test_lines_to_be_given_up_are_posted_though_none_is_launched() -> None:
+    from dialer.clock import Clock
+
+    clock, posted = Clock(), list[ev.LinesDecided]()
+    floor = Floor("t")
+    floor.handle(ev.CampaignStarted(ev.CampaignRules("c", "main", "trunk", "")), clock.now())
+    floor.handle(ev.LinkResynced("main", ()), clock.now())
+    floor.handle(ev.AgentLoggedIn("anna", "od-t-a1", "main", "anna", ("c",)), clock.now())
+    floor.handle(ev.LegParked("od-t-a1", "PJSIP/anna"), clock.now())
+    floor.handle(ev.StatusChosen("anna", ev.Status.READY), clock.now())
+    pacing = Pacing(floor, clock, posted.append)
+    pacing.add("c", Governor(GivesUp(0, 3), Account(us_windows(0.0))), ZoneInfo("UTC"))
+    pacing.tick(busy=False)
+    assert not posted
+    await asyncio.sleep(1.0)
+    pacing.tick(busy=False)
+    assert [(one.decision.lines, one.decision.give_up) for one in posted] == [(0, 3)]
+    assert pacing.governor("c").trace.near(civil_seconds(clock.utc(), ZoneInfo("UTC")))

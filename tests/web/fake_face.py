@@ -296,6 +296,7 @@ class FakeFace:
             states[view.state] = states.get(view.state, 0) + 1
         return MetricsView(
             calls={("spring", "connected"): 37, ("spring", "no answer"): 120},
+            lines_given_up={"spring": 4},
             lines={("spring", "ringing"): 9},
             agents=states,
             abandon_rate={"spring": 0.021},

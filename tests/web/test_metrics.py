@@ -32,6 +32,7 @@ async def test_what_the_server_counts_is_there(desk: Desk) -> None:
     calls = (("campaign", "spring"), ("outcome", "connected"))
     assert found["overdial_calls_total", calls] == 37
     assert found["overdial_lines", (("campaign", "spring"), ("stage", "ringing"))] == 9
+    assert found["overdial_lines_given_up_total", (("campaign", "spring"),)] == 4
     assert found["overdial_agents", (("state", "break"),)] == 1
     assert found["overdial_abandon_rate", (("campaign", "spring"),)] == 0.021
     assert found["overdial_ami_events_total", (("event", "Newstate"), ("pbx", "main"))] == 900

@@ -259,6 +259,7 @@ export interface Decided {
   lines_free: number;
   leads_ready: number;
   lines: number;
+  give_up: number;
   bound: string;
   window: string;
   live: number;

@@ -82,6 +82,7 @@ function Trace({ of }: { of: string }): JSX.Element {
             at={at}
             lines={[
               { label: "Lines chosen", values: series("lines"), colour: "--accent", steps: true, fill: true },
+              { label: "Given up", values: series("give_up"), colour: "--soft", steps: true },
               { label: "Idle agents", values: series("idle"), colour: "--good", steps: true },
               { label: "Ringing", values: series("ringing"), colour: "--warm", steps: true },
               { label: "Waiting", values: series("waiting"), colour: "--bad", steps: true },
