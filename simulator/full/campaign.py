@@ -25,6 +25,12 @@ def campaign_of(scenario: Scenario, name: str) -> CampaignFile:
             f"is {line.ring_limit_s:g}; the full engine runs the dialer itself, which rings for "
             "15 to 120 s",
         )
+    if line.ring_least_s < 15.0:
+        raise BadScenario(
+            "line.ring_least_s",
+            f"is {line.ring_least_s:g}; the full engine runs the dialer itself, which gives up "
+            "no line before 15 s",
+        )
     if not 0.0 < law.wait_limit_s <= 2.0:
         raise BadScenario(
             "law.wait_limit_s",
@@ -40,6 +46,7 @@ def campaign_of(scenario: Scenario, name: str) -> CampaignFile:
             "default_region": "US",
             "abandon_limit": law.abandon_rate_max,
             "ring_limit_s": line.ring_limit_s,
+            "ring_least_s": min(line.ring_least_s, line.ring_limit_s),  # as long: never given up
             "patience_s": law.wait_limit_s,
             "wrap_up_limit_s": 3600,
             "amd": scenario.amd.on,

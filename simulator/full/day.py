@@ -292,6 +292,7 @@ class FullDay:
                     decisions=sum(self.pacing.decide_s.view().counts),
                     curve=tuple(self._curves[one.name]),
                     wall_s=wall_s,
+                    given_up=truth.given_up,
                 )
             )
         return results

@@ -57,6 +57,7 @@ class Truth:
     rejected: int = 0
     machines_served: int = 0
     machines_abandoned: int = 0
+    given_up: int = 0
     waits: list[float] = field(default_factory=list)
 
 
@@ -144,6 +145,7 @@ class Exchange:
 
     def _hang_up(self, leg: str) -> None:
         if (line := self._lines.get(leg)) is not None:
+            self.truth[line.campaign].given_up += line.place is ChannelPlace.RINGING
             self._gone(line, _CLEARING)
         elif leg in self._agents:
             talking = self._agents.pop(leg)
@@ -163,6 +165,8 @@ class Exchange:
         self._agenda.after(line.plan.ring_s or 0.0, self._ring_over, line)
 
     def _ring_over(self, line: Line) -> None:
+        if line.place is None:
+            return  # given up before that
         plan = line.plan
         if not plan.answered:
             if plan.kind is Kind.NO_ANSWER:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dialer.pacing.windows import DAY_S
+from dialer.snapshot import Decision, FloorSnapshot, LineEnd, LineEnded, Observation
 from simulator.cli import main
 from simulator.experiments.fast import FastRunner
 from simulator.experiments.full import FullRunner, governor_for
@@ -121,6 +122,43 @@ def test_what_the_dialer_records_is_what_happened() -> None:
     assert max(result.waits_s) <= 2.0 + 1e-6
     assert day.exchange.lines_up == 0
     assert not day.floor.calls
+
+
+def test_a_line_that_is_given_up_answers_nobody() -> None:
+    """The pacer wants rid of all that may be given up, all day long: nobody answers after that, and
+    no line that may ring on is cut."""
+    world = replace(
+        short("base@8", 0.3), line=replace(load_scenario("base@8").line, ring_least_s=18.0)
+    )
+    spec = PacerSpec.of("progressive")
+    governor = governor_for(spec, world)
+    decide = governor.pacer.decide
+
+    class GivesUpAll:
+        name = "gives up all"
+
+        def observe(self, fact: Observation) -> None:
+            ends.append(fact)
+
+        def decide(self, snapshot: FloorSnapshot) -> Decision:
+            old = sum(age >= snapshot.ring_least_s for age in snapshot.ringing)
+            assert snapshot.ring_least_s == 18.0
+            return replace(decide(snapshot), give_up=old)
+
+    ends: list[Observation] = []
+    governor.pacer = GivesUpAll()
+    day = FullDay([Dialled("c0", world, governor, "x")], 3, FIRST_DAY_S + 8 * HOUR)
+    (result,) = day.run()
+    (mine,) = day.outcomes.values()
+    given_up = [
+        fact.ring_s for fact in ends if isinstance(fact, LineEnded) and fact.end is LineEnd.GIVEN_UP
+    ]
+    assert len(given_up) == result.given_up > 20
+    assert all(ring_s is not None and 18.0 <= ring_s <= 19.6 for ring_s in given_up)
+    longer = [f for f in ends if isinstance(f, LineEnded) and (f.ring_s or 0.0) > 19.6]
+    assert len(longer) < 5, "those of the day's end, when no pacer is asked any more"
+    assert sum(mine.recorded.values()) == result.lines
+    assert result.live == result.served + result.abandoned + result.left
 
 
 def test_a_link_that_is_lost_loses_no_call() -> None:
