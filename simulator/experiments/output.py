@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from rich import box
@@ -19,6 +20,7 @@ from simulator.experiments.stats import Estimate, Summary, paired
 from yamlmarks import FileError
 
 FORMAT = 1  # of the JSON; a report refuses another
+LINE_EVERY_S = 30.0  # of progress, where nobody sees a bar
 
 
 def percent(estimate: Estimate, digits: int = 1) -> str:
@@ -42,7 +44,8 @@ def difference(one: Summary, other: Summary) -> str:
 
 @contextmanager
 def progress(jobs: Sequence[Job], quiet: bool) -> Iterator[Callable[[Job], None]]:
-    """A bar over the days of `jobs` on stderr; nothing when quiet or without a terminal."""
+    """A bar over the days of `jobs` on stderr; without a terminal a line now and then, when quiet
+    nothing."""
     console = Console(stderr=True)
     days = sum(len(job.seeds) for job in jobs)
     bar = Progress(
@@ -55,12 +58,18 @@ def progress(jobs: Sequence[Job], quiet: bool) -> Iterator[Callable[[Job], None]
         disable=quiet or not console.is_terminal,
         transient=True,
     )
+    over, told_at = 0, monotonic()
     with bar:
         task = bar.add_task("simulating", total=days)
 
         def done(job: Job) -> None:
+            nonlocal over, told_at
+            over += len(job.seeds)
             what = f"{job.scenario.name} · {job.pacer.label}"
             bar.update(task, advance=len(job.seeds), description=what)
+            if bar.disable and not quiet and monotonic() - told_at >= LINE_EVERY_S:
+                told_at = monotonic()
+                console.print(f"{over} of {days} days, the last {what}", soft_wrap=True)
 
         yield done
 

@@ -280,6 +280,14 @@ def test_a_number_out_of_range_is_refused_by_its_option(args: list[str], words: 
     assert "Traceback" not in out + err
 
 
+def test_a_log_file_hears_of_progress_too(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.experiments.output.LINE_EVERY_S", 0.0)
+    words = ("compare", "--scenarios", tiny, "--pacers", "wombat,progressive", "--days", "2")
+    report = ("-j", "1", "--report", str(Path(tiny).with_suffix(".html")))
+    assert "4 of 4 days, the last tiny · " in told(*words, *report)[2]
+    assert "4 of 4 days" not in told(*words, *report, "--json")[2]
+
+
 def test_what_is_named_twice_is_run_once(tiny: str) -> None:
     words = ["--days", "2", "-j", "1", "--json"]
     _, once, _ = told("run", "-s", tiny, "-p", "wombat", *words)
