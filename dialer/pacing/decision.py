@@ -81,7 +81,7 @@ REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
 REBUILD_AGE = 0.05  # of the time since the first decision
 # A line that has rung for long is given up when its risk is so many times what a new line may have.
 # At 1 as many go as come, three fifths of all lines, and talk is lost again; at 3 a quarter of the
-# lines brings nine tenths of what there is to gain.
+# lines brings most of what there is to gain.
 GIVE_UP_TIMES = 3.0
 # The normal law is asked first, because it costs next to nothing: a risk of so much by it is
 # above theta by any reckoning. It is least exact on the smallest floors.

@@ -62,7 +62,7 @@ SPREAD_ANSWERS, SPREAD_PACE, SPREAD_MOST_S = 5.0, 3000.0, 300.0
 # great a share as of the served is taken to be half of it, and standard errors more are kept in
 # hand: few on small floors, where an abandon is dear and one day in twenty may be over.
 PEOPLE_SHARE = 0.5
-PEOPLE_LEAST, PEOPLE_PACE, PEOPLE_MOST = 0.5, 5.0, 1.0
+PEOPLE_LEAST, PEOPLE_PACE, PEOPLE_MOST = 0.5, 5.0, 0.8
 PEOPLE_WRAPS = 10.0  # calls without a machine that the share begins with
 HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.4  # braking begins above it

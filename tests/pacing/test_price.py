@@ -36,7 +36,7 @@ def twin_spending(
     over those to come; a little in any case while a whole abandon is left and the loan is not."""
     kept = min(1.0, 8 * pace) + min(1.8, 12 * pace) * math.sqrt(LIMIT * pace * 300)
     share = min(0.9, machines / (served + 10))
-    errors = min(1.0, 0.5 + 5 * pace)
+    errors = min(0.8, 0.5 + 5 * pace)
 
     def doubt(lost: float) -> float:
         """By how much people are more of the lost than of all, if half as many machines are among
