@@ -242,7 +242,8 @@ class World:
         self.db.trouble = ""
         for who in "ab" if crash else "":
             self.crash(who)
-        for _ in range(len(self.appended) + 20):
+        # With room for one, a look may find only what stands behind something, and put it off.
+        for _ in range(3 * len(self.appended) + 20):
             self.pass_time(5.0)
             for where in ENDPOINTS:
                 upkeep.enable(self.db.connection, where)
