@@ -27,19 +27,28 @@ from dialer.core.commands import (
     HoldCustomer,
     JoinTalk,
     MuteRecording,
+    Observe,
     Originate,
     ParkAgent,
     PlayHarbour,
+    RecordAttempt,
+    RecordOutcome,
+    RecordProgress,
     RingAgent,
     RingOutside,
     RingSupervisor,
     SendOut,
 )
 from dialer.core.events import (
+    AttemptRecorded,
     BridgeFailed,
+    CampaignRules,
+    CampaignStarted,
     ChannelPlace,
     Event,
     HarbourStarted,
+    Lead,
+    LeadsOffered,
     LegAnswered,
     LegBridged,
     LegChecked,
@@ -47,13 +56,18 @@ from dialer.core.events import (
     LegParked,
     LegRinging,
     LegUnbridged,
+    LinesDecided,
     LinkLost,
     LinkResynced,
     MonitorBegan,
     OriginateFailed,
     PersonDetected,
+    TrunkConfigured,
 )
+from dialer.core.floor import Floor as CoreFloor
 from dialer.core.modes import MonitorMode
+from dialer.core.outcomes import Outcome
+from dialer.snapshot import CallAbandoned, Decision, LineEnd, LineEnded, Observation
 from dialer.tasks import Tasks
 
 E = TypeVar("E", bound=Event)
@@ -101,7 +115,7 @@ class Floor:
         self.events: list[Event] = []
         self.faults: list[BaseException] = []
         self._news = asyncio.Event()
-        self._boot = f"k{next(_runs)}"
+        self.boot = f"k{next(_runs)}"
         self._numbers = itertools.count(1)
         self.tasks = Tasks(lambda _, error: self.faults.append(error))
         self.pbx = Pbx("pbx", config, self._take, Clock(), self.tasks, random.Random(1))
@@ -154,7 +168,7 @@ class Floor:
     # --- what is wanted -------------------------------------------------------------------------
 
     def originate(self, behaviour: str, n: int = 0, ring_limit_s: float = 20.0) -> str:
-        leg = f"od-{self._boot}-c{next(self._numbers):07d}"
+        leg = f"od-{self.boot}-c{next(self._numbers):07d}"
         number = self.bench.number_for(behaviour, n)
         self.pbx.send(
             Originate("pbx", leg, self.bench.trunk, number, "+493023125999", ring_limit_s)
@@ -168,13 +182,13 @@ class Floor:
 
     async def agent(self, phone: int = 0) -> LegParked:
         """An agent's leg, nailed up."""
-        leg = f"od-{self._boot}-a{next(self._numbers):07d}"
+        leg = f"od-{self.boot}-a{next(self._numbers):07d}"
         self.pbx.send(RingAgent("pbx", leg, self.bench.phones[phone], 20.0))
         return await self.event(LegParked, leg=leg)
 
     def supervisor(self, agent: str, customer: str, mode: MonitorMode, phone: int) -> str:
         """A supervisor's phone is rung, to be part of this conversation."""
-        leg = f"od-{self._boot}-s{next(self._numbers):07d}"
+        leg = f"od-{self.boot}-s{next(self._numbers):07d}"
         name = self.bench.phones[phone]
         self.pbx.send(RingSupervisor("pbx", leg, name, agent, customer, mode, 20.0))
         return leg
@@ -182,7 +196,7 @@ class Floor:
     async def outside(self, behaviour: str, n: int) -> LegParked:
         """Somebody outside who has answered, and hears music."""
         leg, number = (
-            f"od-{self._boot}-t{next(self._numbers):07d}",
+            f"od-{self.boot}-t{next(self._numbers):07d}",
             self.bench.number_for(behaviour, n),
         )
         self.pbx.send(RingOutside("pbx", leg, self.bench.trunk, number, "+493023125999", 10.0))
@@ -299,6 +313,79 @@ async def we_hang_up_ringing(bench: Bench) -> None:
         ended = await it.event(LegHungUp, leg=leg)
         assert ended.cause == 16
         await it.event(OriginateFailed, leg=leg)
+
+
+async def given_up_by_the_core(bench: Bench) -> None:
+    """Two lines ring for longer than the law's 15 s and are given up by the core: one that nobody
+    would have answered, and one whose answer was on its way to us as the HangUp left."""
+    async with floor(bench) as it:
+        core, clock = CoreFloor(it.boot), Clock()
+        outcomes: dict[str, RecordOutcome] = {}
+        facts: list[Observation] = []
+
+        def tell(event: Event) -> list[str]:
+            """The legs that were hung up upon it."""
+            hung_up = []
+            for command in core.handle(event, clock.now()):
+                match command:
+                    case RecordAttempt(attempt=attempt):
+                        tell(AttemptRecorded(attempt))
+                    case Originate() | CheckLeg():
+                        it.pbx.send(command)
+                    case HangUp(leg=leg):
+                        hung_up.append(leg)
+                        it.pbx.send(command)
+                    case RecordOutcome(attempt=attempt):
+                        assert attempt not in outcomes, "a second outcome"
+                        outcomes[attempt] = command
+                    case Observe(fact=fact):
+                        facts.append(fact)
+            return hung_up
+
+        def give_up() -> list[str]:
+            return tell(LinesDecided("spring", Decision(0, give_up=1)))
+
+        tell(TrunkConfigured("pbx", bench.trunk, 9, 1000.0))
+        rules = CampaignRules("spring", "pbx", bench.trunk, "+493023125999", ring_limit_s=60.0)
+        tell(CampaignStarted(rules))
+        tell(LinkResynced("pbx", ()))
+        legs = []
+        for n, behaviour in enumerate(("ring-forever", "late-answer")):
+            number = bench.number_for(behaviour)
+            tell(LeadsOffered("spring", (Lead(n, "spring", number, n, 1),)))
+            tell(LinesDecided("spring", Decision(1)))
+            (leg,) = core.calls.keys() - set(legs)
+            legs.append(leg)
+            while core.calls[leg].originated is None:
+                await asyncio.sleep(0.01)
+                for one in core.tick(clock.now()):
+                    assert isinstance(one, Originate | RecordProgress)
+                    if isinstance(one, Originate):
+                        it.pbx.send(one)
+            tell(await it.event(LegRinging, leg=leg))
+        stays, answers = legs
+        rang = core.calls[answers].ring_told
+        assert rang is not None
+        await asyncio.sleep(14.5 - (clock.now() - rang))
+        assert give_up() == [], "sooner than the law allows"
+        await asyncio.sleep(0.6)
+        assert give_up() == [stays]
+        await it.event(LegParked, 5.0, leg=answers)  # the core has not heard of it yet
+        assert give_up() == [answers]
+        for leg in legs:
+            await it.event(LegHungUp, leg=leg)
+            await it.event(OriginateFailed, leg=stays)
+        for event in it.events:
+            if getattr(event, "leg", "") in legs and not isinstance(event, LegRinging):
+                assert tell(event) == []
+        ends = [fact.end for fact in facts if isinstance(fact, LineEnded)]
+        assert sorted(ends) == sorted([LineEnd.GIVEN_UP, LineEnd.LIVE])
+        assert outcomes[stays].outcome is Outcome.NO_ANSWER
+        assert outcomes[stays].cause == 16
+        assert outcomes[answers].outcome is Outcome.ABANDONED
+        assert outcomes[answers].unserved
+        assert facts.count(CallAbandoned()) == 1
+        assert not core.calls
 
 
 async def a_trunk_that_is_not_there(bench: Bench) -> None:
@@ -762,6 +849,7 @@ SCENES: tuple[Scene, ...] = (
     refusals,
     ring_timeout,
     we_hang_up_ringing,
+    given_up_by_the_core,
     a_trunk_that_is_not_there,
     answered_and_waiting,
     early_media_counts_as_ringing,

@@ -19,10 +19,12 @@ NEVER_MS = 3_600_000  # one call of a test ends long before
 
 @dataclass(frozen=True)
 class Ring:
-    """180 (or 183 with SDP), and then this long before the next step; a CANCEL is honoured."""
+    """180 (or 183 with SDP), and then this long before the next step; a CANCEL is honoured, or is
+    itself what the next step waits for: the call was answered before it came."""
 
     ms: int
     early_media: bool = False
+    answered_meanwhile: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,10 @@ CARRIER: dict[str, Behaviour] = {
     "not-acceptable": Behaviour("4940669699", (Refuse(488, "Not Acceptable Here"),)),
     # Munich, 089 99998 xxx: answered with a voice, for AMD
     "machine": Behaviour("4989999980", (Ring(300), Talk(12_000, play="machine.alaw"))),
+    "answer-meets-cancel": Behaviour(
+        "4989999982", (Ring(NEVER_MS, answered_meanwhile=True), Talk(3_000))
+    ),
+    "late-answer": Behaviour("4989999983", (Ring(16_000), Talk(3_000))),
     "human": Behaviour("4989999981", (Ring(300), Talk(12_000, play="human.alaw"))),
 }
 
@@ -250,6 +256,10 @@ def _scenario(
 def _steps(w: _Writer, label: str, steps: tuple[Step, ...]) -> None:
     for step in steps:
         match step:
+            case Ring(_, _, True):
+                w.reply(180, "Ringing")
+                w.recv("CANCEL", f'timeout="{NEVER_MS}" ontimeout="end"')
+                w.reply_last()
             case Ring(ms, early_media):
                 if early_media:
                     w.reply(183, "Session Progress", sdp=True)
