@@ -28,6 +28,7 @@ from crm_bridge.tables import PENDING, deliveries, events, fresh, turn
 
 _QUEUED = ("endpoint", "seq", "key", "state", "attempts", "next_at", "owner")
 _TURN_ID = 1
+IN_ORDER = {"sqlite"}  # where numbers are given in the order of the commits
 _e = events.c
 
 
@@ -69,8 +70,8 @@ def read(connection: Connection, after: int, limit: int) -> list[Due]:
 
 def overlooked(connection: Connection, after: int, known: Collection[int], limit: int) -> list[Due]:
     """Fresh events up to `after` that were committed late: they are not among the `known`."""
-    if connection.dialect.name == "sqlite":
-        return []  # numbers are given in the order of the commits
+    if connection.dialect.name in IN_ORDER:
+        return []
     found = (connection.execute(_BEFORE, {"after": after})).scalars()
     late = sorted(seq for seq in found if seq not in known)[:limit]
     if not late:

@@ -203,8 +203,8 @@ class Router:
         that is pending of each key. It may run in a thread and changes nothing here."""
         done: Collection[tuple[str, int]] = ()
         found = fresh.read(connection, after, limit)
-        if len(found) < limit:
-            found[:0] = fresh.overlooked(connection, after, known, limit - len(found))
+        # Read after those and put before them: what came late is older than any of its key.
+        found = [*fresh.overlooked(connection, after, known, limit), *found][:limit]
         batch = [one for one in found if one.seq not in known]
         if batch and not self._caught_up:
             done = fresh.dealt_with(connection, tuple(self._lanes), [one.seq for one in batch])

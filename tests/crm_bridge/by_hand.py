@@ -48,7 +48,7 @@ def _answered(request: Request) -> Any:
 
 @contextmanager
 def small(room: int) -> Iterator[None]:
-    """Room for so many messages in a lane, and batches of a few."""
+    """Room for so many messages in a lane, batches of a few, and commits in any order."""
     with ExitStack() as patches:
         for module, name, value in (
             (delivery, "HELD_MAX", room),
@@ -56,6 +56,7 @@ def small(room: int) -> Iterator[None]:
             (routing, "ROOM_MIN", 1),
             (routing, "ROUTE_MAX", 4),
             (routing.asyncio, "sleep", _pause),
+            (fresh, "IN_ORDER", ()),
         ):
             patches.enter_context(patch.object(module, name, value))
         yield
