@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,6 +194,17 @@ def test_campaigns_share_agents_and_trunk_and_each_keeps_its_own_account() -> No
     ]
     assert all(live >= r.live for live, r in zip(accounts, results, strict=True))
     assert {r.agents for r in results} == {10}
+
+
+def test_a_day_leaves_nothing_to_the_collector_and_lets_it_go_on() -> None:
+    """No cycles, so that it may rest for the day; ten thousand objects a minute would be seen."""
+    world = base_world(10, day_s=900.0)
+    played(world, pacer="forward")  # what is made once is made
+    gc.collect()
+    day, _ = played(world, pacer="forward")
+    assert gc.collect() < 200
+    assert gc.isenabled()
+    assert day.outcomes["c0"].recorded
 
 
 def test_the_pacer_lives_through_the_days() -> None:
