@@ -80,7 +80,8 @@ class Bridge:
     """Delivers what is in the outbox of `engine`'s database, and screen pops.
 
     `poll_s` is how often to look for events that another process wrote; one that is woken for
-    every commit can look seldom. Two processes on one database need different `config.instance`.
+    every commit can look seldom. Two processes on one database need different owners of
+    their leases, which is `config.instance` where `owner` is not given.
     A bridge without durable endpoints only forgets what is old.
     """
 
@@ -95,12 +96,13 @@ class Bridge:
         warn: Warn = _quiet,
         poll_s: float = 60.0,
         keep_s: float = KEEP_S,
+        owner: str = "",
     ) -> None:
         self._keep_s = keep_s
         self._clock = clock
         self._tasks = tasks
         self._warn = warn
-        self._owner = config.instance
+        self._owner = owner or config.instance
         self._database = self.database = Database(engine, outside)
         ledger = fresh.Ledger()
         self._lanes = [
@@ -109,7 +111,8 @@ class Bridge:
                 self._database,
                 clock,
                 tasks,
-                owner=config.instance,
+                owner=self._owner,
+                source=f"/overdial/{config.instance}",
                 ledger=ledger,
                 warn=warn,
                 outside=outside,
@@ -129,7 +132,7 @@ class Bridge:
             ledger,
             self._database,
             clock,
-            owner=config.instance,
+            owner=self._owner,
             poll_s=poll_s,
             warn=warn,
         )

@@ -93,7 +93,15 @@ async def _serve(chosen: Config, url: str) -> None:
         raise DatabaseError("the configuration has no endpoints: there is nothing to do")
     engine = await _open(url)
     tasks = OwnTasks()
-    bridge = Bridge(engine, chosen, LoopClock(), tasks, warn=_warn, poll_s=SERVE_POLL_S)
+    bridge = Bridge(
+        engine,
+        chosen,
+        LoopClock(),
+        tasks,
+        warn=_warn,
+        poll_s=SERVE_POLL_S,
+        owner=f"{chosen.instance[:58]}-serve",  # not to be taken for the bridge inside the dialer
+    )
     ended = _until_signalled()
     await bridge.start()
     out.print(f"delivering to {', '.join(one.name for one in chosen.endpoints)}")

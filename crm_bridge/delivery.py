@@ -74,6 +74,7 @@ class Lane:
         tasks: Tasks,
         *,
         owner: str,
+        source: str,
         ledger: fresh.Ledger,
         warn: Warn,
         outside: Outside = nullcontext,
@@ -95,7 +96,7 @@ class Lane:
         self._sender = open_sender(
             endpoint,
             clock,
-            f"/overdial/{owner}",
+            source,
             connections_max=endpoint.concurrency,
             timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
             outside=outside,

@@ -172,6 +172,7 @@ class Process:
             self.clock,
             self,  # type: ignore[arg-type]
             owner=self.name,
+            source="/overdial/one",
             ledger=self.ledger,
             warn=lambda text, fields: None,
         )

@@ -297,6 +297,33 @@ def test_messages_that_a_healthy_receiver_refuses_hold_up_nobody_elses(
     virtually(story)
 
 
+def test_the_dialers_bridge_and_one_beside_it_tell_each_thing_once(tmp_path: Path) -> None:
+    """Both have the endpoint, as happens with one configuration file for both."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            crm = await w.receiver()
+            await w.start()
+            beside = Bridge(
+                w.engine,
+                Config(tuple(w.endpoints)),
+                w.clock,
+                w.tasks,
+                outside=outside_work,
+                owner="overdial-serve",
+            )
+            await beside.start()
+            for _ in range(5):
+                await w.happens(*range(10))
+                beside.wake()
+                await asyncio.sleep(0.3)
+            assert await beside.drain(60)
+            await beside.close()
+            assert (crm.tally.distinct, crm.tally.repeated) == (50, 0)
+
+    virtually(story)
+
+
 def test_closing_gives_back_what_is_in_hand_and_a_new_life_goes_on(tmp_path: Path) -> None:
     async def story() -> None:
         async with world(tmp_path) as w:
