@@ -264,6 +264,8 @@ class World:
             for where in ENDPOINTS:
                 upkeep.enable(self.db.connection, where)
             for process in self.live.values():
+                for lane in process.lanes.values():
+                    lane.wake()  # as its timer would, sooner or later
                 process.work()
                 while process.workers:
                     worker = process.workers[0]
