@@ -281,9 +281,8 @@ class Lane:
             hold_s=HOLD_S,
             limit=limit,
         )
-        if not found.claim.due:
-            next_due = outbox.next_due(connection, name)
-            found.due_at = math.inf if next_due is None else next_due
+        next_due = outbox.next_due(connection, name)
+        found.due_at = math.inf if next_due is None else next_due
         return found
 
     def _ending(self, written: Iterable[int]) -> list[int]:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from crm_bridge import outbox, upkeep
 from crm_bridge.deadletters import Selection, replay
-from crm_bridge.delivery import LEASE_S
+from crm_bridge.delivery import HOLD_S, LEASE_S
 from crm_bridge.events import Event, event_id
 from crm_bridge.inhand import InHand, Results
 from crm_bridge.outbox import Due
@@ -451,6 +451,24 @@ def test_what_is_in_hand_is_not_taken_again_from_the_queue() -> None:
         one.begin("crm")
         world.check()
         world.heal(crash=False)
+
+
+def test_what_was_put_off_is_looked_at_when_it_comes_due() -> None:
+    with played(room=9) as world:
+        one, other = world.live.values()
+        world.append("x")
+        other.work()
+        world.told("crm", "x", "badly")
+        other.begin("crm")
+        world.pass_time(RETRY_S * 2)
+        other.begin("crm")  # it has the first again
+        world.append("xy")
+        other.lanes["crm"].breaker.pause(world.clock.now() + 1)
+        other.begin("route")
+        one.lanes["crm"].wake()
+        one.begin("crm")  # the third is claimed, and the second stands behind the first
+        assert {3} == one.lanes["crm"].hand.held.keys()
+        assert one.lanes["crm"]._due_at == world.clock.now() + HOLD_S
 
 
 def test_what_could_not_be_written_down_is_kept() -> None:
