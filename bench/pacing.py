@@ -87,11 +87,13 @@ def _row(name: str, days: list[DayResult], goal: float) -> None:
     live, abandoned = sum(d.live for d in days), sum(d.abandoned for d in days)
     over = sum(d.abandon_rate > 0.03 for d in days)
     people, left = sum(d.live_people for d in days), sum(d.abandoned_people for d in days)
+    given_up, launched = sum(d.given_up for d in days), sum(d.launched for d in days)
     people_over = sum(d.abandon_rate_people > 0.03 for d in days)
     print(
         f"{name:16s} {mean:.4f} +-{half:.4f}   goal {goal:.3f}  {100 * mean / goal:6.2f} %"
         f"   abandon {100 * abandoned / max(1, live):.2f} %   days over {over}/{len(days)}"
-        f"   of people {100 * left / max(1, people):.2f} %   {people_over}/{len(days)}",
+        f"   of people {100 * left / max(1, people):.2f} %   {people_over}/{len(days)}"
+        f"   given up {100 * given_up / max(1, launched):.0f} %",
         flush=True,
     )
 
