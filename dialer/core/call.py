@@ -181,9 +181,7 @@ def outcome_of(
     if call.refused:
         return Outcome.FAILED_LOCAL
     if call.given_up is not None and cause is None and tech_cause is None:
-        return (
-            Outcome.NO_ANSWER
-        )  # gone, as we wanted it; only the Hangup that says so was not heard
+        return Outcome.NO_ANSWER  # gone, as we wanted it: the Hangup that says so was not heard
     return unanswered_outcome(cause, tech_cause, rang=call.rang is not None)
 
 
