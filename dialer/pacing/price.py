@@ -114,16 +114,40 @@ def reserve(limit: float, pace: float) -> float:
 
 
 @borrowing
-def unknown_people(state: State, abandoned: float, pace: float) -> float:
-    """What `abandoned` calls may weigh more than they count, because fewer of them than of the
-    served were machines. With m the share of these, (1 - m) of all calls are people's; of a
-    abandoned a (1 - m / 2) are, give or take the root of a m (1 - m), and count against those.
-    """
+def machine_odds(state: State) -> float:
+    """Machines to people among the calls that agents were given."""
     machines = state.scalar[S_MACHINES] / (state.scalar[S_WRAPS] + PEOPLE_WRAPS)
     machines = min(0.9, machines)
-    errors = min(PEOPLE_MOST, PEOPLE_LEAST + PEOPLE_PACE * pace)
-    more = max(0.0, abandoned) * machines / (1.0 - machines)
-    return float(PEOPLE_SHARE * more + errors * math.sqrt(more))
+    return float(machines / (1.0 - machines))
+
+
+@borrowing
+def people_errors(pace: float) -> float:
+    return float(min(PEOPLE_MOST, PEOPLE_LEAST + PEOPLE_PACE * pace))
+
+
+@borrowing
+def weighs(abandoned: float, odds: float, pace: float) -> float:
+    """What `abandoned` calls may weigh, because fewer of them than of the served were machines.
+
+    With m the share of these, (1 - m) of all calls are people's; of a abandoned a (1 - m / 2) are,
+    give or take the root of a m (1 - m), and count against those.
+    """
+    gone = max(0.0, abandoned)
+    return float(
+        abandoned + PEOPLE_SHARE * odds * gone + people_errors(pace) * math.sqrt(odds * gone)
+    )
+
+
+@borrowing
+def bearable(weight: float, odds: float, pace: float) -> float:
+    """How many abandoned calls weigh so much: the inverse of `weighs`."""
+    if weight <= 0.0:
+        return weight
+    half = 0.5 * people_errors(pace) * math.sqrt(odds)
+    each = 1.0 + PEOPLE_SHARE * odds
+    root = (math.sqrt(half * half + each * weight) - half) / each
+    return float(root * root)
 
 
 @borrowing
@@ -134,6 +158,7 @@ def spending(state: State) -> tuple[float, float]:
     """
     spend = SPEND_MOST
     least = 1e18
+    odds = machine_odds(state)
     for w in range(state.account.shape[0]):
         live = state.account[w, 0]
         limit = state.account[w, 2]
@@ -143,12 +168,12 @@ def spending(state: State) -> tuple[float, float]:
             gone = state.account[w, 1] + state.scalar[S_PENDING]
             slack = limit * live - gone
             borne = float(math.floor(limit * (live + ahead)))
-            left = borne - unknown_people(state, borne, pace) - gone - reserve(limit, pace)
+            left = bearable(borne, odds, pace) - gone - reserve(limit, pace)
             spread = SPREAD_ANSWERS + pace * min(SPREAD_MOST_S, SPREAD_PACE * pace)
             even = left / (limit * (ahead + spread))
             loan = lent(limit, live, ahead, pace)
             length = min(BRAKE_MOST, BRAKE_LEAST + BRAKE_PACE * pace) + BRAKE_LOAN * loan
-            owed = slack - unknown_people(state, gone, pace) + loan
+            owed = limit * live - weighs(gone, odds, pace) + loan
             least_spent = SPEND_LEAST if borne - gone >= 1.0 and owed > 0.0 else 0.0
             spend = min(spend, max(least_spent, min(even, (owed - HOLD) / length)))
             least = min(least, slack)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from dialer.pacing import hazards, price
 from dialer.pacing.compiled import compiled
@@ -38,20 +39,20 @@ def twin_spending(
     share = min(0.9, machines / (served + 10))
     errors = min(0.8, 0.5 + 5 * pace)
 
-    def doubt(lost: float) -> float:
-        """By how much people are more of the lost than of all, if half as many machines are among
-        these, and standard errors more; in calls that the law counts."""
-        bias = lost * ((1 - share / 2) / (1 - share) - 1)
-        return bias + errors * math.sqrt(lost * share * (1 - share)) / (1 - share)
+    def weight(lost: float) -> float:
+        """In calls that the law counts: half as many of the lost as of all are machines, and
+        standard errors fewer."""
+        return (lost * (1 - share / 2) + errors * math.sqrt(lost * share * (1 - share))) / (
+            1 - share
+        )
 
     borne = math.floor(LIMIT * (live + ahead))
-    even = (borne - doubt(borne) - abandoned - kept) / (
-        LIMIT * (ahead + 5 + pace * min(300, 3_000 * pace))
-    )
+    most = brentq(lambda lost: weight(lost) - borne, 0.0, borne + 1.0) if borne else 0.0
+    even = (most - abandoned - kept) / (LIMIT * (ahead + 5 + pace * min(300, 3_000 * pace)))
     loan = Standing(
         Window("day", LIMIT, Span.DAY), int(live), int(abandoned), ahead=ahead, pace=pace
     ).lent
-    owed = LIMIT * live - abandoned - doubt(abandoned) + loan
+    owed = LIMIT * live - weight(abandoned) + loan
     brake = (owed - 0.9) / (min(1.0, 0.2 + 6 * pace) + 0.4 * loan)
     least = 0.03 if borne - abandoned >= 1 and owed > 0 else 0.0
     return max(least, min(2.0, even, brake))
@@ -104,7 +105,7 @@ def test_machines_that_agents_find_leave_a_margin_and_none_are_doubted_without_t
     spends = [price.spending(state_with(row, served=1_000, machines=m))[0] for m in (0, 100, 300)]
     assert spends == sorted(spends, reverse=True)
     assert spends[0] > spends[1] > spends[2] > 0.0
-    assert price.unknown_people(state_with(row), 40.0, 0.1) == 0.0
+    assert price.weighs(40.0, price.machine_odds(state_with(row)), 0.1) == 40.0
 
 
 def test_a_window_that_recovers_still_bears_lines_that_are_all_but_safe() -> None:
