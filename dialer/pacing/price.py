@@ -60,9 +60,11 @@ SPREAD_ANSWERS, SPREAD_PACE, SPREAD_MOST_S = 5.0, 3000.0, 300.0
 # served, agents say so. Fewer of the abandoned are machines, because people come in bursts, and
 # machines late, when a line that rings so long is kept only if the floor has room for its call: so
 # great a share as of the served is taken to be half of it, and standard errors more are kept in
-# hand: few on small floors, where an abandon is dear and one day in twenty may be over.
+# hand: few on small floors, where an abandon is dear and one day in twenty may be over; so many on
+# those of twenty and more that no day is, also where people answer in the evening and machines all
+# day.
 PEOPLE_SHARE = 0.5
-PEOPLE_LEAST, PEOPLE_PACE, PEOPLE_MOST = 0.5, 5.0, 0.8
+PEOPLE_LEAST, PEOPLE_PACE2, PEOPLE_MOST = 0.5, 100.0, 2.0
 PEOPLE_WRAPS = 10.0  # calls without a machine that the share begins with
 HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.4  # braking begins above it
@@ -123,7 +125,8 @@ def machine_odds(state: State) -> float:
 
 @borrowing
 def people_errors(pace: float) -> float:
-    return float(min(PEOPLE_MOST, PEOPLE_LEAST + PEOPLE_PACE * pace))
+    """Standard errors kept in hand, at `pace` answers per second."""
+    return float(min(PEOPLE_MOST, PEOPLE_LEAST + PEOPLE_PACE2 * pace * pace))
 
 
 @borrowing

@@ -37,7 +37,7 @@ def twin_spending(
     over those to come; a little in any case while a whole abandon is left and the loan is not."""
     kept = min(1.0, 8 * pace) + min(1.8, 12 * pace) * math.sqrt(LIMIT * pace * 300)
     share = min(0.9, machines / (served + 10))
-    errors = min(0.8, 0.5 + 5 * pace)
+    errors = min(2.0, 0.5 + 100 * pace**2)
 
     def weight(lost: float) -> float:
         """In calls that the law counts: half as many of the lost as of all are machines, and
@@ -101,7 +101,7 @@ def test_a_floor_of_one_may_spend_its_last_whole_abandon_and_not_a_part_of_one()
 
 
 def test_machines_that_agents_find_leave_a_margin_and_none_are_doubted_without_them() -> None:
-    row = (1_300, 38, 1_300, 0.1)
+    row = (1_300, 30, 1_300, 0.1)
     spends = [price.spending(state_with(row, served=1_000, machines=m))[0] for m in (0, 100, 300)]
     assert spends == sorted(spends, reverse=True)
     assert spends[0] > spends[1] > spends[2] > 0.0
