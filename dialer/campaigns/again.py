@@ -12,8 +12,6 @@ from dialer.campaigns.retry import DEFAULTS, RetryRule
 from dialer.campaigns.units import Duration, Part
 from dialer.core.outcomes import Outcome
 
-RING_LEAST_S = 15.0  # 16 CFR 310.4(b)(4)(ii); Ofcom; 47 CFR 64.1200(a)(6)
-
 OUTCOME_KEYS = {outcome.name.lower(): outcome for outcome in Outcome}
 
 

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from dialer.campaigns.again import RING_LEAST_S, Again, Retry, close, known_outcomes, rules_of
+from dialer.campaigns.again import Again, Retry, close, known_outcomes, rules_of
 from dialer.campaigns.compliance.abandoned import upper_share
 from dialer.campaigns.compliance.facts import CampaignFacts, Override
 from dialer.campaigns.packs import load_packs, version_of
@@ -30,7 +30,7 @@ from dialer.campaigns.units import Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
 from dialer.campaigns.words import Disposition, Next, defaults
 from dialer.campaigns.zones import zones_of_country
-from dialer.core.events import CampaignRules
+from dialer.core.events import RING_MIN_S, CampaignRules
 from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
 from dialer.store.policy import AfterPreview, NextStep, Queue, Verdict
@@ -118,9 +118,9 @@ class CampaignFile(Part):
     pacer: str = ""
     pacer_options: dict[str, float | int | bool | str] = Field(default_factory=dict)
     abandon_limit: Annotated[float, Field(ge=0, lt=1)] = 0.03
-    ring_limit_s: Annotated[float, Field(ge=RING_LEAST_S, le=120)] = 25.0
+    ring_limit_s: Annotated[float, Field(ge=RING_MIN_S, le=120)] = 25.0
     # So long every line rings before the pacer may give it up; as long as the limit: it never does.
-    ring_least_s: Annotated[float, Field(ge=RING_LEAST_S, le=120)] = RING_LEAST_S
+    ring_least_s: Annotated[float, Field(ge=RING_MIN_S, le=120)] = RING_MIN_S
     patience_s: Annotated[float, Field(gt=0, le=2.0)] = 2.0
     wrap_up_limit_s: Annotated[float, Field(ge=0, le=3600)] = 120.0
     amd: bool = False
@@ -369,7 +369,7 @@ def _fault(file: YamlFile, error: Any) -> str:
             known = list(CampaignFile.model_fields) if not outer else _fields_near(outer)
             return file.fault(where, f"is not a field of a campaign{close(str(name), known)}")
         case "greater_than_equal" if where in (("ring_limit_s",), ("ring_least_s",)):
-            return file.fault(where, f"must be {RING_LEAST_S:g} or more: the law's least ring")
+            return file.fault(where, f"must be {RING_MIN_S:g} or more: the law's least ring")
         case "string_pattern_mismatch" if where in _SPELLING:
             return file.fault(where, _SPELLING[where])
         case "value_error":

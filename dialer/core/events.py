@@ -14,7 +14,9 @@ from enum import StrEnum
 from dialer.core.modes import Mode, MonitorMode
 from dialer.snapshot import Decision
 
-RING_MIN_S = 15.0  # the laws' least ring before a call may be cut (16 CFR 310.4(b)(4)(ii), Ofcom)
+# The laws' least ring before a call may be cut: 16 CFR 310.4(b)(4)(ii), 47 CFR 64.1200(a)(6),
+# Ofcom.
+RING_MIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)

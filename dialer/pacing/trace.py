@@ -141,9 +141,7 @@ def why_lines(record: TraceRecord) -> str:
 
 
 def why_given_up(record: TraceRecord) -> str:
-    """How many lines a decision hung up as they rang, and why, for people; empty for none."""
-    if not record.give_up:
-        return ""
+    """How many lines a decision hung up as they rang, and why, for people."""
     lines = "1 line was" if record.give_up == 1 else f"{record.give_up} lines were"
     return (
         f"{lines} given up, of those that had rung longest: whoever answered there would too "

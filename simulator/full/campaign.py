@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dialer.campaigns.model import CampaignFile, Purpose
+from dialer.core.events import RING_MIN_S
 from simulator.full.crew import MACHINE_CODE, SERVED_CODE
 from simulator.scenario import BadScenario, Scenario
 
@@ -19,13 +20,13 @@ def campaign_of(scenario: Scenario, name: str) -> CampaignFile:
     line before 15 s, and never lets a person wait longer than 2 s.
     """
     line, law = scenario.line, scenario.law
-    if not 15.0 <= line.ring_limit_s <= 120.0:
+    if not RING_MIN_S <= line.ring_limit_s <= 120.0:
         raise BadScenario(
             "line.ring_limit_s",
             f"is {line.ring_limit_s:g}; the full engine runs the dialer itself, which rings for "
             "15 to 120 s",
         )
-    if line.ring_least_s < 15.0:
+    if line.ring_least_s < RING_MIN_S:
         raise BadScenario(
             "line.ring_least_s",
             f"is {line.ring_least_s:g}; the full engine runs the dialer itself, which gives up "

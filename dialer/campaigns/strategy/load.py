@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from dialer.campaigns.again import RING_LEAST_S, Again, close
+from dialer.campaigns.again import Again, close
 from dialer.campaigns.strategy.model import (
     END,
     Challenger,
@@ -34,6 +34,7 @@ from dialer.campaigns.strategy.reach import cycle, unled, unreachable
 from dialer.campaigns.strategy.score import Priority, Term, priority_faults
 from dialer.campaigns.strategy.values import Input
 from dialer.campaigns.units import Part
+from dialer.core.events import RING_MIN_S
 from dialer.core.modes import Mode, least
 from yamlmarks import FileError
 from yamlmarks.values import Path_, YamlFile
@@ -272,7 +273,7 @@ def _text(where: Path_, error: Any) -> str:
         case "extra_forbidden":
             return f"is not a field here{close(str(where[-1]), _known_at(where[:-1]))}"
         case "greater_than_equal" if where[-1:] == ("ring_s",):
-            return f"must be {RING_LEAST_S:g} or more: the law's least ring"
+            return f"must be {RING_MIN_S:g} or more: the law's least ring"
         case "string_pattern_mismatch":
             return "is written with letters, digits and underscore (see the schema)"
         case "value_error":

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from dialer.campaigns.again import RING_LEAST_S, Retry, known_outcomes, rules_of
+from dialer.campaigns.again import Retry, known_outcomes, rules_of
 from dialer.campaigns.lead import PRIORITY_MAX
 from dialer.campaigns.retry import RetryRule
 from dialer.campaigns.strategy.predicate import When
@@ -23,6 +23,7 @@ from dialer.campaigns.strategy.split import MILLION
 from dialer.campaigns.strategy.values import Input, InputName
 from dialer.campaigns.units import Duration, Name, Part, WindowPart
 from dialer.campaigns.window import CallingWindow
+from dialer.core.events import RING_MIN_S
 from dialer.core.modes import Mode
 from dialer.core.outcomes import Outcome
 
@@ -203,7 +204,7 @@ class Tactic(Part):
         default=(), description="Words of the numbers' columns, in order: [mobile, home, work]."
     )
     other_phones: bool = Field(default=True, description="Numbers `phones` does not name follow.")
-    ring_s: Annotated[float, Field(ge=RING_LEAST_S, le=120)] | None = None
+    ring_s: Annotated[float, Field(ge=RING_MIN_S, le=120)] | None = None
     retry: dict[str, Retry] = Field(default_factory=dict)
     rounds: Rounds | None = None
     windows: tuple[WindowPart, ...] = Field(default=(), description="Within the campaign's own.")
