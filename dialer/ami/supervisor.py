@@ -25,7 +25,7 @@ from dialer.ami.link import Limits, Link, LoginRefused, Unreachable
 from dialer.ami.results import NotSent, Refused, Result
 from dialer.ami.resync import ask_channels, ask_start, ask_version, find_leg
 from dialer.ami.session import Login
-from dialer.ami.translate import Translator
+from dialer.ami.translate import Departed, Translator
 from dialer.clock import Clock
 from dialer.core.commands import (
     Bridge,
@@ -145,6 +145,7 @@ class Pbx:
         self._started_at = ""  # Asterisk's own start, as CoreStatus words it
         self._counters: Counter[str] = Counter()
         self._translator = Translator()
+        self._departed = Departed()
         self._cmd: Link | None = None
         self._evt: Link | None = None
         self._held: list[Message] | None = None  # events that came during a listing
@@ -344,6 +345,9 @@ class Pbx:
         event = self._translator.translate(message, self._clock.now())
         if event is not None:
             self._tell(event)
+        if leg := self._departed.revived(message):
+            self._counters["revived"] += 1
+            self._quietly(partial(actions.hang_up, leg))
 
     # --- the links ----------------------------------------------------------------------------
 
@@ -382,6 +386,7 @@ class Pbx:
         self._turn.clear()
         self._held = None
         self._translator = Translator()
+        self._departed = Departed()
         evt_login = Login(
             config.host, config.port, config.evt_user, config.evt_secret, "on", config.tls
         )

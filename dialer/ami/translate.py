@@ -2,7 +2,8 @@
 
 Pure: the caller says what time it is. Every event is read for itself, so that neither order nor
 repetition matters here; the core takes a fact that it knows already for what it is. The one thing
-remembered is that a carrier redirected a leg. Channels that are not ours are nobody's business.
+remembered is that a carrier redirected a leg, and that a leg's far end has hung up. Channels that
+are not ours are nobody's business.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _UP = "6"  # AST_STATE_UP
 _RINGING = frozenset({"RINGING", "PROGRESS"})  # a 180 with SDP, and any 183, are PROGRESS
 
 _REDIRECTED = (23, 302)  # Q.850 cause and SIP status of a redirect
-_FORWARDED_MAX = 10_000  # legs between their redirect and their Hangup, milliseconds apart
+_LATEST_MAX = 10_000  # legs between such a word and their Hangup, milliseconds apart
 
 _OFFSET_WINDOW_S = 60.0
 
@@ -78,13 +79,46 @@ def is_holding(bridge: Mapping[str, str]) -> bool:
     return bridge.get("BridgeCreator") == HOLDING_CREATOR
 
 
+class _Latest(dict[str, None]):
+    """The last legs of which something was said; each is forgotten when its Hangup has come."""
+
+    def add(self, leg: str) -> None:
+        self[leg] = None
+        if len(self) > _LATEST_MAX:
+            del self[next(iter(self))]
+
+
+class Departed:
+    """Finds legs in a conversation whose far end has hung up before.
+
+    A Bridge that comes between the far end's BYE and the end of the channel, about half a
+    millisecond, takes the channel over from the dialplan that is ending it, and the hang-up is
+    lost: Asterisk would leave the other leg bridged to nobody for good.
+    """
+
+    def __init__(self) -> None:
+        self._legs = _Latest()
+
+    def revived(self, message: Message) -> str:
+        """The leg that this event brings into a conversation after its end; else ""."""
+        leg = message.get("Uniqueid", "")
+        match message.get("Event"):
+            case "HangupRequest" if is_ours(leg):
+                self._legs.add(leg)
+            case "Hangup":
+                self._legs.pop(leg, None)
+            case "BridgeEnter" if leg in self._legs and not is_holding(message):
+                return leg
+        return ""
+
+
 class Translator:
     """One PBX's events to core events. `odd` counts events of ours that made no sense."""
 
     def __init__(self, time: PbxTime | None = None) -> None:
         self.odd = 0
         self._time = time or PbxTime()
-        self._forwarded: dict[str, None] = {}
+        self._forwarded = _Latest()
         self._readers: dict[str, Callable[[Message, float], Event | None]] = {
             "BridgeEnter": self._entered,
             "BridgeLeave": self._left,
@@ -116,9 +150,7 @@ class Translator:
         # redirect, which the Hangup of that leg now and then does not tell (Cause 0).
         leg = message.get("DestUniqueid", "")
         if is_ours(leg) and message.get("Forward"):
-            self._forwarded[leg] = None
-            if len(self._forwarded) > _FORWARDED_MAX:
-                del self._forwarded[next(iter(self._forwarded))]
+            self._forwarded.add(leg)
         return None
 
     def _new_state(self, message: Message, now: float) -> Event | None:

@@ -94,6 +94,7 @@ class Channel:
         "dial_done",
         "dial_request",
         "exten",
+        "far_end_gone",
         "far_timer",
         "fate",
         "language",
@@ -141,6 +142,7 @@ class Channel:
         self.created = 0.0
         self.dial = DialStage.DIALLING
         self.fate = Fate.ALIVE
+        self.far_end_gone = False  # it said BYE
         self.recording = ""  # the file that a MixMonitor writes
         self.recording_since = 0.0
         self.spied = ""  # the channel that a ChanSpy of this one hangs on

@@ -13,6 +13,7 @@ import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from simulator.pbx.causes import cause_of_sip, cause_text, dial_status, synthetic_sip
@@ -257,7 +258,9 @@ class Exchange:
             if 300 <= status < 400:
                 self._forwarded(FORWARD_TO)
                 forward = FORWARD_TO
-            self._end(channel, cause_of_sip(status), status, forward=forward)
+            cause = cause_of_sip(status)
+            self.event(channel, "HangupRequest", f"Cause: {cause}\r\nTechCause: {status}\r\n")
+            self._end(channel, cause, status, forward=forward)
 
     def _forwarded(self, number: str) -> None:
         """A 302 is followed by Asterisk through a Local channel, into the trunk's dead end."""
@@ -334,11 +337,19 @@ class Exchange:
     # --- hanging up ---------------------------------------------------------------------------
 
     def far_hang_up(self, channel: Channel) -> None:
-        """The far end says BYE. In the dialplan's first steps and in AMD no cause is kept."""
+        """The far end says BYE. In the dialplan's first steps and in AMD no cause is kept; else the
+        channel's thread needs a moment, in which a Bridge may bring it back to life."""
         unheard = channel.state is ChannelState.UP and channel.app in ("AMD", "AppDial2")
         if unheard and channel.app == "AppDial2":
             channel.priority = 3
-        self.hang_up(channel, 0 if unheard else NORMAL_CLEARING)
+        asked = f"Cause: {NORMAL_CLEARING}\r\n" if channel.app == "Playback" else ""
+        self.event(channel, "HangupRequest", asked)
+        if unheard or channel.state is not ChannelState.UP:
+            self.hang_up(channel, 0 if unheard else NORMAL_CLEARING)
+            return
+        channel.fate = Fate.HANGING_UP
+        channel.far_end_gone = True
+        self._far(channel, _HANDOVER_S, partial(self.hang_up, cause=NORMAL_CLEARING))
 
     def hang_up(self, channel: Channel, cause: int, tech_cause: int = 0) -> None:
         self._end(channel, cause, tech_cause)
@@ -488,7 +499,8 @@ class Exchange:
             raise Refused(f"Channel2 does not exist: {name2}")
         bridge = self.new_bridge()
         for position, channel in ((1, first), (2, second)):
-            if channel.fate is Fate.HANGING_UP or channel in bridge.members:
+            refused = channel.fate is Fate.HANGING_UP and not self._revived(channel)
+            if refused or channel in bridge.members:
                 for stranded in list(bridge.members):
                     self.leave(stranded)
                     stranded.step_timer = self.loop.call_later(
@@ -504,6 +516,14 @@ class Exchange:
         self.log.bridged(first.uniqueid, second.uniqueid)
         for channel in (first, second):
             self._conversation(channel)
+
+    def _revived(self, channel: Channel) -> bool:
+        """Whether a Bridge takes over a channel whose far end has just gone. It never ends then."""
+        if not channel.far_end_gone or self.rng.random() < 0.5:
+            return False
+        if channel.far_timer:
+            channel.far_timer.cancel()
+        return True
 
     def dial_for(
         self, channel: Channel, resource: str, ring_s: float, failed: Callable[[Channel], None]
@@ -548,7 +568,7 @@ class Exchange:
 
     def _conversation(self, channel: Channel) -> None:
         """An answered far end in a conversation talks for as long as it has a mind to."""
-        if channel.state is not ChannelState.UP or channel.bridge is None:
+        if channel.state is not ChannelState.UP or channel.bridge is None or channel.far_end_gone:
             return
         talk_s, bye_s = channel.party.talk_s, channel.party.bye_after_s
         if talk_s == float("inf") or bye_s is not None:

@@ -29,6 +29,7 @@ CONTRACT_EVENTS = frozenset(
         "DialEnd",
         "Newstate",
         "OriginateResponse",
+        "HangupRequest",
         "Hangup",
         "BridgeEnter",
         "BridgeLeave",

@@ -505,6 +505,35 @@ async def a_bridge_that_cannot_be(bench: Bench) -> None:
         assert found.place is ChannelPlace.PARKED
 
 
+async def gone_in_the_moment_of_the_bridge(bench: Bench) -> None:
+    """Whoever hangs up as he is bridged is gone, and the agent's leg parks again: Asterisk brings
+    some of those back, into a conversation with nobody."""
+    async with floor(bench) as it:
+        agent = await it.agent()
+        for n in range(30):
+            at_once = n % 3 != 0  # the BYE follows the answer; or it is asked for as he waits
+            leg = it.originate("answer-bye" if at_once else "talk", n)
+            await it.until(lambda leg=leg: {"LegParked", "LegHungUp"} & set(it.kinds(leg)))
+            if "LegHungUp" in it.kinds(leg):
+                continue
+            if not at_once:
+                await bench.hang_up(bench.number_for("talk", n))
+                await asyncio.sleep((n % 10) * 0.0002)
+            channel = (await it.event(LegParked, leg=leg)).channel
+            it.pbx.send(Bridge("pbx", agent.leg, agent.channel, leg, channel))
+            await it.event(LegHungUp, leg=leg)
+            await it.until(
+                lambda: (
+                    it.kinds(agent.leg).count("LegBridged")
+                    == it.kinds(agent.leg).count("LegUnbridged")
+                )
+            )
+            await asyncio.sleep(0.02)
+            found = (await it.check(agent.leg)).found
+            assert found is not None
+            assert found.place is ChannelPlace.PARKED
+
+
 async def names_that_begin_alike(bench: Bench) -> None:
     """Bridge matches by prefix: with whole names the right customer is taken."""
     async with floor(bench) as it:
@@ -858,6 +887,7 @@ SCENES: tuple[Scene, ...] = (
     two_talks_on_one_agent_leg,
     agents_phone_lost_while_talking,
     a_bridge_that_cannot_be,
+    gone_in_the_moment_of_the_bridge,
     names_that_begin_alike,
     moved_to_another_agent,
     sent_on_to_a_number_outside,

@@ -23,6 +23,7 @@ from dialer.core.events import (
     ChannelPlace,
     Event,
     LegAnswered,
+    LegBridged,
     LegChecked,
     LegHungUp,
     LinkLost,
@@ -507,6 +508,27 @@ async def test_only_no_such_channel_means_that_a_leg_is_gone(answer: str) -> Non
         await asyncio.sleep(60)
         gone = [LegChecked("main", "od-t-c1", None)]
         assert it.of(LegChecked) == (gone if answer == "No such channel" else [])
+
+
+@virtual
+async def test_a_leg_bridged_after_its_far_end_had_gone_is_hung_up() -> None:
+    script = Script()
+    async with ScriptedAmi(script) as ami, Watched(ami) as it:
+        for leg in ("od-t-c1", "od-t-c2", "od-t-a1"):
+            script.evt.event("HangupRequest", Uniqueid=leg)
+        script.evt.event("Hangup", Uniqueid="od-t-c2", Cause="16")
+        for leg in ("od-t-c2", "od-t-c3"):  # a new life of the id, and nothing said of it
+            script.evt.event("BridgeEnter", Uniqueid=leg, BridgeUniqueid="b0")
+        await asyncio.sleep(0.1)
+        for leg in ("od-t-c1", "od-t-a1"):
+            script.evt.event("BridgeEnter", Uniqueid=leg, BridgeUniqueid="b1")
+        holding = {"BridgeCreator": "BridgeWait", "BridgeName": "cu-od-t-c1"}
+        script.evt.event("BridgeEnter", Uniqueid="od-t-c1", **holding)
+        await asyncio.sleep(0.1)
+        asked = [m["Channel"] for m in script.cmd.received if m["Action"] == "Hangup"]
+        assert asked == ["od-t-c1", "od-t-a1"]
+        assert it.pbx.status().counters["revived"] == 2
+        assert LegBridged("od-t-c1", "b1") in it.told
 
 
 @virtual
