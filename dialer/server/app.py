@@ -27,7 +27,6 @@ from dialer.core import commands as cmd
 from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.core.modes import Booking
-from dialer.pacing.forward import warm_up
 from dialer.pacing.governor import Governor
 from dialer.server.accounts import Accounts
 from dialer.server.alarms import ALARMS_EVERY_S, Alarms
@@ -53,7 +52,7 @@ from dialer.server.listing import Listing
 from dialer.server.load import desk_of
 from dialer.server.monitoring import Monitoring
 from dialer.server.offers import KIN_EVERY_S, Offers
-from dialer.server.pacing import TICK_S, civil_seconds
+from dialer.server.pacing import TICK_S, civil_seconds, make_ready
 from dialer.server.phonebook import PhoneBook
 from dialer.server.reception import Reception, Watched
 from dialer.server.recordings import ACTIONS, AGAIN, Recordings
@@ -197,7 +196,7 @@ class Server:
         self._watch()
         if any(campaign.pacer == "forward" for campaign in self._campaigns.values()):
             with outside_work():  # before anybody is on the line: compiling takes a while, once
-                await asyncio.to_thread(warm_up)
+                await asyncio.to_thread(make_ready)
         await self._start_bridge()
         self._set_the_floor(attempts, agents)  # before any screen can open a session
         await self._start_web()

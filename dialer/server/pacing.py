@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +20,7 @@ from dialer.pacing.windows import DAY_S
 from dialer.server.histogram import Histogram
 from dialer.snapshot import Bound, Decision, Observation
 
+_PATIENT_S = 2.0  # then people are told what they wait for
 _THURSDAY = 3  # 1970-01-01, where Monday is 0
 TICK_S = 1.0  # a decision at least so often
 QUARTER_S = 900.0
@@ -27,6 +30,21 @@ DECIDE_BOUNDS_S = (
     0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.00075, 0.001,
     0.0015, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1,
 )  # fmt: skip
+
+
+def make_ready() -> None:
+    """Compile what decisions need, or load it; whoever waits for it is told. Blocks, for up to a
+    minute on a new machine."""
+    from dialer.pacing.forward import warm_up
+
+    words = "compiling the arithmetic of pacing for this machine: up to a minute, only this once"
+    notice = threading.Timer(_PATIENT_S, print, (words,), {"file": sys.stderr, "flush": True})
+    notice.daemon = True
+    notice.start()
+    try:
+        warm_up()
+    finally:
+        notice.cancel()
 
 
 @dataclass(slots=True)
