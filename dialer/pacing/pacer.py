@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, Protocol
 
 from dialer.pacing.erlang import load_for_loss
@@ -240,10 +241,12 @@ class ErlangC:
                 self._live, self._abandoned = live, abandoned
 
 
-def _forward(account: Account | None = None, **options: Any) -> Pacer:
+def _forward(
+    account: Account | None = None, *, limit: float = 0.03, patience_s: float = 2.0
+) -> Pacer:
     from dialer.pacing.forward import Forward  # compiled: loaded when asked for
 
-    return Forward(account, **options)
+    return Forward(account, limit=limit, patience_s=patience_s)
 
 
 PACERS: dict[str, Callable[..., Pacer]] = {
@@ -253,6 +256,21 @@ PACERS: dict[str, Callable[..., Pacer]] = {
     "progressive": Progressive,
 }
 DEFAULT_PACER = "forward"
+
+
+def known_options(
+    name: str, maker: Callable[..., object], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options of the pacer that `maker` makes, with their defaults. Raises PacerError when
+    `options` has another."""
+    known = {
+        p.name: p.default for p in signature(maker).parameters.values() if p.kind is p.KEYWORD_ONLY
+    }
+    for option in options:
+        if option not in known:
+            has = f"it has: {', '.join(known)}" if known else "it has none"
+            raise PacerError(f"pacer {name} has no option {option!r}; {has}")
+    return known
 
 
 def make_pacer(
@@ -270,8 +288,8 @@ def make_pacer(
     except KeyError:
         known = ", ".join(PACERS)
         raise PacerError(f"there is no pacer {name!r}; choose one of: {known}") from None
-    try:
-        return maker(account, **dict(options or {}))
-    except TypeError as error:
-        given = ", ".join(sorted(options or {}))
-        raise PacerError(f"pacer {name} does not take these options: {given} ({error})") from None
+    known_options(name, maker, options or {})
+    for option, value in (options or {}).items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise PacerError(f"pacer {name}: option {option} must be a number, not {value!r}")
+    return maker(account, **dict(options or {}))

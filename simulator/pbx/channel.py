@@ -93,6 +93,7 @@ class Channel:
         "dial",
         "dial_done",
         "dial_request",
+        "end_timer",
         "exten",
         "far_end_gone",
         "far_timer",
@@ -150,6 +151,7 @@ class Channel:
         self.response_timer: asyncio.TimerHandle | None = None  # an OriginateResponse to come
         self.step_timer: asyncio.TimerHandle | None = None  # the dialplan's next step
         self.far_timer: asyncio.TimerHandle | None = None  # the far end's next act
+        self.end_timer: asyncio.TimerHandle | None = None  # its end, after the far end's BYE
         self.timeout_timer: asyncio.TimerHandle | None = None  # our Timeout of the dial
 
     @property
@@ -179,7 +181,7 @@ class Channel:
         )
 
     def cancel_timers(self) -> None:
-        for timer in (self.step_timer, self.far_timer, self.timeout_timer):
+        for timer in (self.step_timer, self.far_timer, self.end_timer, self.timeout_timer):
             if timer is not None:
                 timer.cancel()
-        self.step_timer = self.far_timer = self.timeout_timer = None
+        self.step_timer = self.far_timer = self.end_timer = self.timeout_timer = None

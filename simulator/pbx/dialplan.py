@@ -89,6 +89,8 @@ class Dialplan:
         """Back from a bridge, at the next priority."""
         if channel.bridge is not None and channel.bridge is not channel.parking:
             return  # taken away again meanwhile
+        if channel.far_end_gone:
+            return  # it ends in a moment
         self._x.unpark(channel)
         if channel.context in (AGENT, JOIN):
             self._idle(channel)

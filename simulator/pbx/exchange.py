@@ -349,7 +349,8 @@ class Exchange:
             return
         channel.fate = Fate.HANGING_UP
         channel.far_end_gone = True
-        self._far(channel, _HANDOVER_S, partial(self.hang_up, cause=NORMAL_CLEARING))
+        end = partial(self.hang_up, channel, NORMAL_CLEARING)
+        channel.end_timer = self.loop.call_later(_HANDOVER_S, end)
 
     def hang_up(self, channel: Channel, cause: int, tech_cause: int = 0) -> None:
         self._end(channel, cause, tech_cause)
@@ -521,8 +522,8 @@ class Exchange:
         """Whether a Bridge takes over a channel whose far end has just gone. It never ends then."""
         if not channel.far_end_gone or self.rng.random() < 0.5:
             return False
-        if channel.far_timer:
-            channel.far_timer.cancel()
+        if channel.end_timer:
+            channel.end_timer.cancel()
         return True
 
     def dial_for(

@@ -7,12 +7,11 @@ and are held by nothing but the trunks.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from dialer.pacing.pacer import PacerError
+from dialer.pacing.pacer import PacerError, known_options
 from simulator.peers.common import PeerPacer
 from simulator.peers.impact import Impact
 from simulator.peers.issabel import Issabel
@@ -51,15 +50,8 @@ def make_peer(name: str, options: Mapping[str, Any]) -> PeerPacer:
     """The peer of that name. Raises PacerError for an option it does not have, or a value that the
     option cannot have: that of its default's kind, numbers from 0 on."""
     maker = PEERS[name]
-    known = {
-        one.name: one.default
-        for one in inspect.signature(maker).parameters.values()
-        if one.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    known = known_options(name, maker, options)
     for key, value in options.items():
-        if key not in known:
-            has = f"it has: {', '.join(known)}" if known else "it has none"
-            raise PacerError(f"pacer {name} has no option {key!r}; {has}")
         if (wanted := _not_as(known[key], value, key in _BELOW_NOUGHT)) is not None:
             raise PacerError(f"pacer {name}: {key} is {value!r}; must be {wanted}")
     try:

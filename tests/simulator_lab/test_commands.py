@@ -187,7 +187,7 @@ def test_history_goes_round(tiny: str, tmp_path: Path) -> None:
         (["run", "-s", "nowhere"], "no shipped scenario"),
         (["run", "-s", "base@0"], "after @"),
         (["run", "-p", "nobody"], "no pacer 'nobody'"),
-        (["run", "-p", "ratio:speed=9"], "does not take these options"),
+        (["run", "-p", "ratio:speed=9"], "has no option 'speed'; it has: ratio"),
         (["run", "-p", "ratio:ratio"], "path=value"),
         (["run", "--engine", "warp"], "no engine 'warp'"),
         (["run", "--set", "list.rates.person=-1"], "share from 0 to 1"),
