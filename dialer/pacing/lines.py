@@ -101,8 +101,15 @@ def many_kept(
     own = state.weight.copy()
     kept = 0
     risk = 0.0
-    for i in range(elders.size):
-        add_line(mean_a, var_a, state.ring_asks[elders[i]], -1.0)
+    for i in range(elders.size - 1, -1, -1):
+        row = state.ring_asks[elders[i]]
+        add_line(mean_a, var_a, row, -1.0)
+        if i == elders.size - 1:  # with all others before it: mostly it is kept, and all with it
+            own_weight(row, own)
+            risk = normal_risk(mean_a, var_a, mean_f, var_f, row, 0.0, own, 0.0)
+            if risk <= dear or elders.size <= needed:
+                add_line(mean_a, var_a, row, 1.0)
+                return elders.size, risk
     while kept < elders.size:
         row = state.ring_asks[elders[kept]]
         own_weight(row, own)
@@ -157,6 +164,17 @@ def few_lines(
     own = state.weight.copy()
     lines = kept = 0
     risks = risk = 0.0
+    if elders.size > 1:  # the last has all others before it: mostly it is kept, and all with it
+        last = elders.size - 1
+        all_others = callers.copy()
+        all_top = add_exactly(all_others, a_top, state.ring_asks, elders[:last], 1.0)
+        row = state.ring_asks[elders[last]]
+        own_weight(row, own)
+        risk = exact_risk(all_others, all_top, free, f_top, waiting, own)
+        if risk <= dear or elders.size <= needed:
+            callers = all_others
+            a_top = convolve(callers, all_top, row, 1.0)
+            kept = elders.size
     while kept < elders.size:
         row = state.ring_asks[elders[kept]]
         own_weight(row, own)
