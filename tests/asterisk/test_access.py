@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asterisk
 
 CONTRACT = {
     *("FullyBooted", "Shutdown", "DialBegin", "DialState", "DialEnd", "Newstate"),
-    *("OriginateResponse", "Hangup", "BridgeEnter", "BridgeLeave", "UserEvent"),
+    *("OriginateResponse", "HangupRequest", "Hangup", "BridgeEnter", "BridgeLeave", "UserEvent"),
 }
 SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
