@@ -185,6 +185,9 @@ def _run_apart(
                 child.terminate()  # what is under way may take hours, and nobody wants it any more
             for child in ours:
                 child.join(END_LIMIT_S)
+                if child.is_alive():  # too busy to hear of it, or the pool's thread asks as well
+                    child.kill()
+                    child.join(END_LIMIT_S)
             raise
 
 
