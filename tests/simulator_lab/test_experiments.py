@@ -152,7 +152,10 @@ def test_who_stops_a_long_run_waits_for_nothing() -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_jobs(jobs, workers=2, on_done=stop)
-    assert time.monotonic() - began < 45.0
+    ended = time.monotonic()
+    assert ended - began < 45.0
+    while multiprocessing.active_children() and time.monotonic() - ended < 10.0:
+        time.sleep(0.05)  # killed, and not yet waited for: the pool's own thread asks as well
     assert multiprocessing.active_children() == []
 
 
