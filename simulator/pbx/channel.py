@@ -41,6 +41,7 @@ class Fate(Enum):
 
     ALIVE = "alive"
     GOTO_PENDING = "goto pending"  # a Redirect was accepted and not yet carried out
+    LEFT = "left"  # the far end said BYE, and the channel's thread has not yet got to it
     HANGING_UP = "hanging up"
     GONE = "gone"
 
@@ -93,9 +94,7 @@ class Channel:
         "dial",
         "dial_done",
         "dial_request",
-        "end_timer",
         "exten",
-        "far_end_gone",
         "far_timer",
         "fate",
         "language",
@@ -143,7 +142,6 @@ class Channel:
         self.created = 0.0
         self.dial = DialStage.DIALLING
         self.fate = Fate.ALIVE
-        self.far_end_gone = False  # it said BYE
         self.recording = ""  # the file that a MixMonitor writes
         self.recording_since = 0.0
         self.spied = ""  # the channel that a ChanSpy of this one hangs on
@@ -151,7 +149,6 @@ class Channel:
         self.response_timer: asyncio.TimerHandle | None = None  # an OriginateResponse to come
         self.step_timer: asyncio.TimerHandle | None = None  # the dialplan's next step
         self.far_timer: asyncio.TimerHandle | None = None  # the far end's next act
-        self.end_timer: asyncio.TimerHandle | None = None  # its end, after the far end's BYE
         self.timeout_timer: asyncio.TimerHandle | None = None  # our Timeout of the dial
 
     @property
@@ -181,7 +178,7 @@ class Channel:
         )
 
     def cancel_timers(self) -> None:
-        for timer in (self.step_timer, self.far_timer, self.end_timer, self.timeout_timer):
+        for timer in (self.step_timer, self.far_timer, self.timeout_timer):
             if timer is not None:
                 timer.cancel()
-        self.step_timer = self.far_timer = self.end_timer = self.timeout_timer = None
+        self.step_timer = self.far_timer = self.timeout_timer = None

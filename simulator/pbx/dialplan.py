@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from simulator.pbx.channel import Channel
+from simulator.pbx.channel import Channel, Fate
 from simulator.pbx.party import Verdict
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class Dialplan:
         """Back from a bridge, at the next priority."""
         if channel.bridge is not None and channel.bridge is not channel.parking:
             return  # taken away again meanwhile
-        if channel.far_end_gone:
-            return  # it ends in a moment
+        if channel.fate is Fate.LEFT:
+            return
         self._x.unpark(channel)
         if channel.context in (AGENT, JOIN):
             self._idle(channel)

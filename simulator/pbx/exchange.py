@@ -13,7 +13,6 @@ import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Protocol
 
 from simulator.pbx.causes import cause_of_sip, cause_text, dial_status, synthetic_sip
@@ -347,10 +346,12 @@ class Exchange:
         if unheard or channel.state is not ChannelState.UP:
             self.hang_up(channel, 0 if unheard else NORMAL_CLEARING)
             return
-        channel.fate = Fate.HANGING_UP
-        channel.far_end_gone = True
-        end = partial(self.hang_up, channel, NORMAL_CLEARING)
-        channel.end_timer = self.loop.call_later(_HANDOVER_S, end)
+        channel.fate = Fate.LEFT
+        self.loop.call_later(_HANDOVER_S, self._left, channel)
+
+    def _left(self, channel: Channel) -> None:
+        if channel.fate is Fate.LEFT:
+            self.hang_up(channel, NORMAL_CLEARING)
 
     def hang_up(self, channel: Channel, cause: int, tech_cause: int = 0) -> None:
         self._end(channel, cause, tech_cause)
@@ -500,8 +501,8 @@ class Exchange:
             raise Refused(f"Channel2 does not exist: {name2}")
         bridge = self.new_bridge()
         for position, channel in ((1, first), (2, second)):
-            refused = channel.fate is Fate.HANGING_UP and not self._revived(channel)
-            if refused or channel in bridge.members:
+            leaves = channel.fate in (Fate.LEFT, Fate.HANGING_UP) and not self._revived(channel)
+            if leaves or channel in bridge.members:
                 for stranded in list(bridge.members):
                     self.leave(stranded)
                     stranded.step_timer = self.loop.call_later(
@@ -519,11 +520,11 @@ class Exchange:
             self._conversation(channel)
 
     def _revived(self, channel: Channel) -> bool:
-        """Whether a Bridge takes over a channel whose far end has just gone. It never ends then."""
-        if not channel.far_end_gone or self.rng.random() < 0.5:
+        """Whether a Bridge takes over a channel whose far end has just gone: nobody is there to end
+        it then."""
+        if channel.fate is not Fate.LEFT or self.rng.random() < 0.5:
             return False
-        if channel.end_timer:
-            channel.end_timer.cancel()
+        channel.party = replace(channel.party, talk_s=float("inf"), bye_after_s=None)
         return True
 
     def dial_for(
@@ -569,7 +570,7 @@ class Exchange:
 
     def _conversation(self, channel: Channel) -> None:
         """An answered far end in a conversation talks for as long as it has a mind to."""
-        if channel.state is not ChannelState.UP or channel.bridge is None or channel.far_end_gone:
+        if channel.state is not ChannelState.UP or channel.bridge is None:
             return
         talk_s, bye_s = channel.party.talk_s, channel.party.bye_after_s
         if talk_s == float("inf") or bye_s is not None:
@@ -592,7 +593,7 @@ class Exchange:
         channel = self.find(name)
         if channel is None:
             raise Refused(f"Channel does not exist: {name}")
-        if channel.fate is Fate.HANGING_UP:
+        if channel.fate in (Fate.LEFT, Fate.HANGING_UP):
             raise Refused("Redirect failed, channel not up.")
         if channel.fate is Fate.GOTO_PENDING:
             return  # dropped without a word
