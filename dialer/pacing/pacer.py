@@ -241,19 +241,17 @@ class ErlangC:
                 self._live, self._abandoned = live, abandoned
 
 
-def _forward(
-    account: Account | None = None, *, limit: float = 0.03, patience_s: float = 2.0
-) -> Pacer:
+def _forward() -> Callable[..., Pacer]:
     from dialer.pacing.forward import Forward  # compiled: loaded when asked for
 
-    return Forward(account, limit=limit, patience_s=patience_s)
+    return Forward
 
 
-PACERS: dict[str, Callable[..., Pacer]] = {
+PACERS: dict[str, Callable[[], Callable[..., Pacer]]] = {
     "forward": _forward,
-    "erlang_c": ErlangC,
-    "ratio": Ratio,
-    "progressive": Progressive,
+    "erlang_c": lambda: ErlangC,
+    "ratio": lambda: Ratio,
+    "progressive": lambda: Progressive,
 }
 DEFAULT_PACER = "forward"
 
@@ -284,7 +282,7 @@ def make_pacer(
     Raises PacerError for a name or an option that does not exist.
     """
     try:
-        maker = PACERS[name]
+        maker = PACERS[name]()
     except KeyError:
         known = ", ".join(PACERS)
         raise PacerError(f"there is no pacer {name!r}; choose one of: {known}") from None
