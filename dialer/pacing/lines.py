@@ -101,15 +101,17 @@ def many_kept(
     own = state.weight.copy()
     kept = 0
     risk = 0.0
-    for i in range(elders.size - 1, -1, -1):
-        row = state.ring_asks[elders[i]]
+    last = elders.size - 1
+    if last >= 0:  # it has all others before it: mostly it is kept, and all with it
+        row = state.ring_asks[elders[last]]
         add_line(mean_a, var_a, row, -1.0)
-        if i == elders.size - 1:  # with all others before it: mostly it is kept, and all with it
-            own_weight(row, own)
-            risk = normal_risk(mean_a, var_a, mean_f, var_f, row, 0.0, own, 0.0)
-            if risk <= dear or elders.size <= needed:
-                add_line(mean_a, var_a, row, 1.0)
-                return elders.size, risk
+        own_weight(row, own)
+        risk = normal_risk(mean_a, var_a, mean_f, var_f, row, 0.0, own, 0.0)
+        if risk <= dear or elders.size <= needed:
+            add_line(mean_a, var_a, row, 1.0)
+            return elders.size, risk
+    for i in range(last):
+        add_line(mean_a, var_a, state.ring_asks[elders[i]], -1.0)
     while kept < elders.size:
         row = state.ring_asks[elders[kept]]
         own_weight(row, own)
