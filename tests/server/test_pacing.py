@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
+from io import StringIO
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from dialer.campaigns.window import CallingWindow, Hours
 from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.pacing.governor import Governor
 from dialer.pacing.windows import Account, us_windows
-from dialer.server.pacing import Pacing, civil_seconds
+from dialer.server import pacing
+from dialer.server.pacing import Pacing, civil_seconds, make_ready
 from dialer.snapshot import Decision, FloorSnapshot, Observation
 from tests.ami.virtual import virtual
 
@@ -26,6 +32,31 @@ class GivesUp:
 
     def decide(self, snapshot: FloorSnapshot) -> Decision:
         return Decision(0, give_up=self.wishes.pop(0))
+
+
+class Heard(StringIO):
+    """A stream of which one can wait for the first word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spoken = threading.Event()
+
+    def flush(self) -> None:
+        self.spoken.set()
+
+
+@pytest.mark.parametrize(("patient_s", "told"), [(0.0, True), (60.0, False)])
+def test_who_waits_for_compiling_is_told(
+    monkeypatch: pytest.MonkeyPatch, patient_s: float, told: bool
+) -> None:
+    stream = Heard()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(pacing, "_PATIENT_S", patient_s)
+    monkeypatch.setattr(
+        "dialer.pacing.forward.warm_up", lambda: stream.spoken.wait(10.0) if told else None
+    )
+    make_ready()
+    assert ("compiling" in stream.getvalue()) is told
 
 
 def test_a_day_ends_with_its_last_window() -> None:
