@@ -1,8 +1,8 @@
 """AMI events to facts of the core, as `docs/pbx-contract.md` has them.
 
 Pure: the caller says what time it is. Every event is read for itself, so that neither order nor
-repetition matters here; the core takes a fact that it knows already for what it is. The one thing
-remembered is that a carrier redirected a leg, and that a leg's far end has hung up. Channels that
+repetition matters here; the core takes a fact that it knows already for what it is. Remembered is
+no more than that a carrier redirected a leg, and that a leg's far end has hung up. Channels that
 are not ours are nobody's business.
 """
 

@@ -215,6 +215,15 @@ class Floor:
         self.pbx.send(CheckLeg("pbx", leg))
         return await self.event(LegChecked, leg=leg, skip=before)
 
+    async def parked(self, leg: str) -> None:
+        """Wait until the PBX itself says that this leg stands in its own bridge."""
+        async with asyncio.timeout(STEP_S):
+            while True:
+                found = (await self.check(leg)).found
+                if found is not None and found.place is ChannelPlace.PARKED:
+                    return
+                await asyncio.sleep(0.01)
+
 
 def config_of(bench: Bench) -> PbxConfig:
     return PbxConfig(
@@ -528,10 +537,7 @@ async def gone_in_the_moment_of_the_bridge(bench: Bench) -> None:
                     == it.kinds(agent.leg).count("LegUnbridged")
                 )
             )
-            await asyncio.sleep(0.02)
-            found = (await it.check(agent.leg)).found
-            assert found is not None
-            assert found.place is ChannelPlace.PARKED
+            await it.parked(agent.leg)
 
 
 async def names_that_begin_alike(bench: Bench) -> None:
