@@ -17,7 +17,8 @@ from dialer.core.events import (
     LinkResynced,
     OriginateFailed,
 )
-from tests.ami.contract import SCENES, TREACHERY, Scene, floor
+from tests.ami.contract import SCENES, TREACHERY, Scene
+from tests.ami.stage import floor
 from tests.asterisk.harness import AsteriskBench, missing
 
 pytestmark = [

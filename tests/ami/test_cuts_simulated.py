@@ -13,7 +13,7 @@ import pytest
 from dialer.core.commands import Bridge, Originate
 from dialer.core.events import LegHungUp, LinkLost, LinkResynced, OriginateFailed
 from simulator.pbx.faults import Point
-from tests.ami.contract import Floor, floor
+from tests.ami.stage import Floor, floor
 from tests.ami.virtual import virtual
 from tests.simulator.bench import SimulatedBench
 

@@ -11,7 +11,7 @@ from dialer.ami.supervisor import Pbx
 from dialer.clock import Clock
 from dialer.core.events import Event
 from dialer.tasks import Tasks
-from tests.ami.contract import config_of
+from tests.ami.stage import config_of
 from tests.ami.virtual import virtual
 from tests.simulator.bench import SimulatedBench
 
