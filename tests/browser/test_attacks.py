@@ -3,6 +3,7 @@ list that brings scripts along."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -219,7 +220,11 @@ async def _another_site(page: Page, host: str, site: str) -> set[str]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         await page.goto(f"http://{host}:{runner.addresses[0][1]}/", wait_until="load")
-        assert page.frames[1].url.startswith("chrome-error:"), "our page is not shown in theirs"
+        ours = page.frames[1]
+        async with asyncio.timeout(10.0):
+            while not ours.url:  # noqa: ASYNC110 - theirs is loaded before ours has been refused
+                await asyncio.sleep(0.02)
+        assert ours.url.startswith("chrome-error:"), "our page is not shown in theirs"
         tried: dict[str, str] = await page.evaluate(ATTACK.replace("CAMPAIGN", CAMPAIGN), site)
         await page.wait_for_timeout(200)  # for the two forms, whose answers it cannot see
         return set(tried.values())
