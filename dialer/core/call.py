@@ -135,6 +135,13 @@ class Call:
             CallState.ENDED,
         )
 
+    @property
+    def rang_s(self) -> float:
+        """s it rang before it was answered; 0 where it was not seen to."""
+        if self.rang is None or self.answered is None:
+            return 0.0
+        return max(0.0, self.answered - self.rang)
+
     def timings(self, ended: float) -> Timings:
         return Timings(
             originated=self.originated,

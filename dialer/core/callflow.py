@@ -411,10 +411,10 @@ def _line_over(floor: Floor, call: Call, end: LineEnd, at: float) -> None:
     rung = call.rang if call.rang is not None else call.answered
     setup_s = max(0.0, (rung if rung is not None else at) - call.originated)
     ring_s = None
-    if call.rang is not None:
-        ring_s = max(0.0, (call.answered if call.answered is not None else at) - call.rang)
-    elif call.answered is not None:
-        ring_s = 0.0
+    if call.answered is not None:
+        ring_s = call.rang_s
+    elif call.rang is not None:
+        ring_s = max(0.0, at - call.rang)
     detect_s = None if call.answered is None else max(0.0, at - call.answered)
     floor.emit(Observe(call.campaign, LineEnded(end, setup_s, ring_s, detect_s)))
 

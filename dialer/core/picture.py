@@ -22,6 +22,7 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
     setting_up: list[float] = []
     ringing: list[float] = []
     detecting: list[float] = []
+    rang: list[float] = []
     for call in campaign.calls.values():
         state = call.state
         if state is _TALKING or call.booking is not None:
@@ -32,6 +33,7 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
             setting_up.append(now - call.since)
         elif state is _ANSWERED:
             detecting.append(now - call.since)
+            rang.append(call.rang_s)
         elif state is _PLANNED or state is _CLEARED:
             setting_up.append(0.0)  # being written, or waiting for its slot on the trunk
     waiting = [
@@ -71,6 +73,7 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
         setting_up=tuple(setting_up),
         ringing=tuple(ringing),
         detecting=tuple(detecting),
+        detecting_rang=tuple(rang),
         waiting=tuple(waiting),
         lines_free=floor.trunk(campaign.rules.pbx, campaign.rules.trunk).room(now),
         leads_ready=len(campaign.hopper),

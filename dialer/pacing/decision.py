@@ -58,6 +58,7 @@ from dialer.pacing.lines import (
     few_lines,
     many_kept,
     many_lines,
+    rows_of_detection,
 )
 from dialer.pacing.lookahead import EXACT_MAX, fast_memory, normal_risk, rebuild
 from dialer.pacing.price import (
@@ -127,11 +128,13 @@ def decide_lines(
     setting_up: Array,
     ringing: Array,
     detecting: Array,
+    rang: Array,
     waiting: int,
     most: int,
     share: float,
 ) -> int:
-    """Lines to launch now, at most `most`. Ages in seconds; see `FloorSnapshot`."""
+    """Lines to launch now, at most `most`. Ages in seconds; see `FloorSnapshot`; `rang` belongs to
+    `detecting`."""
     scalar = state.scalar
     setting = state.setting
     agents = idle + talking.size + wrapping.size
@@ -146,7 +149,7 @@ def decide_lines(
     pause = REBUILD_AGE * (now - setting[P_STARTED])
     pause = min(REBUILD_MOST_S, max(REBUILD_LEAST_S, pause))
     if scalar[S_BUILT] < -1e17 or (scalar[S_FACTS] > 0.0 and now - scalar[S_BUILT] >= pause):
-        rebuild(state, agents, talking, wrapping, setting_up, ringing, detecting, patience)
+        rebuild(state, agents, talking, wrapping, setting_up, ringing, detecting.size, patience)
         scalar[S_BUILT] = now
         scalar[S_FACTS] = 0.0
 
@@ -181,9 +184,7 @@ def decide_lines(
     setups = np.empty(setting_up.size, np.int64)
     for i in range(setting_up.size):
         setups[i] = line_bin(setting_up[i])
-    detects = np.empty(detecting.size, np.int64)
-    for i in range(detecting.size):
-        detects[i] = line_bin(detecting[i])
+    detected = rows_of_detection(state, detecting, rang)
     mean_f = np.full(INSTANTS, idle * share)
     var_f = np.full(INSTANTS, idle * share * (1.0 - share))
     mean_a = np.full(INSTANTS, float(waiting))
@@ -192,7 +193,7 @@ def decide_lines(
     add_moments(mean_f, var_f, state.wrap_frees, wraps, share)
     add_moments(mean_a, var_a, state.setup_asks, setups, 1.0)
     add_moments(mean_a, var_a, state.ring_asks, rings, 1.0)
-    add_moments(mean_a, var_a, state.detect_asks, detects, 1.0)
+    add_moments(mean_a, var_a, detected, np.arange(detecting.size), 1.0)
     scalar[S_FREE] = mean_f[INSTANTS // 2]
     scalar[S_CALLERS] = mean_a[INSTANTS // 2]
 
@@ -220,7 +221,7 @@ def decide_lines(
         if sure > 0 or risk <= times * theta + SURE_ABOVE or kept > needed:
             young = rings[ringing < setting[P_RING_LEAST]]
             lines, risks, risk, kept = few_lines(
-                state, idle, share, talks, wraps, setups, young, elders, detects,
+                state, idle, share, talks, wraps, setups, young, elders, detected,
                 waiting, theta, dear, needed, sure, most,
             )  # fmt: skip
     scalar[S_GIVE_UP] = elders.size - kept

@@ -101,6 +101,9 @@ class Forward:
         self._read_account()
         most = min(snapshot.lines_free, snapshot.leads_ready)
         self.learned.setting[P_RING_LEAST] = snapshot.ring_least_s
+        rang = np.zeros(len(snapshot.detecting))  # one for each, as compiled code does not look
+        told = snapshot.detecting_rang[: rang.size]
+        rang[: len(told)] = told
         lines = int(
             decide_lines(
                 self.learned,
@@ -111,6 +114,7 @@ class Forward:
                 np.asarray(snapshot.setting_up, dtype=np.float64),
                 np.asarray(snapshot.ringing, dtype=np.float64),
                 np.asarray(snapshot.detecting, dtype=np.float64),
+                rang,
                 len(snapshot.waiting),
                 int(most),
                 float(snapshot.share),
@@ -180,13 +184,13 @@ class Forward:
 
     def state(self) -> dict[str, Any]:
         return {
-            "version": 1,
+            "version": 2,
             "dt": DT,
             **{name: getattr(self.learned, name).tolist() for name in _KEPT},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        if state.get("version") != 1 or state.get("dt") != DT:
+        if state.get("version") != 2 or state.get("dt") != DT:
             return
         taken = {}
         for name in _KEPT:

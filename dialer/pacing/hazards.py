@@ -33,8 +33,14 @@ TALK_FIRST = 2.0  # s, width of the first bins
 WRAP_BINS = 96  # of WRAP_DT
 WRAP_DT = 2.0
 
-SETUP, RING, DETECT = 0, 1, 2
-ONWARD, ANSWERED, ENDED = 0, 1, 2  # causes; ANSWERED only leaves set-up: no ringing was seen
+# Stages of a line. Who answers after nine seconds is a person, after nineteen mostly a machine,
+# so that answers are told apart by what detection made of them, and by the time it took.
+SETUP, RING, DETECT, DETECT_MACHINE = 0, 1, 2, 3
+STAGES = 4
+# causes to leave one: it rings; answered and let through in the end; answered and taken for a
+# machine; over without an answer
+ONWARD, LIVE, MACHINE, ENDED = 0, 1, 2, 3
+CAUSES = 4
 
 # scalars of a State
 (
@@ -86,8 +92,8 @@ class State(NamedTuple):
     """All that a forward pacer knows, as arrays; see the names above for `scalar`."""
 
     scalar: Array  # (SCALARS,)
-    line_exposure: Array  # (3, BINS)
-    line_exits: Array  # (3, BINS, 3)
+    line_exposure: Array  # (STAGES, BINS)
+    line_exits: Array  # (STAGES, BINS, CAUSES)
     talk_exposure: Array  # (TALK_BINS,)
     talk_exits: Array
     wrap_exposure: Array  # (WRAP_BINS,)
@@ -95,12 +101,14 @@ class State(NamedTuple):
     # tables, rebuilt from the above
     setup_asks: Array  # (BINS, INSTANTS) chance to hold an agent at the instant, by age in stage
     ring_asks: Array
-    detect_asks: Array
+    detect_asks: Array  # of who will be let through
+    ring_machines: Array  # (BINS,) machines to others among those who answer at an age
+    detect_machines: Array  # (BINS,) factor on that for who is under detection for so long
     talk_frees: Array  # (TALK_BINS, INSTANTS) chance to be free at the instant plus patience
     wrap_frees: Array
     weight: Array  # (INSTANTS,) of a new line's answer falling to each instant
     instant: Array  # (INSTANTS,) s
-    ring_hazard: Array  # (BINS,) of being answered, uncorrected
+    ring_hazard: Array  # (BINS,) of being answered by who is let through, uncorrected
     talk_hazard: Array  # (TALK_BINS,), uncorrected
     account: Array  # (4, 5) live, abandoned, limit (0: no window), answers ahead, per s
     setting: Array  # see price.py
@@ -110,8 +118,8 @@ def new_state() -> State:
     """A state that has seen nothing."""
     state = State(
         scalar=np.zeros(SCALARS),
-        line_exposure=np.zeros((3, BINS)),
-        line_exits=np.zeros((3, BINS, 3)),
+        line_exposure=np.zeros((STAGES, BINS)),
+        line_exits=np.zeros((STAGES, BINS, CAUSES)),
         talk_exposure=np.zeros(TALK_BINS),
         talk_exits=np.zeros(TALK_BINS),
         wrap_exposure=np.zeros(WRAP_BINS),
@@ -119,6 +127,8 @@ def new_state() -> State:
         setup_asks=np.zeros((BINS, INSTANTS)),
         ring_asks=np.zeros((BINS, INSTANTS)),
         detect_asks=np.zeros((BINS, INSTANTS)),
+        ring_machines=np.zeros(BINS),
+        detect_machines=np.zeros(BINS),
         talk_frees=np.zeros((TALK_BINS, INSTANTS)),
         wrap_frees=np.zeros((WRAP_BINS, INSTANTS)),
         weight=np.zeros(INSTANTS),
@@ -188,31 +198,32 @@ def learn_line(
     """
     scalar = state.scalar
     answered = live or machine
+    cause = LIVE if live else MACHINE if machine else ENDED
     if ring_s < 0.0:
         scalar[S_DEAD] += ((0.0 if answered else 1.0) - scalar[S_DEAD]) / DEAD_MEMORY
         if scalar[S_DEAD] > OUTAGE and not answered:
             return  # an outage tells nothing of the lines after it
-        learn_stage(state, SETUP, setup_s, ANSWERED if answered else ENDED)
+        learn_stage(state, SETUP, setup_s, cause)
     else:
-        learn_stage(state, RING, ring_s, ONWARD if answered else ENDED)
-        if answered:
+        learn_stage(state, RING, ring_s, cause)
+        if live:
             scalar[S_ANSWER_SEEN] += 1.0
     if answered:
         scalar[S_ANSWERS] += 1.0
         if detect_s >= 0.0:
             scalar[S_DETECTED] += 1.0
-            learn_stage(state, DETECT, detect_s, ONWARD if live else ENDED)
+            learn_stage(state, DETECT if live else DETECT_MACHINE, detect_s, cause)
         if scalar[S_ANSWERS] > 400.0:
             scalar[S_ANSWERS] *= 0.5
             scalar[S_DETECTED] *= 0.5
     scalar[S_FACTS] += 1.0
     scalar[S_LINE_W] *= 1.0 + 1.0 / LINE_MEMORY
     if scalar[S_LINE_W] > 1e6:
-        for stage in range(3):
+        for stage in range(STAGES):
             for b in range(BINS):
                 state.line_exposure[stage, b] /= scalar[S_LINE_W]
-                for cause in range(3):
-                    state.line_exits[stage, b, cause] /= scalar[S_LINE_W]
+                for left in range(CAUSES):
+                    state.line_exits[stage, b, left] /= scalar[S_LINE_W]
         scalar[S_LINE_W] = 1.0
 
 

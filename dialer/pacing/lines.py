@@ -42,6 +42,19 @@ def add_exactly(pmf: Array, top: int, table: Array, bins: Bins, share: float) ->
 
 
 @compiled
+def rows_of_detection(state: State, detecting: Array, rang: Array) -> Array:
+    """A row as those of the tables for each line under detection, so long `detecting` after having
+    rung for so long: that of somebody who will be let through, times the chance that it is one."""
+    rows = np.empty((detecting.size, INSTANTS))
+    for i in range(detecting.size):
+        b = line_bin(detecting[i])
+        odds = state.ring_machines[line_bin(rang[i])] * state.detect_machines[b]
+        for j in range(INSTANTS):
+            rows[i, j] = state.detect_asks[b, j] / (1.0 + odds)
+    return rows
+
+
+@compiled
 def many_lines(
     state: State,
     mean_a: Array,
@@ -133,7 +146,7 @@ def few_lines(
     setups: Bins,
     rings: Bins,
     elders: Bins,
-    detects: Bins,
+    detected: Array,
     waiting: int,
     theta: float,
     dear: float,
@@ -162,7 +175,7 @@ def few_lines(
     callers[0] = 1.0
     a_top = add_exactly(callers, 0, state.setup_asks, setups, 1.0)
     a_top = add_exactly(callers, a_top, state.ring_asks, rings, 1.0)
-    a_top = add_exactly(callers, a_top, state.detect_asks, detects, 1.0)
+    a_top = add_exactly(callers, a_top, detected, np.arange(len(detected)), 1.0)
     own = state.weight.copy()
     lines = kept = 0
     risks = risk = 0.0

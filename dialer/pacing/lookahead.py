@@ -14,12 +14,14 @@ import numpy as np
 
 from dialer.pacing.compiled import borrowing, compiled
 from dialer.pacing.hazards import (
-    ANSWERED,
     BINS,
     DETECT,
+    DETECT_MACHINE,
     DT,
     ENDED,
     INSTANTS,
+    LIVE,
+    MACHINE,
     ONWARD,
     RING,
     S_ANSWER_DUE,
@@ -27,9 +29,12 @@ from dialer.pacing.hazards import (
     S_ANSWERS,
     S_BREAKS,
     S_DETECTED,
+    S_LINE_W,
     S_P_NEW,
     S_TALK_DUE,
     S_TALK_SEEN,
+    S_TALK_W,
+    S_WRAP_W,
     S_WRAPS,
     SETUP,
     STEPS,
@@ -55,6 +60,8 @@ EXACT_MAX = 48  # agents up to which sums are convolved exactly
 LATER_FEW, LATER_MANY = 0.5, 0.9
 TALK_PRIOR_S = 120.0  # a conversation of age a is first taken to last about as long again
 RING_ANSWERED, RING_ENDED = 0.02, 0.04  # per s: cautious, a third of the lines answered
+DETECTED = 0.4  # per s
+SURE = 7.0  # log odds beyond which nobody asks how sure it is that a machine is detected
 
 
 @borrowing
@@ -95,14 +102,14 @@ def rebuild(
     wrapping: Array,
     setting_up: Array,
     ringing: Array,
-    detecting: Array,
+    detecting: int,
     patience: float,
 ) -> None:
     """Make the tables anew from what was learned and from who is where right now."""
     scalar = state.scalar
-    line_w = scalar[11]
-    talk_w = scalar[12]
-    wrap_w = scalar[13]
+    line_w = scalar[S_LINE_W]
+    talk_w = scalar[S_TALK_W]
+    wrap_w = scalar[S_WRAP_W]
 
     # --- agents: chance that a conversation or wrap-up of some age is over by a time
     exposure = state.talk_exposure.copy()
@@ -159,49 +166,38 @@ def rebuild(
             total += talk_over[0, u] * wrapped[k - u]
         new_call_free[k] = total
 
-    # --- lines: chance per step to leave each stage
+    # --- lines: chance per step to leave each stage, and to go on towards an agent
     answer_fix = correction(scalar[S_ANSWER_SEEN], scalar[S_ANSWER_DUE], agents)
     leave = np.empty((3, BINS))
     onward = np.empty((3, BINS))
     direct = np.zeros(BINS)
-    for stage in range(3):
-        if stage == SETUP:
-            exposure = with_open(state.line_exposure[stage], setting_up, line_w)
-        elif stage == RING:
-            exposure = with_open(state.line_exposure[stage], ringing, line_w)
-        else:
-            exposure = with_open(state.line_exposure[stage], detecting, line_w)
-        exposure /= line_w
-        if stage == SETUP:
-            go_prior, end_prior, width, worth = 0.5, 0.02, 1, 1.0
-        elif stage == RING:
-            go_prior, end_prior, width, worth = RING_ANSWERED, RING_ENDED, 3, 8.0
-        else:
-            go_prior, end_prior, width, worth = 0.4, 0.1, 1, 1.0
-        exits = state.line_exits[stage] / line_w
-        go = smoothed(exposure, exits[:, ONWARD], width, np.full(BINS, go_prior), worth)
-        end = smoothed(exposure, exits[:, ENDED], width, np.full(BINS, end_prior), worth)
-        if stage == RING:
-            state.ring_hazard[:] = go
-            go = go * answer_fix
-            both = go + end
-            straight = np.zeros(BINS)
-        elif stage == SETUP:
-            straight = smoothed(exposure, exits[:, ANSWERED], width, np.zeros(BINS), worth)
-            both = go + end + straight
-        else:
-            both = go + end
-            straight = np.zeros(BINS)
-        for b in range(BINS):
-            gone = 1.0 - math.exp(-both[b] * DT)
-            leave[stage, b] = gone
-            onward[stage, b] = gone * go[b] / both[b]
-            if stage == SETUP:
-                direct[b] = gone * straight[b] / both[b]
+    seen = with_open(state.line_exposure[SETUP], setting_up, line_w)
+    go = learned(state, SETUP, ONWARD, seen, 0.5, 1, 1.0)
+    straight = learned(state, SETUP, LIVE, seen, 0.0, 1, 1.0)
+    machine = learned(state, SETUP, MACHINE, seen, 0.0, 1, 1.0)
+    end = learned(state, SETUP, ENDED, seen, 0.02, 1, 1.0)
+    leave_by(leave[SETUP], onward[SETUP], go, straight + machine + end)
+    for b in range(BINS):
+        direct[b] = leave[SETUP, b] * straight[b] / (go[b] + straight[b] + machine[b] + end[b])
+    seen = with_open(state.line_exposure[RING], ringing, line_w)
+    go = learned(state, RING, LIVE, seen, RING_ANSWERED, 3, 8.0)
+    machine = learned(state, RING, MACHINE, seen, 0.0, 3, 8.0)
+    end = learned(state, RING, ENDED, seen, RING_ENDED, 3, 8.0)
+    state.ring_hazard[:] = go
+    go = go * answer_fix
+    leave_by(leave[RING], onward[RING], go, machine + end)
+    state.ring_machines[:] = machine / go
+    seen = state.line_exposure[DETECT].copy()
+    go = learned(state, DETECT, LIVE, seen, DETECTED, 1, 1.0)
+    leave_by(leave[DETECT], onward[DETECT], go, np.zeros(BINS))
+    seen = state.line_exposure[DETECT_MACHINE].copy()
+    slower = go - learned(state, DETECT_MACHINE, MACHINE, seen, DETECTED, 1, 1.0)
+    through = 0.0
+    for b in range(BINS):
+        state.detect_machines[b] = math.exp(min(SURE, through + 0.5 * DT * slower[b]))
+        through += DT * slower[b]
 
-    under_amd = (scalar[S_DETECTED] + (0.5 if detecting.size > 0 else 0.0)) / (
-        scalar[S_ANSWERS] + 0.5
-    )
+    under_amd = (scalar[S_DETECTED] + (0.5 if detecting > 0 else 0.0)) / (scalar[S_ANSWERS] + 0.5)
     under_amd = min(1.0, under_amd)
 
     # --- a new line's moment of asking for an agent, forwards
@@ -240,6 +236,26 @@ def rebuild(
                 wrap_cumulative, from_age + state.instant[j] + patience
             ) - cumulative_at(wrap_cumulative, from_age)
             state.wrap_frees[b, j] = stays * (1.0 - math.exp(-through))
+
+
+@compiled
+def learned(
+    state: State, stage: int, cause: int, seen: Array, prior: float, width: int, seconds: float
+) -> Array:
+    """The hazard of one cause to leave a stage, in which lines `seen` weighted seconds; see
+    `smoothed`."""
+    weight = state.scalar[S_LINE_W]
+    exits = state.line_exits[stage, :, cause] / weight
+    return smoothed(seen / weight, exits, width, np.full(BINS, prior), seconds)
+
+
+@borrowing
+def leave_by(leave: Array, onward: Array, go: Array, other: Array) -> None:
+    """Chances per step to leave a stage at all, and by `go`, from hazards per second."""
+    for b in range(BINS):
+        both = go[b] + other[b]
+        leave[b] = 1.0 - math.exp(-both * DT)
+        onward[b] = leave[b] * go[b] / both
 
 
 @borrowing

@@ -593,8 +593,9 @@ def give_up(f: Floor, p: State, lines: int) -> None:
 
 
 @compiled
-def ages(f: Floor) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """Ages now of (talking, wrapping, setting up, ringing, detecting, waiting)."""
+def ages(f: Floor) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
+    """Ages now of (talking, wrapping, setting up, ringing, detecting, waiting), and last the time
+    that those under detection had rung."""
     n = f.number
     now = n[N_TIME]
     talking = np.empty(int(n[N_TALKING]))
@@ -611,6 +612,7 @@ def ages(f: Floor) -> tuple[Array, Array, Array, Array, Array, Array]:
     setup = np.empty(active)
     ring = np.empty(active)
     detect = np.empty(active)
+    rang = np.empty(active)
     wait = np.empty(active)
     s = r = d = w = 0
     for i in range(active):
@@ -625,11 +627,12 @@ def ages(f: Floor) -> tuple[Array, Array, Array, Array, Array, Array]:
             r += 1
         elif stage == DETECT:
             detect[d] = age
+            rang[d] = f.ring_took[slot]
             d += 1
         elif stage == WAIT:
             wait[w] = age
             w += 1
-    return talking, wrapping, setup[:s], ring[:r], detect[:d], wait[:w]
+    return talking, wrapping, setup[:s], ring[:r], detect[:d], wait[:w], rang[:d]
 
 
 @borrowing
@@ -687,7 +690,7 @@ def _decide_inside(f: Floor, p: State) -> int:
     _look_ahead(f, p)
     decider = f.setting[G_DECIDER]
     if decider == BY_FORWARD:
-        talking, wrapping, setup, ring, detect, wait = ages(f)
+        talking, wrapping, setup, ring, detect, wait, rang = ages(f)
         lines = decide_lines(
             p,
             n[N_TIME],
@@ -697,6 +700,7 @@ def _decide_inside(f: Floor, p: State) -> int:
             setup,
             ring,
             detect,
+            rang,
             wait.size,
             most,
             1.0,

@@ -260,7 +260,7 @@ def _decide_in_python(
         pacer.observe(fact)
     if floor.number[fl.N_LOGGED] <= 0:
         return
-    talking, wrapping, setup, ring, detect, wait = fl.ages(floor)
+    talking, wrapping, setup, ring, detect, wait, rang = fl.ages(floor)
     snapshot = FloorSnapshot(
         now=now,
         campaign="",
@@ -270,6 +270,7 @@ def _decide_in_python(
         setting_up=tuple(setup.tolist()),
         ringing=tuple(ring.tolist()),
         detecting=tuple(detect.tolist()),
+        detecting_rang=tuple(rang.tolist()),
         waiting=tuple(wait.tolist()),
         lines_free=fl.lines_free(floor),
         leads_ready=10**9,

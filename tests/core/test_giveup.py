@@ -120,6 +120,15 @@ def test_the_pacer_sees_no_line_twice_and_the_trunk_keeps_it_until_it_is_gone() 
     assert scene.floor.trunk("main", "trunk").in_use == 0
 
 
+def test_the_pacer_sees_how_long_those_under_detection_had_rung() -> None:
+    scene = Scene(rules=AMD)
+    seen, unseen = ringing(scene, 9.0), scene.dial()
+    scene.tell(ev.LegAnswered(seen, "a"), ev.LegAnswered(unseen, "b")).wait(1.5)
+    floor = snapshot(scene.floor, scene.name, scene.now)
+    assert floor.detecting == pytest.approx((1.5, 1.5))
+    assert floor.detecting_rang == pytest.approx((9.01, 0.0))
+
+
 def test_whom_an_agent_waits_for_is_not_given_up() -> None:
     scene = Scene()
     scene.agent()

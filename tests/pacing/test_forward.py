@@ -205,7 +205,9 @@ def twin_lines(learned: hazards.State, floor: FloorSnapshot) -> int:
     agents += [learned.wrap_frees[hazards.wrap_bin(a)] for a in floor.wrapping]
     callers = [learned.ring_asks[hazards.line_bin(a)] for a in floor.ringing]
     callers += [learned.setup_asks[hazards.line_bin(a)] for a in floor.setting_up]
-    callers += [learned.detect_asks[hazards.line_bin(a)] for a in floor.detecting]
+    for age, rang in zip(floor.detecting, floor.detecting_rang, strict=True):
+        b, machines = hazards.line_bin(age), learned.ring_machines[hazards.line_bin(rang)]
+        callers.append(learned.detect_asks[b] / (1 + machines * learned.detect_machines[b]))
     coming = len(callers)
     for lines in range(floor.lines_free):
         risk = []
@@ -225,6 +227,7 @@ def twin_lines(learned: hazards.State, floor: FloorSnapshot) -> int:
     st.lists(st.floats(0, 30), max_size=3),
     st.lists(st.floats(0, 26), max_size=9),
     st.lists(st.floats(0, 3), max_size=3),
+    st.lists(st.tuples(st.floats(0, 4), st.floats(0, 26)), max_size=3),
 )
 @settings(max_examples=15, deadline=None)
 def test_a_decision_is_the_rule_worked_out_plainly(
@@ -233,6 +236,7 @@ def test_a_decision_is_the_rule_worked_out_plainly(
     wrapping: list[float],
     ringing: list[float],
     setting_up: list[float],
+    detecting: list[tuple[float, float]],
 ) -> None:
     floor = floor_at(
         2.0,
@@ -241,6 +245,8 @@ def test_a_decision_is_the_rule_worked_out_plainly(
         wrapping=tuple(wrapping),
         ringing=tuple(ringing),
         setting_up=tuple(setting_up),
+        detecting=tuple(age for age, _ in detecting),
+        detecting_rang=tuple(rang for _, rang in detecting),
     )
     pacer = knowing()
     lines = pacer.decide(floor).lines
