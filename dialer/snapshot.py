@@ -29,7 +29,7 @@ class FloorSnapshot:
     setting_up: tuple[float, ...] = ()  # ages of lines launched and not yet ringing
     ringing: tuple[float, ...] = ()  # ages of ringing lines, since ringing began
     detecting: tuple[float, ...] = ()  # ages of answered lines under answering-machine detection
-    detecting_rang: tuple[float, ...] = ()  # s that each of them had rung; 0: it was not seen to
+    detecting_rang: tuple[float, ...] = ()  # s that each of them had rung; negative: not known
     waiting: tuple[float, ...] = ()  # ages of live people waiting for an agent
     lines_free: int = 0  # lines the trunks can carry beyond those in use
     leads_ready: int = 0  # leads that could be dialled now

@@ -111,6 +111,7 @@ class Call:
     ring_told: float | None = None  # by the PBX; a listing does not tell since when it rings
     given_up: float | None = None  # hung up by us then, as it rang
     answered: float | None = None
+    answer_told: bool = False  # by the PBX, and not found in a listing some time later
     live: float | None = None
     connected: float | None = None
     talk_began: float | None = None  # with the agent he is with
@@ -136,11 +137,11 @@ class Call:
         )
 
     @property
-    def rang_s(self) -> float:
-        """s it rang before it was answered; 0 where it was not seen to."""
-        if self.rang is None or self.answered is None:
-            return 0.0
-        return max(0.0, self.answered - self.rang)
+    def rang_s(self) -> float | None:
+        """s it rang before it was answered; None where the PBX did not tell of both."""
+        if self.ring_told is None or self.answered is None or not self.answer_told:
+            return None
+        return max(0.0, self.answered - self.ring_told)
 
     def timings(self, ended: float) -> Timings:
         return Timings(

@@ -186,6 +186,7 @@ def rang(floor: Floor, call: Call, now: float) -> None:
 
 def answered(floor: Floor, call: Call, event: ev.LegAnswered, now: float) -> None:
     call.channel = event.channel or call.channel
+    call.answer_told = call.answer_told or call.answered is None
     _note_answer(floor, call, now if event.at is None else min(event.at, now))
     if call.state is CallState.GIVING_UP and not _listens(floor, call):
         _note_live(floor, call, now)  # the dialplan will hardly come to announce him
@@ -410,12 +411,11 @@ def _line_over(floor: Floor, call: Call, end: LineEnd, at: float) -> None:
     call.line_over = True
     rung = call.rang if call.rang is not None else call.answered
     setup_s = max(0.0, (rung if rung is not None else at) - call.originated)
-    ring_s = None
-    if call.answered is not None:
-        ring_s = call.rang_s
-    elif call.rang is not None:
-        ring_s = max(0.0, at - call.rang)
-    detect_s = None if call.answered is None else max(0.0, at - call.answered)
+    ring_s = detect_s = None
+    if call.rang is not None:
+        ring_s = max(0.0, (call.answered if call.answered is not None else at) - call.rang)
+    if call.answered is not None and _listens(floor, call):
+        detect_s = max(0.0, at - call.answered)
     floor.emit(Observe(call.campaign, LineEnded(end, setup_s, ring_s, detect_s)))
 
 

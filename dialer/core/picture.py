@@ -22,6 +22,7 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
     setting_up: list[float] = []
     ringing: list[float] = []
     detecting: list[float] = []
+    waiting: list[float] = []
     rang: list[float] = []
     for call in campaign.calls.values():
         state = call.state
@@ -32,11 +33,14 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
         elif state is _PLACING:
             setting_up.append(now - call.since)
         elif state is _ANSWERED:
+            if call.live is not None:
+                waiting.append(now - call.live)  # a person, on his way into the queue
+                continue
             detecting.append(now - call.since)
-            rang.append(call.rang_s)
+            rang.append(-1.0 if call.rang_s is None else call.rang_s)
         elif state is _PLANNED or state is _CLEARED:
             setting_up.append(0.0)  # being written, or waiting for its slot on the trunk
-    waiting = [
+    waiting += [
         now - (call.live if call.live is not None else call.since)
         for call in (floor.calls[attempt] for attempt in campaign.waiting)
         if call.booking is None and call.connected is None

@@ -101,7 +101,7 @@ class Forward:
         self._read_account()
         most = min(snapshot.lines_free, snapshot.leads_ready)
         self.learned.setting[P_RING_LEAST] = snapshot.ring_least_s
-        rang = np.zeros(len(snapshot.detecting))  # one for each, as compiled code does not look
+        rang = np.full(len(snapshot.detecting), -1.0)  # one for each: compiled code does not look
         told = snapshot.detecting_rang[: rang.size]
         rang[: len(told)] = told
         lines = int(

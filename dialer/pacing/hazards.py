@@ -3,7 +3,8 @@
 Each stage of a line (set-up, ringing, detection) and of an agent (talk, wrap-up) has, per bin of
 age, an exposure (seconds spent in the bin by anybody) and exits by cause; their ratio is the
 hazard, the chance per second to leave at that age. Exposure counts those still in the stage too,
-so nothing is biased towards the short ones (censoring). Old observations are forgotten by count,
+so nothing is biased towards the short ones (censoring); but for detection, which is short, and
+whose it is becomes known at its end. Old observations are forgotten by count,
 so that a large floor adapts faster than a small one. Priors worth a few observations stand in
 for what has not been seen yet, on the cautious side.
 
@@ -38,7 +39,7 @@ WRAP_DT = 2.0
 SETUP, RING, DETECT, DETECT_MACHINE = 0, 1, 2, 3
 STAGES = 4
 # causes to leave one: it rings; answered and let through in the end; answered and taken for a
-# machine; over without an answer
+# machine; over without either
 ONWARD, LIVE, MACHINE, ENDED = 0, 1, 2, 3
 CAUSES = 4
 
@@ -50,7 +51,7 @@ CAUSES = 4
     S_DETECTED,
     S_WRAPS,
     S_BREAKS,
-    S_ANSWER_SEEN,  # answers seen and expected lately: the fast correction
+    S_ANSWER_SEEN,  # people let through, seen and expected lately: the fast correction
     S_ANSWER_DUE,
     S_TALK_SEEN,
     S_TALK_DUE,
@@ -102,7 +103,7 @@ class State(NamedTuple):
     setup_asks: Array  # (BINS, INSTANTS) chance to hold an agent at the instant, by age in stage
     ring_asks: Array
     detect_asks: Array  # of who will be let through
-    ring_machines: Array  # (BINS,) machines to others among those who answer at an age
+    ring_machines: Array  # (BINS,) machines to people let through among those who answer at an age
     detect_machines: Array  # (BINS,) factor on that for who is under detection for so long
     talk_frees: Array  # (TALK_BINS, INSTANTS) chance to be free at the instant plus patience
     wrap_frees: Array

@@ -43,12 +43,15 @@ def add_exactly(pmf: Array, top: int, table: Array, bins: Bins, share: float) ->
 
 @compiled
 def rows_of_detection(state: State, detecting: Array, rang: Array) -> Array:
-    """A row as those of the tables for each line under detection, so long `detecting` after having
-    rung for so long: that of somebody who will be let through, times the chance that it is one."""
+    """A row as those of the tables for each line under detection, so long `detecting` after it
+    `rang` for so long: that of somebody who will be let through, times the chance that it is one.
+    Of whom it is not known how long he rang, it is taken to be sure."""
     rows = np.empty((detecting.size, INSTANTS))
     for i in range(detecting.size):
         b = line_bin(detecting[i])
-        odds = state.ring_machines[line_bin(rang[i])] * state.detect_machines[b]
+        odds = 0.0
+        if rang[i] >= 0.0:
+            odds = state.ring_machines[line_bin(rang[i])] * state.detect_machines[b]
         for j in range(INSTANTS):
             rows[i, j] = state.detect_asks[b, j] / (1.0 + odds)
     return rows

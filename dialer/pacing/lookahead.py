@@ -66,8 +66,8 @@ SURE = 7.0  # log odds beyond which nobody asks how sure it is that a machine is
 
 @borrowing
 def fast_memory(agents: int) -> float:
-    """Expected events that the fast corrections remember: 80 on the smallest floors, and about
-    five minutes' worth on large ones, where the same relative error does more harm."""
+    """Expected events that the fast corrections remember: 80 on the smallest floors, and some
+    minutes' worth on large ones, where the same relative error does more harm."""
     return 80.0 + 2.0 * agents
 
 
@@ -184,18 +184,20 @@ def rebuild(
     machine = learned(state, RING, MACHINE, seen, 0.0, 3, 8.0)
     end = learned(state, RING, ENDED, seen, RING_ENDED, 3, 8.0)
     state.ring_hazard[:] = go
+    # fewer answers of late may be fewer of all: only more people than expected make odds better
+    state.ring_machines[:] = machine / (go * max(1.0, answer_fix))
     go = go * answer_fix
     leave_by(leave[RING], onward[RING], go, machine + end)
-    state.ring_machines[:] = machine / go
     seen = state.line_exposure[DETECT].copy()
     go = learned(state, DETECT, LIVE, seen, DETECTED, 1, 1.0)
     leave_by(leave[DETECT], onward[DETECT], go, np.zeros(BINS))
     seen = state.line_exposure[DETECT_MACHINE].copy()
     slower = go - learned(state, DETECT_MACHINE, MACHINE, seen, DETECTED, 1, 1.0)
-    through = 0.0
+    log_odds = 0.0
     for b in range(BINS):
-        state.detect_machines[b] = math.exp(min(SURE, through + 0.5 * DT * slower[b]))
-        through += DT * slower[b]
+        after = min(SURE, max(-SURE, log_odds + DT * slower[b]))
+        state.detect_machines[b] = math.exp(0.5 * (log_odds + after))
+        log_odds = after
 
     under_amd = (scalar[S_DETECTED] + (0.5 if detecting > 0 else 0.0)) / (scalar[S_ANSWERS] + 0.5)
     under_amd = min(1.0, under_amd)

@@ -64,7 +64,7 @@ SPREAD_ANSWERS, SPREAD_PACE, SPREAD_MOST_S = 5.0, 3000.0, 300.0
 # those of twenty and more that no day is, also where people answer in the evening and machines all
 # day.
 PEOPLE_SHARE = 0.5
-PEOPLE_LEAST, PEOPLE_PACE2, PEOPLE_MOST = 0.5, 100.0, 2.0
+PEOPLE_LEAST, PEOPLE_PACE2, PEOPLE_MOST = 0.8, 100.0, 2.0
 PEOPLE_WRAPS = 10.0  # calls without a machine that the share begins with
 HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.4  # braking begins above it

@@ -126,7 +126,36 @@ def test_the_pacer_sees_how_long_those_under_detection_had_rung() -> None:
     scene.tell(ev.LegAnswered(seen, "a"), ev.LegAnswered(unseen, "b")).wait(1.5)
     floor = snapshot(scene.floor, scene.name, scene.now)
     assert floor.detecting == pytest.approx((1.5, 1.5))
-    assert floor.detecting_rang == pytest.approx((9.01, 0.0))
+    assert floor.detecting_rang == pytest.approx((9.01, -1.0))
+
+
+def test_a_person_on_his_way_into_the_queue_is_not_under_detection_any_more() -> None:
+    scene = Scene(rules=AMD)
+    attempt = ringing(scene, 19.0)
+    scene.tell(ev.LegAnswered(attempt, "a")).wait(1.8)
+    scene.tell(ev.PersonDetected(attempt)).wait(0.1)
+    floor = snapshot(scene.floor, scene.name, scene.now)
+    assert (floor.detecting, floor.waiting) == ((), pytest.approx((0.1,)))
+
+
+def test_who_is_found_after_a_lost_link_is_not_told_how_long_he_rang() -> None:
+    scene = Scene(rules=AMD)
+    attempt = ringing(scene, 8.0)
+    scene.tell(ev.LinkLost("main", "cut")).wait(10.0)
+    found = ev.ChannelFound(attempt, "a", ev.ChannelPlace.DIALPLAN)
+    scene.tell(ev.LinkResynced("main", (found,))).wait(1.0)
+    floor = snapshot(scene.floor, scene.name, scene.now)
+    assert (len(floor.detecting), floor.detecting_rang) == (1, (-1.0,))
+
+
+def test_a_line_answered_without_ringing_is_told_as_one_and_without_detection_as_that() -> None:
+    scene = Scene()
+    attempt = scene.dial()
+    scene.wait(1.0).tell(ev.LegAnswered(attempt, "a"), ev.PersonDetected(attempt))
+    (end,) = facts(scene, LineEnded)
+    assert isinstance(end, LineEnded)
+    assert (end.end, end.setup_s) == (LineEnd.LIVE, pytest.approx(1.0, abs=0.05))
+    assert (end.ring_s, end.detect_s) == (None, None)
 
 
 def test_whom_an_agent_waits_for_is_not_given_up() -> None:

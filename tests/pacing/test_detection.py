@@ -105,10 +105,34 @@ def test_who_answered_late_stands_in_no_other_lines_way() -> None:
     assert soon.inputs["callers_ahead"] > 5 * late.inputs["callers_ahead"]
 
 
-def test_not_told_how_long_they_rang_is_not_seen_to_ring() -> None:
-    told = knowing().decide(floor_at(1.0, 2, detecting=(1.0, 1.0), detecting_rang=(9.0, 0.0)))
+def test_of_whom_it_is_not_known_how_long_he_rang_is_taken_for_a_person() -> None:
+    assert chances([1.0, 3.5], [-1.0, -1.0]) == pytest.approx([1.0, 1.0])
+    told = knowing().decide(floor_at(1.0, 2, detecting=(1.0, 1.0), detecting_rang=(9.0, -1.0)))
     untold = knowing().decide(floor_at(1.0, 2, detecting=(1.0, 1.0), detecting_rang=(9.0,)))
     assert untold == told
+
+
+def test_fewer_answers_of_late_make_nobody_a_machine() -> None:
+    pacer = knowing()
+    pacer.decide(floor_at(1.0, 1))
+    before = pacer.learned.ring_machines.copy()
+    pacer.learned.scalar[hazards.S_ANSWER_DUE] = 200.0  # of which none was seen
+    pacer.observe(LineEnded(LineEnd.NO_ANSWER, 1.0, 25.0))
+    assert pacer.decide(floor_at(8.0, 1)).inputs["answer_rate"] < 0.15
+    assert pacer.learned.ring_machines == pytest.approx(before, rel=0.02)
+
+
+def test_detection_switched_on_later_is_learned_soon() -> None:
+    """Hung up on within half a second or not at all: lines without detection must not say so."""
+    pacer = Forward()
+    for _ in range(4_000):
+        pacer.observe(LineRang(1.0))
+        pacer.observe(LineEnded(LineEnd.LIVE, 1.0, 9.0, None))
+    teach(pacer, 1_500)
+    pacer.decide(floor_at(1.0, 1))
+    learned = pacer.learned
+    row = rows_of_detection(learned, np.array([1.0]), np.array([9.0]))[0]
+    assert row.max() / learned.detect_asks[line_bin(1.0)].max() > 0.6
 
 
 def test_on_a_large_floor_too() -> None:
