@@ -66,7 +66,7 @@ SPREAD_ANSWERS, SPREAD_PACE, SPREAD_MOST_S = 5.0, 3000.0, 300.0
 PEOPLE_SHARE = 0.5
 PEOPLE_LEAST, PEOPLE_PACE2, PEOPLE_MOST = 0.8, 100.0, 2.0
 # The four abandons that a lone agent's day may bear are one too many when all were people's.
-PEOPLE_ALONE, PEOPLE_ALONE_PACE = 1.8, 100.0
+PEOPLE_ALONE, PEOPLE_ALONE_PACE = 2.4, 150.0
 PEOPLE_WRAPS = 10.0  # calls without a machine that the share begins with
 HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.4  # braking begins above it

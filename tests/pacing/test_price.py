@@ -37,7 +37,7 @@ def twin_spending(
     over those to come; a little in any case while a whole abandon is left and the loan is not."""
     kept = min(1.0, 8 * pace) + min(1.8, 12 * pace) * math.sqrt(LIMIT * pace * 300)
     share = min(0.9, machines / (served + 10))
-    errors = min(2.0, max(0.8, 1.8 - 100 * pace) + 100 * pace**2)
+    errors = min(2.0, max(0.8, 2.4 - 150 * pace) + 100 * pace**2)
 
     def weight(lost: float) -> float:
         """In calls that the law counts: half as many of the lost as of all are machines, and
