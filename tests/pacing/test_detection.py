@@ -14,7 +14,15 @@ from dialer.pacing import hazards
 from dialer.pacing.forward import Forward
 from dialer.pacing.hazards import line_bin
 from dialer.pacing.lines import rows_of_detection
-from dialer.snapshot import FloorSnapshot, LineEnd, LineEnded, LineRang, TalkEnded, WrapUpEnded
+from dialer.snapshot import (
+    Bound,
+    FloorSnapshot,
+    LineEnd,
+    LineEnded,
+    LineRang,
+    TalkEnded,
+    WrapUpEnded,
+)
 from simulator.fast import run_days
 from simulator.scenario import base_world
 
@@ -152,6 +160,18 @@ def test_without_machines_an_answer_is_an_answer() -> None:
     learned = pacer.learned
     row = rows_of_detection(learned, np.array([0.0]), np.array([30.0]))[0]
     assert row == pytest.approx(learned.detect_asks[0], rel=1e-9)
+
+
+def test_a_trunk_that_never_tells_of_ringing_is_no_outage() -> None:
+    pacer = Forward()
+    rng = np.random.default_rng(4)
+    for second in range(400):
+        answered = rng.random() < 0.3
+        end = LineEnd.LIVE if answered else LineEnd.NO_ANSWER
+        pacer.observe(LineEnded(end, 10.0 if answered else 25.0, None, 1.0 if answered else None))
+        decision = pacer.decide(floor_at(1.0 + second, 3))
+        assert decision.bound is not Bound.OUTAGE
+    assert decision.inputs["answer_rate"] == pytest.approx(0.3, abs=0.08)
 
 
 def test_a_machine_is_no_answer_that_was_waited_for() -> None:
