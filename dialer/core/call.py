@@ -111,7 +111,7 @@ class Call:
     ring_told: float | None = None  # by the PBX; a listing does not tell since when it rings
     given_up: float | None = None  # hung up by us then, as it rang
     answered: float | None = None
-    answer_told: bool = False  # by the PBX, and not found in a listing some time later
+    answer_told: float | None = None  # by the PBX; a listing does not tell since when he is there
     live: float | None = None
     connected: float | None = None
     talk_began: float | None = None  # with the agent he is with
@@ -139,9 +139,9 @@ class Call:
     @property
     def rang_s(self) -> float | None:
         """s it rang before it was answered; None where the PBX did not tell of both."""
-        if self.ring_told is None or self.answered is None or not self.answer_told:
+        if self.ring_told is None or self.answer_told is None:
             return None
-        return max(0.0, self.answered - self.ring_told)
+        return max(0.0, self.answer_told - self.ring_told)
 
     def timings(self, ended: float) -> Timings:
         return Timings(

@@ -186,8 +186,10 @@ def rang(floor: Floor, call: Call, now: float) -> None:
 
 def answered(floor: Floor, call: Call, event: ev.LegAnswered, now: float) -> None:
     call.channel = event.channel or call.channel
-    call.answer_told = call.answer_told or call.answered is None
-    _note_answer(floor, call, now if event.at is None else min(event.at, now))
+    at = now if event.at is None else min(event.at, now)
+    if call.answered is None:
+        call.answer_told = at
+    _note_answer(floor, call, at)
     if call.state is CallState.GIVING_UP and not _listens(floor, call):
         _note_live(floor, call, now)  # the dialplan will hardly come to announce him
     signal(floor, call, CallSignal.ANSWERED, now)

@@ -35,9 +35,10 @@ def snapshot(floor: Floor, name: str, now: float) -> FloorSnapshot:
         elif state is _ANSWERED:
             if call.live is not None:
                 waiting.append(now - call.live)  # a person, on his way into the queue
-                continue
-            detecting.append(now - call.since)
-            rang.append(-1.0 if call.rang_s is None else call.rang_s)
+            else:
+                detecting.append(now - call.since)
+                rang_s = call.rang_s
+                rang.append(-1.0 if rang_s is None else rang_s)
         elif state is _PLANNED or state is _CLEARED:
             setting_up.append(0.0)  # being written, or waiting for its slot on the trunk
     waiting += [
