@@ -3,10 +3,10 @@
 Each stage of a line (set-up, ringing, detection) and of an agent (talk, wrap-up) has, per bin of
 age, an exposure (seconds spent in the bin by anybody) and exits by cause; their ratio is the
 hazard, the chance per second to leave at that age. Exposure counts those still in the stage too,
-so nothing is biased towards the short ones (censoring); but for detection, which is short, and
-whose it is becomes known at its end. Old observations are forgotten by count,
-so that a large floor adapts faster than a small one. Priors worth a few observations stand in
-for what has not been seen yet, on the cautious side.
+so nothing is biased towards the short ones (censoring); not for detection, which is over in
+seconds: which of its two stages a line is in shows only at its end. Old observations are forgotten
+by count, so that a large floor adapts faster than a small one. Priors worth a few observations
+stand in for what has not been seen yet, on the cautious side.
 
 Everything is compiled and works in place on the arrays of a `State`; tests hold each function
 against a plain Python twin.

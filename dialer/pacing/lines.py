@@ -43,9 +43,9 @@ def add_exactly(pmf: Array, top: int, table: Array, bins: Bins, share: float) ->
 
 @compiled
 def rows_of_detection(state: State, detecting: Array, rang: Array) -> Array:
-    """A row as those of the tables for each line under detection, so long `detecting` after it
-    `rang` for so long: that of somebody who will be let through, times the chance that it is one.
-    Of whom it is not known how long he rang, it is taken to be sure."""
+    """One row, as the tables have them, for each line under detection: `detecting` is its age and
+    `rang` how long it rang, both in s. It is the row of somebody who will be let through, times the
+    chance of that, which is 1 where `rang` is negative (not known)."""
     rows = np.empty((detecting.size, INSTANTS))
     for i in range(detecting.size):
         b = line_bin(detecting[i])

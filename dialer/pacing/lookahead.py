@@ -60,7 +60,7 @@ EXACT_MAX = 48  # agents up to which sums are convolved exactly
 LATER_FEW, LATER_MANY = 0.5, 0.9
 TALK_PRIOR_S = 120.0  # a conversation of age a is first taken to last about as long again
 RING_ANSWERED, RING_ENDED = 0.02, 0.04  # per s: cautious, a third of the lines answered
-DETECTED = 0.4  # per s
+DETECT_OVER = 0.4  # per s, of people and of machines
 SURE = 7.0  # log odds beyond which nobody asks how sure it is that a machine is detected
 
 
@@ -188,11 +188,10 @@ def rebuild(
     state.ring_machines[:] = machine / (go * max(1.0, answer_fix))
     go = go * answer_fix
     leave_by(leave[RING], onward[RING], go, machine + end)
-    seen = state.line_exposure[DETECT].copy()
-    go = learned(state, DETECT, LIVE, seen, DETECTED, 1, 1.0)
+    go = learned(state, DETECT, LIVE, state.line_exposure[DETECT], DETECT_OVER, 1, 1.0)
     leave_by(leave[DETECT], onward[DETECT], go, np.zeros(BINS))
-    seen = state.line_exposure[DETECT_MACHINE].copy()
-    slower = go - learned(state, DETECT_MACHINE, MACHINE, seen, DETECTED, 1, 1.0)
+    seen = state.line_exposure[DETECT_MACHINE]
+    slower = go - learned(state, DETECT_MACHINE, MACHINE, seen, DETECT_OVER, 1, 1.0)
     log_odds = 0.0
     for b in range(BINS):
         after = min(SURE, max(-SURE, log_odds + DT * slower[b]))
