@@ -68,18 +68,13 @@ def floor_at(now: float, idle: int, **more: Any) -> FloorSnapshot:
     )
 
 
-def rows(detecting: list[float], rang: list[float]) -> np.ndarray:
-    pacer = knowing()
-    pacer.decide(floor_at(1.0, 1))
-    return rows_of_detection(pacer.learned, np.array(detecting), np.array(rang))
-
-
 def chances(detecting: list[float], rang: list[float]) -> list[float]:
     """That each is let through, as a share of the row of somebody who surely is."""
     pacer = knowing()
     pacer.decide(floor_at(1.0, 1))
+    rows = rows_of_detection(pacer.learned, np.array(detecting), np.array(rang))
     sure = [pacer.learned.detect_asks[line_bin(age)].max() for age in detecting]
-    return [row.max() / whole for row, whole in zip(rows(detecting, rang), sure, strict=True)]
+    return [row.max() / whole for row, whole in zip(rows, sure, strict=True)]
 
 
 def bayes(detecting: float, rang: float) -> float:
