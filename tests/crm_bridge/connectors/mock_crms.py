@@ -217,9 +217,12 @@ class Zendesk(MockCrm):
 
 
 class WithTokens(MockCrm):
-    """Gives tokens that hold for `uses` requests, whatever it said of their life."""
+    """Gives tokens that hold for `uses` requests, whatever it said of their life.
 
-    uses = 9
+    More than there are calls at work at once: who was refused and has a new token is served.
+    """
+
+    uses = 12
     scheme = "Bearer"
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -236,8 +239,10 @@ class WithTokens(MockCrm):
         return answer(200, {"access_token": self.token, "token_type": "Bearer", "expires_in": 3600})
 
     def expired(self, request: web.Request) -> bool:
+        if not bearer(request, self.token, self.scheme):
+            return True
         self.left -= 1
-        return self.left < 0 or not bearer(request, self.token, self.scheme)
+        return self.left < 0
 
 
 class Salesforce(WithTokens):

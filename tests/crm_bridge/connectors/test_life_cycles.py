@@ -205,6 +205,8 @@ async def live(path: Path, name: str, faults: Mapping[str, float]) -> mocks.Mock
         assert (stats.dead > 0) == judged
         assert mock.wrong == []
         case.right(mock)
+        if isinstance(mock, mocks.WithTokens):
+            assert mock.tokens > 1, "no token ran out"
         if faults:
             assert stats.failed_attempts > 0
         else:
