@@ -92,14 +92,18 @@ class LineEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallServed:
-    """A live person was bridged `waited_s` after becoming live."""
+    """A live person was bridged `waited_s` after becoming live; `rang_s` (None: not known) is how
+    long the telephone had rung."""
 
     waited_s: float
+    rang_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CallAbandoned:
     """A live person was not bridged within the limit of the law."""
+
+    rang_s: float | None = None  # how long the telephone had rung; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,8 @@ class WrapUpEnded:
 @dataclass(frozen=True, slots=True)
 class MachineServed:
     """An agent found a machine where a person was taken to be; told once per such call."""
+
+    rang_s: float | None = None  # as it was told when the call was served
 
 
 Observation = (

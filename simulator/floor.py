@@ -374,7 +374,7 @@ class FloorDay:
         else:
             self._tally.machines_abandoned += 1
         self._note(call, fate=Fate.ABANDONED, waited_s=waited, open="")
-        self._tell(CallAbandoned())
+        self._tell(CallAbandoned(call.plan.ring_s))
 
     def _serve(self, agent: _Agent, call: _Call) -> None:
         call.waiting = False
@@ -389,7 +389,7 @@ class FloorDay:
         who = f"agent-{agent.number + 1}"
         self._note(call, fate=Fate.SERVED, waited_s=waited, agent=who, open="talk")
         self._changed = True
-        self._tell(CallServed(waited))
+        self._tell(CallServed(waited, call.plan.ring_s))
         self._at(self.now + call.plan.talk_s * agent.speed, self._talk_over, (agent, call))
 
     # --- agents
@@ -415,7 +415,7 @@ class FloorDay:
         leaves = self.now >= agent.until
         self._tell(WrapUpEnded(self.now - began, to_break=pause > 0 or leaves))
         if call.plan.kind is Kind.MACHINE:
-            self._tell(MachineServed())
+            self._tell(MachineServed(call.plan.ring_s))
         if leaves:
             self._leave(agent)
         elif pause > 0:

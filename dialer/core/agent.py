@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from dialer.core.events import Lead, Status
 from dialer.core.states import AgentState
+from dialer.snapshot import MachineServed
 
 AGENT_RING_LIMIT_S = 30.0  # the agent's own phone may ring so long
 # Longest stay before the PBX is asked where the leg is; each covers an event that was lost.
@@ -51,6 +52,7 @@ class Agent:
     attempt: str = ""  # the call dialled for, reserved, talking, or being wrapped up
     campaign: str = ""  # of that call, or of the lead in preview
     lead: Lead | None = None  # of that call, or in preview
+    machine: MachineServed | None = None  # told if the agent finds one in a call that is over
     seeking: Seeking = Seeking.IDLE
     notice: str = ""  # why the call asked for was not made
     disposed: bool = False  # the agent already said how that call went

@@ -269,6 +269,7 @@ def give(agent: Agent, call: Call) -> None:
         return
     agent.attempt, agent.campaign, agent.lead = call.attempt, call.campaign, call.lead
     agent.disposed = False
+    agent.machine = None
     agent.notice = ""
 
 
@@ -289,6 +290,9 @@ def call_over(floor: Floor, call: Call, now: float) -> None:
     agent = floor.agents.get(name)
     if agent is None or agent.attempt != call.attempt:
         return
+    words = floor.campaigns[call.campaign].rules.machine_words
+    told = call.word is not None and call.word.code in words
+    agent.machine = None if told else call.as_machine
     if call.connected is None:
         agent.attempt = ""  # it never came to a conversation: nothing to wrap up
         if agent.state is AgentState.DIALLING:
@@ -379,7 +383,7 @@ def dispose(floor: Floor, event: ev.DispositionChosen, now: float) -> None:
         if call.word is None or call.word.agent == agent.name or call.agent == agent.name:
             call.word = event
     else:
-        write_word(floor, event, agent.campaign, agent.lead)
+        write_word(floor, event, agent.campaign, agent.lead, agent.machine)
     if agent.state is AgentState.WRAP_UP:
         _wrapped_up(floor, agent, now)
 
@@ -395,10 +399,14 @@ def more_time(floor: Floor, event: ev.MoreTimeAsked, now: float) -> None:
 
 
 def write_word(
-    floor: Floor, word: ev.DispositionChosen, campaign: str, lead: ev.Lead | None
+    floor: Floor,
+    word: ev.DispositionChosen,
+    campaign: str,
+    lead: ev.Lead | None,
+    machine: MachineServed | None,
 ) -> None:
-    if word.code in floor.campaigns[campaign].rules.machine_words:
-        floor.emit(Observe(campaign, MachineServed()))
+    if machine is not None and word.code in floor.campaigns[campaign].rules.machine_words:
+        floor.emit(Observe(campaign, machine))
     if lead is not None:
         floor.emit(
             RecordDisposition(

@@ -10,7 +10,7 @@ from dialer.core.events import DispositionChosen, Lead
 from dialer.core.modes import Booking
 from dialer.core.outcomes import Outcome, unanswered_outcome
 from dialer.core.states import CallState, ConsultState
-from dialer.snapshot import LineEnd
+from dialer.snapshot import LineEnd, MachineServed
 
 # After our own ring limit the PBX is given so long to say how the call ended before we ask.
 ORIGINATE_GRACE_S = 5.0
@@ -142,6 +142,18 @@ class Call:
         if self.ring_told is None or self.answer_told is None:
             return None
         return max(0.0, self.answer_told - self.ring_told)
+
+    @property
+    def told_rang_s(self) -> float | None:
+        """The same for the pacer, which judges by it whether a machine answered. Nobody listens
+        for one on a call made for an agent: how long that rang tells nothing of the others."""
+        return None if self.booking is not None else self.rang_s
+
+    @property
+    def as_machine(self) -> MachineServed | None:
+        """What the pacer is told when the agent finds a machine; None: it knows of no such call."""
+        served = self.counted in (Counted.SERVED, Counted.SERVED_LATE)
+        return MachineServed(self.told_rang_s) if served else None
 
     def timings(self, ended: float) -> Timings:
         return Timings(

@@ -175,7 +175,8 @@ def originate_failed(floor: Floor, call: Call, event: ev.OriginateFailed, now: f
 
 
 def rang(floor: Floor, call: Call, now: float) -> None:
-    call.ring_told = now if call.ring_told is None else call.ring_told
+    if call.ring_told is None and call.answered is None:
+        call.ring_told = now
     if call.rang is None and call.answered is None:
         call.rang = now
         if call.originated is not None:
@@ -316,13 +317,13 @@ def _served(floor: Floor, call: Call) -> None:
         waited_s = call.connected - live
         late = waited_s > floor.campaigns[call.campaign].rules.patience_s
         call.counted = Counted.SERVED_LATE if late else Counted.SERVED
-        floor.emit(Observe(call.campaign, CallServed(waited_s)))
+        floor.emit(Observe(call.campaign, CallServed(waited_s, call.told_rang_s)))
 
 
 def _abandoned(floor: Floor, call: Call) -> None:
     if call.counted is Counted.NOT_YET:
         call.counted = Counted.ABANDONED
-        floor.emit(Observe(call.campaign, CallAbandoned()))
+        floor.emit(Observe(call.campaign, CallAbandoned(call.told_rang_s)))
 
 
 def bridge_failed(floor: Floor, call: Call, now: float) -> None:
@@ -400,7 +401,7 @@ def _end(
         floor.emit(Observe(call.campaign, CallerLeft(waited_s)))
     floor.emit(closing(call, ended, outcome, cause, tech))
     if call.word is not None:
-        agentflow.write_word(floor, call.word, call.campaign, call.lead)
+        agentflow.write_word(floor, call.word, call.campaign, call.lead, call.as_machine)
     _forget(floor, call)
     agentflow.call_over(floor, call, ended)
     consult.customer_gone(floor, call, ended)

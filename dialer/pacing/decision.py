@@ -61,6 +61,7 @@ from dialer.pacing.lines import (
     rows_of_detection,
 )
 from dialer.pacing.lookahead import EXACT_MAX, fast_memory, normal_risk, rebuild
+from dialer.pacing.people import sleep_over
 from dialer.pacing.price import (
     P_PATIENCE,
     P_RING_LEAST,
@@ -72,6 +73,7 @@ from dialer.pacing.price import (
     steer,
 )
 
+NIGHT_S = 3600.0  # s without a decision after which it is another day
 UNWATCHED_S = 10.0  # s without a decision after which the fast corrections begin anew
 PENDING_S = 12.0  # a forecast abandon is pending for about so long
 REBUILD_LEAST_S, REBUILD_MOST_S = 2.0, 30.0
@@ -92,6 +94,8 @@ def pass_time(state: State, now: float, agents: int, talks: Bins, rings: Bins) -
     passed = now - scalar[S_LAST]
     if scalar[S_LAST] < -1e17:
         state.setting[P_STARTED] = now
+    if passed > NIGHT_S:
+        sleep_over(state)
     if passed < 0.0 or passed > UNWATCHED_S:  # what fell due meanwhile was not counted
         scalar[S_ANSWER_SEEN] = scalar[S_ANSWER_DUE] = 0.0
         scalar[S_TALK_SEEN] = scalar[S_TALK_DUE] = 0.0

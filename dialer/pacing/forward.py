@@ -36,14 +36,14 @@ from dialer.pacing.hazards import (
     State,
     learn_given_up,
     learn_line,
-    learn_machine,
     learn_ringing,
     learn_talk,
     learn_wrap,
     new_state,
 )
+from dialer.pacing.people import count_machine, count_served
 from dialer.pacing.price import P_RING_LEAST, count_abandon, limit_of, prepare
-from dialer.pacing.windows import Account
+from dialer.pacing.windows import Account, Judged
 from dialer.snapshot import (
     Bound,
     CallAbandoned,
@@ -91,14 +91,14 @@ class Forward:
         standings = sorted(self.account.standings(), key=lambda s: s.left)[: len(account)]
         account[len(standings) :] = 0.0
         account[: len(standings)] = [
-            (s.live, s.abandoned, s.window.limit, s.ahead, s.pace) for s in standings
+            (s.live, s.abandoned, s.window.limit, s.ahead, s.pace, *s.judged) for s in standings
         ]
 
     def decide(self, snapshot: FloorSnapshot) -> Decision:
+        self._read_account()
         if agents_on_floor(snapshot) == 0:
             old = sum(age >= snapshot.ring_least_s for age in snapshot.ringing)
             return Decision(0, Bound.NO_AGENTS, give_up=old)
-        self._read_account()
         most = min(snapshot.lines_free, snapshot.leads_ready)
         self.learned.setting[P_RING_LEAST] = snapshot.ring_least_s
         rang = np.full(len(snapshot.detecting), -1.0)  # one for each: compiled code does not look
@@ -166,31 +166,36 @@ class Forward:
                 learn_talk(state, float(talk_s))
             case WrapUpEnded(wrap_s=wrap_s, to_break=to_break):
                 learn_wrap(state, float(wrap_s), bool(to_break))
-            case MachineServed():
-                learn_machine(state)
-            case CallServed(waited_s=waited_s):
-                self._count(1 if waited_s > self.patience_s else 0)
+            case MachineServed(rang_s=rang_s):
+                count_machine(state, _or_unknown(rang_s))
+            case CallServed(waited_s=waited_s, rang_s=rang_s):
+                count_served(state, _or_unknown(rang_s))
+                self._count(1 if waited_s > self.patience_s else 0, rang_s)
             case CallerLeft():
                 self._count(0)
-            case CallAbandoned():
-                self._count(1)
+            case CallAbandoned(rang_s=rang_s):
+                self._count(1, rang_s)
 
-    def _count(self, abandoned: int) -> None:
+    def _count(self, abandoned: int, rang_s: float | None = None) -> None:
         if abandoned:
-            count_abandon(self.learned)
+            p, error = count_abandon(self.learned, _or_unknown(rang_s))
+            if self.account is not None:
+                doubt = p * (1.0 - p)
+                self.account.judge(Judged(abandoned=1.0, machines=p, doubt=doubt, error=error))
         if self.account is None:
             self.learned.account[0, 0] += 1
             self.learned.account[0, 1] += abandoned
 
     def state(self) -> dict[str, Any]:
         return {
-            "version": 2,
+            "version": 3,
             "dt": DT,
+            "judged": [] if self.account is None else self.account.judgements(),
             **{name: getattr(self.learned, name).tolist() for name in _KEPT},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        if state.get("version") != 2 or state.get("dt") != DT:
+        if state.get("version") != 3 or state.get("dt") != DT:
             return
         taken = {}
         for name in _KEPT:
@@ -199,6 +204,8 @@ class Forward:
             if given.shape != mine.shape or not np.isfinite(given).all():
                 return
             taken[name] = given
+        if self.account is not None:
+            self.account.rejudge(state.get("judged", ()))
         for name, given in taken.items():
             getattr(self.learned, name)[:] = given
         scalar = self.learned.scalar
@@ -214,7 +221,12 @@ _KEPT = (
     "talk_exits",
     "wrap_exposure",
     "wrap_exits",
+    "calls",
 )
+
+
+def _or_unknown(seconds: float | None) -> float:
+    return -1.0 if seconds is None else float(seconds)
 
 
 def warm_up() -> None:
@@ -225,6 +237,7 @@ def warm_up() -> None:
         LineRang(1.0),
         LineEnded(LineEnd.LIVE, 1.0, 5.0, 1.0),
         LineEnded(LineEnd.GIVEN_UP, 1.0, 15.0),
+        CallServed(0.0, 5.0),
         TalkEnded(60.0),
         WrapUpEnded(10.0),
         MachineServed(),

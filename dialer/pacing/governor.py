@@ -13,13 +13,14 @@ from typing import Any
 from dialer.pacing.gate import gate
 from dialer.pacing.pacer import Pacer, make_pacer
 from dialer.pacing.trace import DecisionTrace
-from dialer.pacing.windows import Account
+from dialer.pacing.windows import Account, Judged
 from dialer.snapshot import (
     CallAbandoned,
     CallerLeft,
     CallServed,
     Decision,
     FloorSnapshot,
+    MachineServed,
     Observation,
 )
 
@@ -55,6 +56,10 @@ class Governor:
         match fact:
             case CallServed(waited_s=waited_s):
                 self.account.add(civil_s, 1, 1 if waited_s > self.patience_s else 0)
+                self.account.judge(Judged(served=1.0))
+            case MachineServed():
+                self.account.advance(civil_s)
+                self.account.judge(Judged(found=1.0))
             case CallerLeft():
                 self.account.add(civil_s, 1, 0)
             case CallAbandoned():

@@ -43,6 +43,12 @@ STAGES = 4
 ONWARD, LIVE, MACHINE, ENDED = 0, 1, 2, 3
 CAUSES = 4
 
+# Calls that agents were given, and those of them in which a machine was found (see people.py)
+SERVED, FOUND_MACHINE = 0, 1
+FATES = 2
+UNTOLD = BINS  # in place of a bin: nobody told how long it rang
+ACCOUNT = 11  # columns of a window, see people.py
+
 # scalars of a State
 (
     S_LAST,  # time of the last decision
@@ -73,12 +79,11 @@ CAUSES = 4
     S_MODE,  # what held the decision: MODE_POLICY, ...
     S_ALLOWED,  # the price: the risk at which no further line is launched
     S_DEAD,  # share of the latest lines that ended before they rang
-    S_MACHINES,  # calls, of those wrapped up, in which the agent found a machine
     S_SLACK,  # abandons left in the tightest window, and the calibration, at the last decision
     S_K,
     S_GIVE_UP,  # ringing lines to be hung up, by the last decision
-) = range(32)
-SCALARS = 32
+) = range(31)
+SCALARS = 31
 
 MODE_POLICY, MODE_SPENT, MODE_OUTAGE = 0.0, 1.0, 2.0
 
@@ -99,6 +104,7 @@ class State(NamedTuple):
     talk_exits: Array
     wrap_exposure: Array  # (WRAP_BINS,)
     wrap_exits: Array
+    calls: Array  # (FATES, BINS + 1) counts, by how long the telephone had rung
     # tables, rebuilt from the above
     setup_asks: Array  # (BINS, INSTANTS) chance to hold an agent at the instant, by age in stage
     ring_asks: Array
@@ -111,7 +117,7 @@ class State(NamedTuple):
     instant: Array  # (INSTANTS,) s
     ring_hazard: Array  # (BINS,) of being answered by who is let through, uncorrected
     talk_hazard: Array  # (TALK_BINS,), uncorrected
-    account: Array  # (4, 5) live, abandoned, limit (0: no window), answers ahead, per s
+    account: Array  # (4, ACCOUNT) live, abandoned, limit (0: no window), answers ahead, per s, ...
     setting: Array  # see price.py
 
 
@@ -125,6 +131,7 @@ def new_state() -> State:
         talk_exits=np.zeros(TALK_BINS),
         wrap_exposure=np.zeros(WRAP_BINS),
         wrap_exits=np.zeros(WRAP_BINS),
+        calls=np.zeros((FATES, BINS + 1)),
         setup_asks=np.zeros((BINS, INSTANTS)),
         ring_asks=np.zeros((BINS, INSTANTS)),
         detect_asks=np.zeros((BINS, INSTANTS)),
@@ -136,7 +143,7 @@ def new_state() -> State:
         instant=np.zeros(INSTANTS),
         ring_hazard=np.zeros(BINS),
         talk_hazard=np.zeros(TALK_BINS),
-        account=np.zeros((4, 5)),
+        account=np.zeros((4, ACCOUNT)),
         setting=np.zeros(16),
     )
     scalar = state.scalar
@@ -282,7 +289,6 @@ def learn_wrap(state: State, wrap_s: float, to_break: bool) -> None:
     if scalar[S_WRAPS] > 2000.0:
         scalar[S_WRAPS] *= 0.5
         scalar[S_BREAKS] *= 0.5
-        scalar[S_MACHINES] *= 0.5
     scalar[S_FACTS] += 1.0
     scalar[S_WRAP_W] *= 1.0 + 1.0 / TALK_MEMORY
     if scalar[S_WRAP_W] > 1e6:
@@ -290,12 +296,6 @@ def learn_wrap(state: State, wrap_s: float, to_break: bool) -> None:
             state.wrap_exposure[b] /= scalar[S_WRAP_W]
             state.wrap_exits[b] /= scalar[S_WRAP_W]
         scalar[S_WRAP_W] = 1.0
-
-
-@borrowing
-def learn_machine(state: State) -> None:
-    """The call let through as a person's was a machine's."""
-    state.scalar[S_MACHINES] += 1.0
 
 
 @compiled

@@ -20,11 +20,19 @@ from dialer.pacing.hazards import (
     S_K_DUE,
     S_K_SEEN,
     S_LOG_THETA,
-    S_MACHINES,
     S_P_NEW,
     S_PENDING,
-    S_WRAPS,
     State,
+)
+from dialer.pacing.people import (
+    A_ABANDONED,
+    A_AHEAD,
+    A_LIMIT,
+    A_LIVE,
+    A_PACE,
+    count_lost,
+    machines_given,
+    room,
 )
 from dialer.pacing.windows import LENT_LEAST, LENT_S
 
@@ -56,18 +64,6 @@ RESERVE_PACE, RESERVE_MOST = 8.0, 1.0
 # A surplus is spent over so many answers at least, and those of so many seconds: large floors
 # must slow down in time, small ones have no answers to wait for.
 SPREAD_ANSWERS, SPREAD_PACE, SPREAD_MOST_S = 5.0, 3000.0, 300.0
-# The law counts people, and whether an abandoned call was a machine's nobody knows: of the calls
-# served, agents say so. Fewer of the abandoned are machines, because people come in bursts, and
-# machines late, when a line that rings so long is kept only if the floor has room for its call: so
-# great a share as of the served is taken to be half of it, and standard errors more are kept in
-# hand: few on small floors, where an abandon is dear and one day in twenty may be over; so many on
-# those of twenty and more that no day is, also where people answer in the evening and machines all
-# day.
-PEOPLE_SHARE = 0.5
-PEOPLE_LEAST, PEOPLE_PACE2, PEOPLE_MOST = 0.8, 100.0, 2.0
-# The four abandons that a lone agent's day may bear are one too many when all were people's.
-PEOPLE_ALONE, PEOPLE_ALONE_PACE = 2.4, 150.0
-PEOPLE_WRAPS = 10.0  # calls without a machine that the share begins with
 HOLD = 0.9  # abandons left, the loan included, at which risk is no longer taken
 BRAKE_LEAST, BRAKE_PACE, BRAKE_MOST, BRAKE_LOAN = 0.2, 6.0, 1.0, 0.4  # braking begins above it
 
@@ -82,9 +78,10 @@ def prepare(state: State, patience: float) -> None:
 
 
 @borrowing
-def count_abandon(state: State) -> None:
-    """A caller found nobody: for the calibration. The account is kept elsewhere."""
+def count_abandon(state: State, rang_s: float) -> tuple[float, float]:
+    """A caller found nobody: for the calibration, and as `count_lost`, which answers."""
     state.scalar[S_K_SEEN] += 1.0
+    return count_lost(state, rang_s)
 
 
 @borrowing
@@ -118,45 +115,6 @@ def reserve(limit: float, pace: float) -> float:
 
 
 @borrowing
-def machine_odds(state: State) -> float:
-    """Machines to people among the calls that agents were given."""
-    machines = state.scalar[S_MACHINES] / (state.scalar[S_WRAPS] + PEOPLE_WRAPS)
-    machines = min(0.9, machines)
-    return float(machines / (1.0 - machines))
-
-
-@borrowing
-def people_errors(pace: float) -> float:
-    """Standard errors kept in hand, at `pace` answers per second."""
-    least = max(PEOPLE_LEAST, PEOPLE_ALONE - PEOPLE_ALONE_PACE * pace)
-    return float(min(PEOPLE_MOST, least + PEOPLE_PACE2 * pace * pace))
-
-
-@borrowing
-def weighs(abandoned: float, odds: float, pace: float) -> float:
-    """What `abandoned` calls may weigh, because fewer of them than of the served were machines.
-
-    With m the share of these, (1 - m) of all calls are people's; of a abandoned a (1 - m / 2) are,
-    give or take the root of a m (1 - m), and count against those.
-    """
-    gone = max(0.0, abandoned)
-    return float(
-        abandoned + PEOPLE_SHARE * odds * gone + people_errors(pace) * math.sqrt(odds * gone)
-    )
-
-
-@borrowing
-def bearable(weight: float, odds: float, pace: float) -> float:
-    """How many abandoned calls weigh so much: the inverse of `weighs`."""
-    if weight <= 0.0:
-        return weight
-    half = 0.5 * people_errors(pace) * math.sqrt(odds)
-    each = 1.0 + PEOPLE_SHARE * odds
-    root = (math.sqrt(half * half + each * weight) - half) / each
-    return float(root * root)
-
-
-@borrowing
 def spending(state: State) -> tuple[float, float]:
     """(share of the limit's rate that may be spent now, abandons left) by the tightest window.
 
@@ -164,25 +122,23 @@ def spending(state: State) -> tuple[float, float]:
     """
     spend = SPEND_MOST
     least = 1e18
-    odds = machine_odds(state)
+    given = machines_given(state)
     for w in range(state.account.shape[0]):
-        live = state.account[w, 0]
-        limit = state.account[w, 2]
-        ahead = state.account[w, 3]
-        pace = state.account[w, 4]
+        window = state.account[w]
+        limit = window[A_LIMIT]
         if limit > 0.0:
-            gone = state.account[w, 1] + state.scalar[S_PENDING]
-            slack = limit * live - gone
-            borne = float(math.floor(limit * (live + ahead)))
-            left = bearable(borne, odds, pace) - gone - reserve(limit, pace)
+            live = window[A_LIVE]
+            ahead = window[A_AHEAD]
+            pace = window[A_PACE]
+            left, owed = room(window, given, state.scalar[S_PENDING])
             spread = SPREAD_ANSWERS + pace * min(SPREAD_MOST_S, SPREAD_PACE * pace)
-            even = left / (limit * (ahead + spread))
+            even = (left - reserve(limit, pace)) / (limit * (ahead + spread))
             loan = lent(limit, live, ahead, pace)
             length = min(BRAKE_MOST, BRAKE_LEAST + BRAKE_PACE * pace) + BRAKE_LOAN * loan
-            owed = limit * live - weighs(gone, odds, pace) + loan
-            least_spent = SPEND_LEAST if borne - gone >= 1.0 and owed > 0.0 else 0.0
+            owed += loan
+            least_spent = SPEND_LEAST if left >= 1.0 and owed > 0.0 else 0.0
             spend = min(spend, max(least_spent, min(even, (owed - HOLD) / length)))
-            least = min(least, slack)
+            least = min(least, limit * live - window[A_ABANDONED] - state.scalar[S_PENDING])
     return max(0.0, spend), least
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 DAY_S = 86_400
 LAST_S = 60.0  # s before the close that are not reckoned with: a loan needs time to be repaid
@@ -99,36 +100,69 @@ def canada_windows(limit: float = 0.05) -> tuple[Window, ...]:
     )
 
 
+class Judged(NamedTuple):
+    """What is known of machines among the calls of an account, as sums (see people.py)."""
+
+    served: float = 0.0  # calls that an agent was given
+    found: float = 0.0  # of these, those in which he found a machine
+    abandoned: float = 0.0  # abandoned calls that were judged
+    machines: float = 0.0  # of these, by their chances, machines
+    doubt: float = 0.0  # the variance of that, where chance decides of each alone
+    error: float = 0.0  # and the error where all are judged wrong alike
+
+
+NOTHING_JUDGED = Judged()
+
+
+@dataclass(slots=True)
+class _Bucket:
+    at: int  # in BUCKET_S
+    live: int = 0
+    abandoned: int = 0
+    judged: list[float] = field(default_factory=lambda: [0.0] * len(Judged._fields))
+
+
 @dataclass(slots=True)
 class _Counts:
     window: Window
     period: int = 0
     live: int = 0
     abandoned: int = 0
-    buckets: deque[list[int]] = field(default_factory=deque)  # [bucket, live, abandoned], rolling
+    judged: list[float] = field(default_factory=lambda: [0.0] * len(Judged._fields))
+    buckets: deque[_Bucket] = field(default_factory=deque)  # of a rolling window
 
     def advance(self, civil_s: float) -> None:
         if self.window.span is Span.ROLLING:
             oldest = int((civil_s - self.window.days * DAY_S) // BUCKET_S)
-            while self.buckets and self.buckets[0][0] <= oldest:
-                _, live, abandoned = self.buckets.popleft()
-                self.live -= live
-                self.abandoned -= abandoned
+            while self.buckets and self.buckets[0].at <= oldest:
+                gone = self.buckets.popleft()
+                self.live -= gone.live
+                self.abandoned -= gone.abandoned
+                _add(self.judged, gone.judged, -1.0)
             return
         period = self.window.period(civil_s)
         if period != self.period:
             self.period, self.live, self.abandoned = period, 0, 0
+            self.judged = [0.0] * len(self.judged)
 
     def add(self, civil_s: float, live: int, abandoned: int) -> None:
         self.live += live
         self.abandoned += abandoned
         if self.window.span is Span.ROLLING:
-            bucket = int(civil_s // BUCKET_S)
-            if self.buckets and self.buckets[-1][0] == bucket:
-                self.buckets[-1][1] += live
-                self.buckets[-1][2] += abandoned
-            else:
-                self.buckets.append([bucket, live, abandoned])
+            bucket = self._newest(civil_s)
+            bucket.live += live
+            bucket.abandoned += abandoned
+
+    def judge(self, civil_s: float, more: Judged) -> None:
+        _add(self.judged, more)
+        if self.window.span is Span.ROLLING:
+            _add(self._newest(civil_s).judged, more)
+
+    def _newest(self, civil_s: float) -> _Bucket:
+        at = int(civil_s // BUCKET_S)
+        if not self.buckets or self.buckets[-1].at != at:
+            self.buckets.append(_Bucket(at))
+        return self.buckets[-1]
 
     def late(self, civil_s: float, live: int, abandoned: int) -> None:
         """As `add`, of a moment before the last one."""
@@ -138,14 +172,19 @@ class _Counts:
                 self.abandoned += abandoned
             return
         bucket = int(civil_s // BUCKET_S)
-        if self.buckets and bucket < self.buckets[0][0]:
-            bucket = self.buckets[0][0]  # kept a little longer than it must be
+        if self.buckets and bucket < self.buckets[0].at:
+            bucket = self.buckets[0].at  # kept a little longer than it must be
         at = next(
-            (n for n in range(len(self.buckets), 0, -1) if self.buckets[n - 1][0] <= bucket), 0
+            (n for n in range(len(self.buckets), 0, -1) if self.buckets[n - 1].at <= bucket), 0
         )
-        self.buckets.insert(at, [bucket, live, abandoned])
+        self.buckets.insert(at, _Bucket(bucket, live, abandoned))
         self.live += live
         self.abandoned += abandoned
+
+
+def _add(sums: list[float], more: Iterable[float], times: float = 1.0) -> None:
+    for n, one in enumerate(more):
+        sums[n] += times * one
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +196,7 @@ class Standing:
     abandoned: int
     ahead: float = 0.0  # answers expected before calling closes for the day; 0 when not known
     pace: float = 0.0  # live answers per second today
+    judged: Judged = NOTHING_JUDGED
 
     @property
     def lent(self) -> float:
@@ -243,6 +283,37 @@ class Account:
         for counts in self._counts:
             counts.late(min(civil_s, self._civil_s), live, abandoned)
 
+    def judge(self, more: Judged) -> None:
+        """Add what is known of machines in calls that were counted in the present periods."""
+        self._standings = None
+        for counts in self._counts:
+            counts.judge(self._civil_s, more)
+
+    def judgements(self) -> list[list[Any]]:
+        """What is known of machines, by window and period, as plain JSON-able values: an account
+        itself is restored from the history of calls, which does not tell. Nothing of windows that
+        roll: when it was is not kept."""
+        return [
+            [c.window.name, c.period, *c.judged]
+            for c in self._counts
+            if c.window.span is not Span.ROLLING and any(c.judged)
+        ]
+
+    def rejudge(self, kept: Iterable[Sequence[Any]]) -> None:
+        """Take back what `judgements` gave, for the windows whose period has not ended since.
+
+        Raises ValueError or TypeError, and changes nothing, when it is something else.
+        """
+        known = {(name, period): Judged(*map(float, sums)) for name, period, *sums in kept}
+        for one in known.values():
+            if not all(math.isfinite(sum_) and sum_ >= 0.0 for sum_ in one):
+                raise ValueError("sums of judgements are 0 or more")
+        self._standings = None
+        for counts in self._counts:
+            before = known.get((counts.window.name, counts.period))
+            if before is not None and not any(counts.judged):
+                counts.judge(self._civil_s, before)
+
     def restore(self, history: Iterable[tuple[float, int, int]]) -> None:
         """Add rows (civil seconds, live, abandoned) in order of time."""
         for civil_s, live, abandoned in history:
@@ -261,7 +332,15 @@ class Account:
         if self._standings is None:
             ahead, pace = self.answers_ahead(), self.pace()
             self._standings = tuple(
-                Standing(c.window, c.live, c.abandoned, ahead, pace) for c in self._counts
+                Standing(
+                    c.window,
+                    c.live,
+                    c.abandoned,
+                    ahead,
+                    pace,
+                    Judged(*(max(0.0, sum_) for sum_ in c.judged)),
+                )
+                for c in self._counts
             )
         return self._standings
 

@@ -1,6 +1,7 @@
 """What pacers learned, kept in the store: a restart goes on where the last life was.
 
 The account of abandons is none of this: it is the law's, and counted from the attempts themselves.
+What the pacer knows of machines among its calls is: the attempts do not tell.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ from dialer.pacing.hazards import (
     State,
     learn_given_up,
     learn_line,
-    learn_machine,
     learn_ringing,
     learn_talk,
     learn_wrap,
 )
+from dialer.pacing.people import count_machine, count_served
 from dialer.pacing.price import P_RING_LEAST, count_abandon, lent
 from dialer.pacing.windows import LAST_S, PACE_S
 
@@ -183,6 +183,7 @@ class Floor(NamedTuple):
     doing_since: Array
     line_of: Ints
     machine_of: Ints  # whether the agent's call was a machine's
+    rang_of: Array  # s that its telephone had rung
     leaves: Ints
     wrap_next: Array
     break_next: Array
@@ -330,7 +331,8 @@ def _serve(f: Floor, p: State, t: Tables, slot: int, agent: int, now: float) -> 
     else:
         waited = 0.0
     n[N_SERVED] += 1
-    _tell(f, F_SERVED, waited, 0.0, 0.0, 0.0)
+    count_served(p, f.ring_took[slot])
+    _tell(f, F_SERVED, waited, f.ring_took[slot], 0.0, 0.0)
     _count(p, 1.0, 0.0)
     n[N_LIVE] += 1
     machine = f.kind[slot] == 1
@@ -345,6 +347,7 @@ def _serve(f: Floor, p: State, t: Tables, slot: int, agent: int, now: float) -> 
     f.doing_since[agent] = now
     f.line_of[agent] = slot
     f.machine_of[agent] = 1 if machine else 0
+    f.rang_of[agent] = f.ring_took[slot]
     f.wrap_next[agent] = wrap * t.wrap_factor[row] * t.speed[agent]
     f.break_next[agent] = f.break_s[slot]
     n[N_TALKING] += 1
@@ -401,8 +404,8 @@ def _give_up(f: Floor, p: State, slot: int) -> None:
         if person:
             n[N_ABANDONED_PERSON] += 1
         _count(p, 1.0, 1.0)
-        count_abandon(p)
-        _tell(f, F_ABANDONED, 0.0, 0.0, 0.0, 0.0)
+        count_abandon(p, f.ring_took[slot])
+        _tell(f, F_ABANDONED, f.ring_took[slot], 0.0, 0.0, 0.0)
     _release(f, slot)
 
 
@@ -482,9 +485,9 @@ def _agent_event(f: Floor, p: State, t: Tables, agent: int, now: float) -> None:
         if inside:
             learn_wrap(p, took, away)
             if machine:
-                learn_machine(p)
+                count_machine(p, f.rang_of[agent])
         else:
-            _tell(f, F_WRAP, took, 1.0 if away else 0.0, 1.0 if machine else 0.0, 0.0)
+            _tell(f, F_WRAP, took, 1.0 if away else 0.0, 1.0 if machine else 0.0, f.rang_of[agent])
         if f.leaves[agent] == 1:
             _gone(f, agent)
         elif f.break_next[agent] > 0.0:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialer.pacing.gate import gate
-from dialer.pacing.hazards import State, new_state
+from dialer.pacing.hazards import ACCOUNT, State, new_state
 from dialer.pacing.pacer import Pacer
+from dialer.pacing.people import A_ABANDONED, A_LIVE, A_SERVED
 from dialer.pacing.price import P_RING_LEAST, prepare
-from dialer.pacing.windows import Account, Span, Window
+from dialer.pacing.windows import Account, Judged, Span, Window
 from dialer.snapshot import (
     CallAbandoned,
     CallerLeft,
@@ -112,7 +113,7 @@ def _floor(scenario: Scenario, tables: fl.Tables, sample_s: float) -> fl.Floor:
         made[name] = ints(slots) if "Ints" in str(kind) else numbers(slots)
     for name in ("doing", "line_of", "machine_of", "leaves", "stamp"):
         made[name] = ints(agents)
-    for name in ("doing_since", "wrap_next", "break_next"):
+    for name in ("doing_since", "rang_of", "wrap_next", "break_next"):
         made[name] = numbers(agents)
     made.update(
         number=numbers(fl.NUMBERS),
@@ -198,7 +199,7 @@ def run_day(
     for place, value in settings.items():
         floor.setting[place] = value
     learned = forward_state(scenario) if state is None else state
-    learned.account[0, :2] = 0.0
+    learned.account[0, [A_LIVE, A_ABANDONED, *range(A_SERVED, ACCOUNT)]] = 0.0
     learned.setting[P_RING_LEAST] = scenario.line.ring_least_s
     if state is not None:
         learned.scalar[:2] = -1e18  # a new day's clock: nothing was decided or built yet
@@ -229,9 +230,9 @@ def _facts(floor: fl.Floor) -> Iterator[Observation]:
             case fl.F_ENDED:
                 yield LineEnded(ends[int(a)], b, c if c >= 0 else None, d if d >= 0 else None)
             case fl.F_SERVED:
-                yield CallServed(a)
+                yield CallServed(a, b)
             case fl.F_ABANDONED:
-                yield CallAbandoned()
+                yield CallAbandoned(a)
             case fl.F_LEFT:
                 yield CallerLeft(a)
             case fl.F_TALK:
@@ -239,7 +240,7 @@ def _facts(floor: fl.Floor) -> Iterator[Observation]:
             case _:
                 yield WrapUpEnded(a, b > 0)
                 if c > 0:
-                    yield MachineServed()
+                    yield MachineServed(d)
     floor.number[fl.N_FACTS] = 0
 
 
@@ -257,6 +258,10 @@ def _decide_in_python(
             late = isinstance(fact, CallAbandoned)
             if late or isinstance(fact, CallServed | CallerLeft):
                 account.add(now, 1, int(late))
+            if isinstance(fact, CallServed):
+                account.judge(Judged(served=1.0))
+            elif isinstance(fact, MachineServed):
+                account.judge(Judged(found=1.0))
         pacer.observe(fact)
     if floor.number[fl.N_LOGGED] <= 0:
         return

@@ -41,7 +41,7 @@ def test_a_call_from_the_list_to_the_next_ready() -> None:
     assert scene.state() is AgentState.WRAP_UP
     scene.wait(5).tell(ev.DispositionChosen("anna", attempt, "ptp")).expect(cmd.RecordDisposition)
     assert scene.state() is AgentState.READY
-    assert observed(scene, CallServed) == [CallServed(pytest.approx(0.01))]
+    assert observed(scene, CallServed) == [CallServed(pytest.approx(0.01), pytest.approx(8.0))]
     assert not scene.floor.calls
 
 

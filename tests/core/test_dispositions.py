@@ -8,9 +8,10 @@ import pytest
 
 from dialer.core import commands as cmd
 from dialer.core import events as ev
+from dialer.core.modes import Mode
 from dialer.core.states import AgentState
-from dialer.snapshot import MachineServed
-from tests.core.playbook import RULES, Scene
+from dialer.snapshot import CallAbandoned, CallServed, MachineServed, Observation
+from tests.core.playbook import RULES, Scene, lead
 
 
 def words(scene: Scene) -> list[str]:
@@ -74,14 +75,111 @@ def test_a_word_on_a_call_that_is_over_and_disposed_of_is_ignored() -> None:
     assert words(scene) == ["promise"]
 
 
+MACHINE_RULES = replace(RULES, machine_words=frozenset({"machine"}))
+
+
+def told(scene: Scene, *kinds: type) -> list[Observation]:
+    facts = [one.fact for one in scene.all if isinstance(one, cmd.Observe)]
+    return [fact for fact in facts if isinstance(fact, kinds)]
+
+
+def ringing(scene: Scene, seconds: float) -> str:
+    attempt = scene.dial()
+    scene.tell(ev.LegRinging(attempt)).wait(seconds)
+    return attempt
+
+
 @pytest.mark.parametrize("after_the_call", [False, True])
 def test_the_pacer_hears_once_of_a_machine_that_an_agent_found(after_the_call: bool) -> None:
-    scene, leg, attempt = talking(replace(RULES, machine_words=frozenset({"machine"})))
+    scene = Scene(rules=MACHINE_RULES)
+    leg = scene.agent()
+    attempt = ringing(scene, 19.0)
+    scene.talk(attempt, leg)
     found = ev.DispositionChosen("anna", attempt, "machine")
     if not after_the_call:
         scene.tell(ev.DispositionChosen("anna", attempt, "refused"), found)
     scene.tell(ev.LegHungUp(attempt, 16), ev.LegParked(leg, "PJSIP/anna-1"))
     if after_the_call:
         scene.tell(found)
-    told = [one.fact for one in scene.all if isinstance(one, cmd.Observe)]
-    assert told.count(MachineServed()) == 1
+    rang = pytest.approx(19.0)
+    assert told(scene, CallServed) == [CallServed(0.0, rang)]
+    assert told(scene, MachineServed) == [MachineServed(rang)]
+
+
+def test_a_call_handed_on_is_one_call_whoever_finds_the_machine() -> None:
+    for annas in ("machine", "passed on"):
+        scene = Scene(rules=MACHINE_RULES)
+        anna, ben = scene.agent(), scene.agent("ben", ready=False)
+        first = ringing(scene, 8.0)
+        scene.talk(first, anna).tell(ev.LegHungUp(first, 16), ev.LegParked(anna, "PJSIP/anna-1"))
+        scene.tell(ev.DispositionChosen("anna", first, "refused"))
+        attempt = ringing(scene, 19.0)
+        scene.talk(attempt, anna).tell(ev.StatusChosen("ben", ev.Status.READY))
+        scene.tell(ev.TransferAsked("anna", to_agent="ben"))
+        scene.tell(
+            ev.LegBridged(ben, "b2"),
+            ev.LegUnbridged(attempt, "b1"),
+            ev.LegBridged(attempt, "b2"),
+            ev.LegUnbridged(anna, "b1"),
+            ev.LegParked(anna, "PJSIP/anna-1"),
+        )
+        scene.tell(ev.DispositionChosen("anna", attempt, annas))
+        scene.tell(ev.LegUnbridged(attempt, "b2"), ev.LegHungUp(attempt, 16))
+        scene.tell(ev.LegParked(ben, "PJSIP/ben-1"))
+        scene.tell(ev.DispositionChosen("ben", attempt, "machine"))
+        assert told(scene, MachineServed) == [MachineServed(pytest.approx(19.0))]
+
+
+def test_a_word_of_the_one_who_handed_on_after_the_end_tells_nothing_twice() -> None:
+    scene = Scene(rules=MACHINE_RULES)
+    anna, ben = scene.agent(), scene.agent("ben")
+    attempt = ringing(scene, 19.0)
+    scene.talk(attempt, anna).tell(ev.TransferAsked("anna", to_agent="ben"))
+    scene.tell(
+        ev.LegBridged(ben, "b2"),
+        ev.LegUnbridged(attempt, "b1"),
+        ev.LegBridged(attempt, "b2"),
+        ev.LegUnbridged(anna, "b1"),
+        ev.LegParked(anna, "PJSIP/anna-1"),
+    )
+    scene.tell(ev.LegUnbridged(attempt, "b2"), ev.LegHungUp(attempt, 16))
+    scene.tell(ev.LegParked(ben, "PJSIP/ben-1"))
+    scene.tell(ev.DispositionChosen("anna", attempt, "machine"))
+    scene.tell(ev.DispositionChosen("ben", attempt, "machine"))
+    assert told(scene, MachineServed) == [MachineServed(pytest.approx(19.0))]
+
+
+def test_a_machine_in_a_call_that_counts_as_abandoned_is_none_of_the_served() -> None:
+    """He heard the message, and an agent got him after all."""
+    scene = Scene(rules=MACHINE_RULES)
+    anna = scene.agent()
+    scene.tell(ev.StatusChosen("anna", ev.Status.BREAK))
+    attempt = ringing(scene, 19.0)
+    scene.live(attempt).wait(2.1).tell(ev.HarbourStarted(attempt))
+    scene.tell(ev.LegBridged(anna, "b1"), ev.LegBridged(attempt, "b1"))
+    scene.tell(ev.LegHungUp(attempt, 16), ev.LegParked(anna, "PJSIP/anna-1"))
+    scene.tell(ev.DispositionChosen("anna", attempt, "machine"))
+    assert told(scene, CallServed, CallAbandoned) == [CallAbandoned(pytest.approx(19.0))]
+    assert not told(scene, MachineServed)
+
+
+def test_ringing_told_after_the_answer_tells_of_no_time() -> None:
+    scene = Scene(rules=MACHINE_RULES)
+    leg = scene.agent()
+    attempt = scene.dial()
+    scene.wait(9.0).talk(attempt, leg).tell(ev.LegRinging(attempt))
+    scene.tell(ev.LegHungUp(attempt, 16), ev.LegParked(leg, "PJSIP/anna-1"))
+    scene.tell(ev.DispositionChosen("anna", attempt, "machine"))
+    assert told(scene, CallServed, MachineServed) == [CallServed(0.0), MachineServed()]
+
+
+def test_a_call_made_for_an_agent_tells_the_pacer_of_no_ringing() -> None:
+    """Nobody listened for a machine there: it says nothing of the calls where somebody does."""
+    scene = Scene(leads=0, rules=MACHINE_RULES)
+    leg = scene.agent(ready=False)
+    scene.tell(ev.ManualCallAsked("anna", replace(lead(9), mode=Mode.MANUAL)))
+    attempt = scene.get(cmd.RecordAttempt).attempt
+    scene.tell(ev.AttemptRecorded(attempt), ev.LegRinging(attempt)).wait(19.0).talk(attempt, leg)
+    scene.tell(ev.LegHungUp(attempt, 16), ev.LegParked(leg, "PJSIP/anna-1"))
+    scene.tell(ev.DispositionChosen("anna", attempt, "machine"))
+    assert told(scene, CallServed, MachineServed) == [CallServed(0.0), MachineServed()]

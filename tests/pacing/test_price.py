@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq
 
-from dialer.pacing import hazards, price
+from dialer.pacing import hazards, people, price
 from dialer.pacing.compiled import compiled
 from dialer.pacing.windows import Span, Standing, Window
 
@@ -21,40 +20,32 @@ LIMIT = 0.03
 def state_with(
     *rows: tuple[float, float, float, float], served: int = 0, machines: int = 0
 ) -> hazards.State:
-    """A state whose windows hold (live, abandoned, answers ahead, per s)."""
+    """A state whose windows hold (live, abandoned, answers ahead, per s), and so many calls served
+    of late, half of them after 20 s, with machines among these."""
     state = hazards.new_state()
     price.prepare(state, 2.0)
-    state.scalar[hazards.S_WRAPS], state.scalar[hazards.S_MACHINES] = served, machines
+    state.calls[hazards.SERVED, [16, 40]] = served / 2
+    state.calls[hazards.FOUND_MACHINE, 40] = machines
     for row, (live, abandoned, ahead, pace) in zip(state.account, rows, strict=False):
-        row[:] = (live, abandoned, LIMIT, ahead, pace)
+        row[:5] = (live, abandoned, LIMIT, ahead, pace)
     return state
 
 
 def twin_spending(
     live: float, abandoned: float, ahead: float, pace: float, served: int = 0, machines: int = 0
 ) -> float:
-    """Whole abandons borne by the close, less those had, the reserve and the doubt about machines,
-    over those to come; a little in any case while a whole abandon is left and the loan is not."""
+    """The abandons left, less the reserve, over the answers to come; a little in any case while a
+    whole one is left and the loan is not."""
+    state = state_with((live, abandoned, ahead, pace), served=served, machines=machines)
+    left, owed = people.room(state.account[0], people.machines_given(state), 0.0)
     kept = min(1.0, 8 * pace) + min(1.8, 12 * pace) * math.sqrt(LIMIT * pace * 300)
-    share = min(0.9, machines / (served + 10))
-    errors = min(2.0, max(0.8, 2.4 - 150 * pace) + 100 * pace**2)
-
-    def weight(lost: float) -> float:
-        """In calls that the law counts: half as many of the lost as of all are machines, and
-        standard errors fewer."""
-        return (lost * (1 - share / 2) + errors * math.sqrt(lost * share * (1 - share))) / (
-            1 - share
-        )
-
-    borne = math.floor(LIMIT * (live + ahead))
-    most = brentq(lambda lost: weight(lost) - borne, 0.0, borne + 1.0) if borne else 0.0
-    even = (most - abandoned - kept) / (LIMIT * (ahead + 5 + pace * min(300, 3_000 * pace)))
+    even = (left - kept) / (LIMIT * (ahead + 5 + pace * min(300, 3_000 * pace)))
     loan = Standing(
         Window("day", LIMIT, Span.DAY), int(live), int(abandoned), ahead=ahead, pace=pace
     ).lent
-    owed = LIMIT * live - weight(abandoned) + loan
+    owed += loan
     brake = (owed - 0.9) / (min(1.0, 0.2 + 6 * pace) + 0.4 * loan)
-    least = 0.03 if borne - abandoned >= 1 and owed > 0 else 0.0
+    least = 0.03 if left >= 1 and owed > 0 else 0.0
     return max(least, min(2.0, even, brake))
 
 
@@ -100,12 +91,15 @@ def test_a_floor_of_one_may_spend_its_last_whole_abandon_and_not_a_part_of_one()
     assert too_few == 0.0
 
 
-def test_machines_that_agents_find_leave_a_margin_and_none_are_doubted_without_them() -> None:
-    row = (1_300, 30, 1_300, 0.1)
-    spends = [price.spending(state_with(row, served=1_000, machines=m))[0] for m in (0, 100, 300)]
-    assert spends == sorted(spends, reverse=True)
+def test_machines_that_agents_find_leave_less_to_spend() -> None:
+    spends = []
+    for machines in (0, 100, 300):
+        state = state_with((1_300, 0, 1_300, 0.1), served=1_000, machines=machines)
+        for _ in range(25):
+            price.count_abandon(state, 8.0)
+        state.account[0, people.A_ABANDONED] = 25
+        spends.append(price.spending(state)[0])
     assert spends[0] > spends[1] > spends[2] > 0.0
-    assert price.weighs(40.0, price.machine_odds(state_with(row)), 0.1) == 40.0
 
 
 def test_a_window_that_recovers_still_bears_lines_that_are_all_but_safe() -> None:
@@ -139,8 +133,8 @@ def test_calibration_comes_to_what_is_seen_over_forecast() -> None:
     state.scalar[hazards.S_P_NEW] = 1.0
     for _ in range(400):
         price.steer(state, 20, 1.0, 1.0, 1, 1.0, LIMIT)
-        price.count_abandon(state)
-        price.count_abandon(state)
+        price.count_abandon(state, -1.0)
+        price.count_abandon(state, 9.0)
     assert price.calibration(state, 20) == pytest.approx(2.0, rel=0.05)
 
 

@@ -12,6 +12,7 @@ from dialer.pacing.gate import gate, progressive_lines
 from dialer.pacing.windows import (
     DAY_S,
     Account,
+    Judged,
     Span,
     Window,
     month_of_day,
@@ -59,6 +60,18 @@ def test_rolling_counts_never_differ_from_a_recount(calls: list[tuple[float, int
     kept = [a for at, a in calls if int(at // 60) > oldest]
     assert account.standings()[0].live == 3 * len(kept)
     assert account.standings()[0].abandoned == sum(kept)
+
+
+def test_what_is_known_of_machines_ends_with_the_calls_that_it_is_known_of() -> None:
+    account = Account((*uk_windows(), Window("block", 0.03, Span.BLOCK, 30)))
+    for at in (1_000.0, 50_000.0):
+        account.add(at, 10, 1)
+        account.judge(Judged(served=9.0, found=2.0, abandoned=1.0, machines=0.5))
+    assert [s.judged.found for s in account.standings()] == [4.0, 4.0]
+    account.advance(1_000.0 + DAY_S + 60)
+    assert [s.judged.found for s in account.standings()] == [2.0, 4.0]
+    account.advance(30 * DAY_S)
+    assert [s.judged for s in account.standings()] == [Judged(), Judged()]
 
 
 def test_restoring_the_history_gives_the_same_account() -> None:
