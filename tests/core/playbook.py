@@ -114,3 +114,13 @@ class Scene:
     def talk(self, attempt: str, leg: str) -> Scene:
         self.live(attempt)
         return self.tell(ev.LegBridged(leg, "b1"), ev.LegBridged(attempt, "b1"))
+
+    def handed_on(self, attempt: str, giver: str, taker: str) -> Scene:
+        """The Bridge that takes the customer over to another agent's leg; the giver's is anna's."""
+        return self.tell(
+            ev.LegBridged(taker, "b2"),
+            ev.LegUnbridged(attempt, "b1"),
+            ev.LegBridged(attempt, "b2"),
+            ev.LegUnbridged(giver, "b1"),
+            ev.LegParked(giver, "PJSIP/anna-1"),
+        )

@@ -106,46 +106,28 @@ def test_the_pacer_hears_once_of_a_machine_that_an_agent_found(after_the_call: b
     assert told(scene, MachineServed) == [MachineServed(rang)]
 
 
-def test_a_call_handed_on_is_one_call_whoever_finds_the_machine() -> None:
-    for annas in ("machine", "passed on"):
-        scene = Scene(rules=MACHINE_RULES)
-        anna, ben = scene.agent(), scene.agent("ben", ready=False)
-        first = ringing(scene, 8.0)
-        scene.talk(first, anna).tell(ev.LegHungUp(first, 16), ev.LegParked(anna, "PJSIP/anna-1"))
-        scene.tell(ev.DispositionChosen("anna", first, "refused"))
-        attempt = ringing(scene, 19.0)
-        scene.talk(attempt, anna).tell(ev.StatusChosen("ben", ev.Status.READY))
-        scene.tell(ev.TransferAsked("anna", to_agent="ben"))
-        scene.tell(
-            ev.LegBridged(ben, "b2"),
-            ev.LegUnbridged(attempt, "b1"),
-            ev.LegBridged(attempt, "b2"),
-            ev.LegUnbridged(anna, "b1"),
-            ev.LegParked(anna, "PJSIP/anna-1"),
-        )
-        scene.tell(ev.DispositionChosen("anna", attempt, annas))
-        scene.tell(ev.LegUnbridged(attempt, "b2"), ev.LegHungUp(attempt, 16))
-        scene.tell(ev.LegParked(ben, "PJSIP/ben-1"))
-        scene.tell(ev.DispositionChosen("ben", attempt, "machine"))
-        assert told(scene, MachineServed) == [MachineServed(pytest.approx(19.0))]
-
-
-def test_a_word_of_the_one_who_handed_on_after_the_end_tells_nothing_twice() -> None:
+@pytest.mark.parametrize(
+    ("during", "after"),
+    [("machine", ["ben"]), ("passed on", ["ben"]), ("", ["anna", "ben"])],
+)
+def test_a_call_handed_on_is_one_call_whoever_finds_the_machine(
+    during: str, after: list[str]
+) -> None:
+    """Anna had another call before it; she says a word while it goes on, or after its end."""
     scene = Scene(rules=MACHINE_RULES)
-    anna, ben = scene.agent(), scene.agent("ben")
+    anna, ben = scene.agent(), scene.agent("ben", ready=False)
+    first = ringing(scene, 8.0)
+    scene.talk(first, anna).tell(ev.LegHungUp(first, 16), ev.LegParked(anna, "PJSIP/anna-1"))
+    scene.tell(ev.DispositionChosen("anna", first, "refused"))
     attempt = ringing(scene, 19.0)
-    scene.talk(attempt, anna).tell(ev.TransferAsked("anna", to_agent="ben"))
-    scene.tell(
-        ev.LegBridged(ben, "b2"),
-        ev.LegUnbridged(attempt, "b1"),
-        ev.LegBridged(attempt, "b2"),
-        ev.LegUnbridged(anna, "b1"),
-        ev.LegParked(anna, "PJSIP/anna-1"),
-    )
+    scene.talk(attempt, anna).tell(ev.StatusChosen("ben", ev.Status.READY))
+    scene.tell(ev.TransferAsked("anna", to_agent="ben")).handed_on(attempt, anna, ben)
+    if during:
+        scene.tell(ev.DispositionChosen("anna", attempt, during))
     scene.tell(ev.LegUnbridged(attempt, "b2"), ev.LegHungUp(attempt, 16))
     scene.tell(ev.LegParked(ben, "PJSIP/ben-1"))
-    scene.tell(ev.DispositionChosen("anna", attempt, "machine"))
-    scene.tell(ev.DispositionChosen("ben", attempt, "machine"))
+    for agent in after:
+        scene.tell(ev.DispositionChosen(agent, attempt, "machine"))
     assert told(scene, MachineServed) == [MachineServed(pytest.approx(19.0))]
 
 

@@ -26,23 +26,12 @@ def call_of(floor: Scene, attempt: str) -> CallState:
     return floor.floor.calls[attempt].state
 
 
-def moved(floor: Scene, attempt: str, anna: str, ben: str) -> Scene:
-    """What the PBX tells of the Bridge that takes him over."""
-    return floor.tell(
-        ev.LegBridged(ben, "b2"),
-        ev.LegUnbridged(attempt, "b1"),
-        ev.LegBridged(attempt, "b2"),
-        ev.LegUnbridged(anna, "b1"),
-        ev.LegParked(anna, "PJSIP/anna-1"),
-    )
-
-
 def test_to_another_agent_by_one_bridge() -> None:
     floor, attempt, anna, ben = talking()
     bridge = floor.tell(TO_BEN).expect(cmd.Bridge).get(cmd.Bridge)
     assert (bridge.agent_leg, bridge.customer_leg) == (ben, attempt)
     assert (floor.state(), floor.state("ben")) == (AgentState.TALK, AgentState.RESERVED)
-    moved(floor, attempt, anna, ben).expect(cmd.ShowTransfer, cmd.PopScreen)
+    floor.handed_on(attempt, anna, ben).expect(cmd.ShowTransfer, cmd.PopScreen)
     assert floor.get(cmd.PopScreen).agent == "ben"
     assert (floor.state(), floor.state("ben")) == (AgentState.WRAP_UP, AgentState.TALK)
     assert call_of(floor, attempt) is CallState.TALKING
@@ -62,7 +51,7 @@ def test_to_another_agent_by_one_bridge() -> None:
 def test_the_last_word_is_of_who_has_the_customer() -> None:
     floor, attempt, anna, ben = talking()
     floor.tell(TO_BEN)
-    moved(floor, attempt, anna, ben)
+    floor.handed_on(attempt, anna, ben)
     floor.tell(ev.DispositionChosen("ben", attempt, "paid"))
     floor.tell(ev.DispositionChosen("anna", attempt, "passed on"))
     floor.tell(ev.LegHungUp(attempt, 16))
