@@ -110,6 +110,12 @@ class Judged(NamedTuple):
     doubt: float = 0.0  # the variance of that, where chance decides of each alone
     error: float = 0.0  # and the error where all are judged wrong alike
 
+    def plus(self, more: Judged) -> Judged:
+        return Judged(*(a + b for a, b in zip(self, more, strict=True)))
+
+    def less(self, gone: Judged) -> Judged:
+        return Judged(*(max(0.0, a - b) for a, b in zip(self, gone, strict=True)))
+
 
 NOTHING_JUDGED = Judged()
 
@@ -119,7 +125,7 @@ class _Bucket:
     at: int  # in BUCKET_S
     live: int = 0
     abandoned: int = 0
-    judged: list[float] = field(default_factory=lambda: [0.0] * len(Judged._fields))
+    judged: Judged = NOTHING_JUDGED
 
 
 @dataclass(slots=True)
@@ -128,7 +134,7 @@ class _Counts:
     period: int = 0
     live: int = 0
     abandoned: int = 0
-    judged: list[float] = field(default_factory=lambda: [0.0] * len(Judged._fields))
+    judged: Judged = NOTHING_JUDGED
     buckets: deque[_Bucket] = field(default_factory=deque)  # of a rolling window
 
     def advance(self, civil_s: float) -> None:
@@ -138,12 +144,12 @@ class _Counts:
                 gone = self.buckets.popleft()
                 self.live -= gone.live
                 self.abandoned -= gone.abandoned
-                _add(self.judged, gone.judged, -1.0)
+                self.judged = self.judged.less(gone.judged)
             return
         period = self.window.period(civil_s)
         if period != self.period:
             self.period, self.live, self.abandoned = period, 0, 0
-            self.judged = [0.0] * len(self.judged)
+            self.judged = NOTHING_JUDGED
 
     def add(self, civil_s: float, live: int, abandoned: int) -> None:
         self.live += live
@@ -154,9 +160,10 @@ class _Counts:
             bucket.abandoned += abandoned
 
     def judge(self, civil_s: float, more: Judged) -> None:
-        _add(self.judged, more)
+        self.judged = self.judged.plus(more)
         if self.window.span is Span.ROLLING:
-            _add(self._newest(civil_s).judged, more)
+            bucket = self._newest(civil_s)
+            bucket.judged = bucket.judged.plus(more)
 
     def _newest(self, civil_s: float) -> _Bucket:
         at = int(civil_s // BUCKET_S)
@@ -180,11 +187,6 @@ class _Counts:
         self.buckets.insert(at, _Bucket(bucket, live, abandoned))
         self.live += live
         self.abandoned += abandoned
-
-
-def _add(sums: list[float], more: Iterable[float], times: float = 1.0) -> None:
-    for n, one in enumerate(more):
-        sums[n] += times * one
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,15 +334,7 @@ class Account:
         if self._standings is None:
             ahead, pace = self.answers_ahead(), self.pace()
             self._standings = tuple(
-                Standing(
-                    c.window,
-                    c.live,
-                    c.abandoned,
-                    ahead,
-                    pace,
-                    Judged(*(max(0.0, sum_) for sum_ in c.judged)),
-                )
-                for c in self._counts
+                Standing(c.window, c.live, c.abandoned, ahead, pace, c.judged) for c in self._counts
             )
         return self._standings
 
