@@ -61,7 +61,7 @@ from dialer.pacing.lines import (
     rows_of_detection,
 )
 from dialer.pacing.lookahead import EXACT_MAX, fast_memory, normal_risk, rebuild
-from dialer.pacing.people import sleep_over
+from dialer.pacing.people import new_day
 from dialer.pacing.price import (
     P_PATIENCE,
     P_RING_LEAST,
@@ -95,7 +95,7 @@ def pass_time(state: State, now: float, agents: int, talks: Bins, rings: Bins) -
     if scalar[S_LAST] < -1e17:
         state.setting[P_STARTED] = now
     if passed > NIGHT_S:
-        sleep_over(state)
+        new_day(state)
     if passed < 0.0 or passed > UNWATCHED_S:  # what fell due meanwhile was not counted
         scalar[S_ANSWER_SEEN] = scalar[S_ANSWER_DUE] = 0.0
         scalar[S_TALK_SEEN] = scalar[S_TALK_DUE] = 0.0

@@ -15,6 +15,9 @@ import numpy as np
 from dialer.pacing.decision import decide_lines
 from dialer.pacing.gate import agents_on_floor, progressive_lines
 from dialer.pacing.hazards import (
+    A_ABANDONED,
+    A_LIMIT,
+    A_LIVE,
     DT,
     INSTANTS,
     MODE_OUTAGE,
@@ -82,7 +85,7 @@ class Forward:
         self.patience_s = patience_s
         self.learned: State = new_state()
         prepare(self.learned, patience_s)
-        self.learned.account[0, 2] = limit
+        self.learned.account[0, A_LIMIT] = limit
 
     def _read_account(self) -> None:
         if self.account is None:
@@ -95,10 +98,10 @@ class Forward:
         ]
 
     def decide(self, snapshot: FloorSnapshot) -> Decision:
-        self._read_account()
         if agents_on_floor(snapshot) == 0:
             old = sum(age >= snapshot.ring_least_s for age in snapshot.ringing)
             return Decision(0, Bound.NO_AGENTS, give_up=old)
+        self._read_account()
         most = min(snapshot.lines_free, snapshot.leads_ready)
         self.learned.setting[P_RING_LEAST] = snapshot.ring_least_s
         rang = np.full(len(snapshot.detecting), -1.0)  # one for each: compiled code does not look
@@ -125,7 +128,7 @@ class Forward:
         if scalar[S_MODE] == MODE_OUTAGE:
             bound = Bound.OUTAGE
         elif scalar[S_MODE] == MODE_SPENT and lines == progressive_lines(snapshot):
-            live = float(self.learned.account[:, 0].max())
+            live = float(self.learned.account[:, A_LIVE].max())
             bound = Bound.CAUTION if live < 1.0 / limit_of(self.learned) else Bound.PROGRESSIVE
         elif lines >= most:
             few = snapshot.leads_ready <= snapshot.lines_free
@@ -183,8 +186,8 @@ class Forward:
                 doubt = p * (1.0 - p)
                 self.account.judge(Judged(abandoned=1.0, machines=p, doubt=doubt, error=error))
         if self.account is None:
-            self.learned.account[0, 0] += 1
-            self.learned.account[0, 1] += abandoned
+            self.learned.account[0, A_LIVE] += 1
+            self.learned.account[0, A_ABANDONED] += abandoned
 
     def state(self) -> dict[str, Any]:
         return {

@@ -47,7 +47,13 @@ CAUSES = 4
 SERVED, FOUND_MACHINE = 0, 1
 FATES = 2
 UNTOLD = BINS  # in place of a bin: nobody told how long it rang
-ACCOUNT = 11  # columns of a window, see people.py
+
+# Columns of a window in State.account: calls let through, of them abandoned; the limit (0: no
+# window); calls expected before the close, and per second
+A_LIVE, A_ABANDONED, A_LIMIT, A_AHEAD, A_PACE = 0, 1, 2, 3, 4
+# and what is known of machines in them, as `dialer.pacing.windows.Judged` has it
+A_SERVED, A_FOUND, A_JUDGED, A_MACHINES, A_DOUBT, A_ERROR = 5, 6, 7, 8, 9, 10
+COLUMNS = 11
 
 # scalars of a State
 (
@@ -117,7 +123,7 @@ class State(NamedTuple):
     instant: Array  # (INSTANTS,) s
     ring_hazard: Array  # (BINS,) of being answered by who is let through, uncorrected
     talk_hazard: Array  # (TALK_BINS,), uncorrected
-    account: Array  # (4, ACCOUNT) live, abandoned, limit (0: no window), answers ahead, per s, ...
+    account: Array  # (4, COLUMNS) a row for each window
     setting: Array  # see price.py
 
 
@@ -143,7 +149,7 @@ def new_state() -> State:
         instant=np.zeros(INSTANTS),
         ring_hazard=np.zeros(BINS),
         talk_hazard=np.zeros(TALK_BINS),
-        account=np.zeros((4, ACCOUNT)),
+        account=np.zeros((4, COLUMNS)),
         setting=np.zeros(16),
     )
     scalar = state.scalar

@@ -14,6 +14,17 @@ import math
 
 from dialer.pacing.compiled import borrowing
 from dialer.pacing.hazards import (
+    A_ABANDONED,
+    A_AHEAD,
+    A_DOUBT,
+    A_ERROR,
+    A_FOUND,
+    A_JUDGED,
+    A_LIMIT,
+    A_LIVE,
+    A_MACHINES,
+    A_PACE,
+    A_SERVED,
     BINS,
     FOUND_MACHINE,
     SERVED,
@@ -22,12 +33,6 @@ from dialer.pacing.hazards import (
     State,
     line_bin,
 )
-
-# Columns of a window in State.account: calls let through, of them abandoned; the limit; calls
-# expected before the close, and per second
-A_LIVE, A_ABANDONED, A_LIMIT, A_AHEAD, A_PACE = 0, 1, 2, 3, 4
-# and what is known of machines in them, as `dialer.pacing.windows.Judged` has it
-A_SERVED, A_FOUND, A_JUDGED, A_MACHINES, A_DOUBT, A_ERROR = 5, 6, 7, 8, 9, 10
 
 # Served calls after which half of them are forgotten, and how many those of the day before count
 # for: in the morning there may be another list.
@@ -91,8 +96,8 @@ def _fade(state: State, most: float) -> None:
 
 
 @borrowing
-def sleep_over(state: State) -> None:
-    """Nothing was dialled for long: another day, and perhaps another list."""
+def new_day(state: State) -> None:
+    """Nothing was dialled for long: there may be another list."""
     _fade(state, OVERNIGHT)
 
 

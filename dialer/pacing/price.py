@@ -17,6 +17,11 @@ import math
 
 from dialer.pacing.compiled import borrowing
 from dialer.pacing.hazards import (
+    A_ABANDONED,
+    A_AHEAD,
+    A_LIMIT,
+    A_LIVE,
+    A_PACE,
     S_K_DUE,
     S_K_SEEN,
     S_LOG_THETA,
@@ -24,16 +29,7 @@ from dialer.pacing.hazards import (
     S_PENDING,
     State,
 )
-from dialer.pacing.people import (
-    A_ABANDONED,
-    A_AHEAD,
-    A_LIMIT,
-    A_LIVE,
-    A_PACE,
-    count_lost,
-    machines_given,
-    room,
-)
+from dialer.pacing.people import count_lost, machines_given, room
 from dialer.pacing.windows import LENT_LEAST, LENT_S
 
 # places in State.setting: s a caller may wait; time of the first decision; s for which a line must
@@ -147,8 +143,8 @@ def limit_of(state: State) -> float:
     """The tightest limit of the account's windows; 1 without any."""
     least = 1.0
     for w in range(state.account.shape[0]):
-        if state.account[w, 2] > 0.0:
-            least = min(least, state.account[w, 2])
+        if state.account[w, A_LIMIT] > 0.0:
+            least = min(least, state.account[w, A_LIMIT])
     return least
 
 

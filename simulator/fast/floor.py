@@ -16,6 +16,11 @@ from numpy.typing import NDArray
 from dialer.pacing.compiled import borrowing, compiled
 from dialer.pacing.decision import decide_lines
 from dialer.pacing.hazards import (
+    A_ABANDONED,
+    A_AHEAD,
+    A_LIMIT,
+    A_LIVE,
+    A_PACE,
     S_GIVE_UP,
     State,
     learn_given_up,
@@ -292,9 +297,9 @@ def _ended(f: Floor, p: State, slot: int, end: int) -> None:
 @borrowing
 def _count(p: State, live: float, abandoned: float) -> None:
     for w in range(p.account.shape[0]):
-        if p.account[w, 2] > 0.0:
-            p.account[w, 0] += live
-            p.account[w, 1] += abandoned
+        if p.account[w, A_LIMIT] > 0.0:
+            p.account[w, A_LIVE] += live
+            p.account[w, A_ABANDONED] += abandoned
 
 
 @borrowing
@@ -650,20 +655,22 @@ def _look_ahead(f: Floor, p: State) -> None:
     left = max(0.0, f.setting[G_CLOSES_S] - LAST_S - n[N_TIME])
     elapsed = max(PACE_S, n[N_TIME])
     for w in range(p.account.shape[0]):
-        if p.account[w, 2] > 0.0:
-            p.account[w, 3] = n[N_LIVE] / elapsed * left
-            p.account[w, 4] = n[N_LIVE] / elapsed
+        if p.account[w, A_LIMIT] > 0.0:
+            p.account[w, A_AHEAD] = n[N_LIVE] / elapsed * left
+            p.account[w, A_PACE] = n[N_LIVE] / elapsed
 
 
 @borrowing
 def spent(p: State) -> bool:
     """Whether a window of the account is over its limit, the loan included."""
     for w in range(p.account.shape[0]):
-        live = p.account[w, 0]
-        limit = p.account[w, 2]
+        live = p.account[w, A_LIVE]
+        limit = p.account[w, A_LIMIT]
         if limit > 0.0:
             left = (
-                limit * live - p.account[w, 1] + lent(limit, live, p.account[w, 3], p.account[w, 4])
+                limit * live
+                - p.account[w, A_ABANDONED]
+                + lent(limit, live, p.account[w, A_AHEAD], p.account[w, A_PACE])
             )
             if left < -limit:
                 return True

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialer.pacing.gate import gate
-from dialer.pacing.hazards import ACCOUNT, State, new_state
+from dialer.pacing.hazards import A_ABANDONED, A_LIMIT, A_LIVE, A_SERVED, COLUMNS, State, new_state
 from dialer.pacing.pacer import Pacer
-from dialer.pacing.people import A_ABANDONED, A_LIVE, A_SERVED
 from dialer.pacing.price import P_RING_LEAST, prepare
-from dialer.pacing.windows import Account, Judged, Span, Window
+from dialer.pacing.windows import Account, Span, Window
 from dialer.snapshot import (
     CallAbandoned,
     CallerLeft,
@@ -147,8 +146,8 @@ def forward_state(scenario: Scenario, long_limit: float | None = None) -> State:
     state = new_state()
     prepare(state, scenario.law.wait_limit_s)
     limit = scenario.law.abandon_rate_max
-    state.account[0, 2] = limit
-    state.account[1, 2] = limit if long_limit is None else long_limit
+    state.account[0, A_LIMIT] = limit
+    state.account[1, A_LIMIT] = limit if long_limit is None else long_limit
     return state
 
 
@@ -199,7 +198,7 @@ def run_day(
     for place, value in settings.items():
         floor.setting[place] = value
     learned = forward_state(scenario) if state is None else state
-    learned.account[0, [A_LIVE, A_ABANDONED, *range(A_SERVED, ACCOUNT)]] = 0.0
+    learned.account[0, [A_LIVE, A_ABANDONED, *range(A_SERVED, COLUMNS)]] = 0.0
     learned.setting[P_RING_LEAST] = scenario.line.ring_least_s
     if state is not None:
         learned.scalar[:2] = -1e18  # a new day's clock: nothing was decided or built yet
@@ -258,10 +257,6 @@ def _decide_in_python(
             late = isinstance(fact, CallAbandoned)
             if late or isinstance(fact, CallServed | CallerLeft):
                 account.add(now, 1, int(late))
-            if isinstance(fact, CallServed):
-                account.judge(Judged(served=1.0))
-            elif isinstance(fact, MachineServed):
-                account.judge(Judged(found=1.0))
         pacer.observe(fact)
     if floor.number[fl.N_LOGGED] <= 0:
         return

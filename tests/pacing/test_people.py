@@ -257,10 +257,10 @@ def test_another_list_is_judged_by_its_own_calls(before: Scenario, after: Scenar
 def test_every_window_keeps_what_it_counts() -> None:
     state = hazards.new_state()
     price.prepare(state, 2.0)
-    state.account[:2, people.A_LIMIT] = LIMIT
+    state.account[:2, hazards.A_LIMIT] = LIMIT
     people.count_served(state, MACHINE_S)
     people.count_machine(state, MACHINE_S)
     p, error = price.count_abandon(state, MACHINE_S)
     row = pytest.approx([1.0, 1.0, 1.0, p, p * (1 - p), error])
-    assert [state.account[w, people.A_SERVED :].tolist() for w in (0, 1)] == [row, row]
+    assert [state.account[w, hazards.A_SERVED :].tolist() for w in (0, 1)] == [row, row]
     assert not state.account[2:].any()

@@ -97,7 +97,7 @@ def test_machines_that_agents_find_leave_less_to_spend() -> None:
         state = state_with((1_300, 0, 1_300, 0.1), served=1_000, machines=machines)
         for _ in range(25):
             price.count_abandon(state, 8.0)
-        state.account[0, people.A_ABANDONED] = 25
+        state.account[0, hazards.A_ABANDONED] = 25
         spends.append(price.spending(state)[0])
     assert spends[0] > spends[1] > spends[2] > 0.0
 
